@@ -1,0 +1,36 @@
+# `make demo` and `make test` set up what they need first; a second call reuses it.
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+
+.PHONY: demo test lint bench install assets clean
+
+demo: install
+	$(BIN)/neurotex demo --out demo
+
+test: install
+	$(BIN)/python -m pytest
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+bench: install
+	$(BIN)/python -m benchmarks
+
+install: $(INSTALLED)
+
+# constraints.txt names the torch build: without it, Linux gets one with gigabytes of CUDA libraries
+$(INSTALLED): pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[test]"
+	$(BIN)/python -m neurotex.compile
+	touch $(INSTALLED)
+
+# made once and kept in the repository; see the scripts for what they need
+assets: install
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[mitsuba]"
+	$(BIN)/python assets/make_demo.py
+
+clean:
+	rm -rf .venv demo fit bench
