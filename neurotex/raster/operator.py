@@ -1,0 +1,140 @@
+"""The baked scene: an image that is linear in its texels, as one sparse matrix and its transpose."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from .. import operators
+from ..threads import parallel_for
+from . import kernels
+
+
+class SparseOperator(nn.Module):
+    """y = A x for a fixed sparse A (rows × columns), applied to three channels at once.
+
+    Kept as compressed rows of A and of Aᵀ, with 32-bit columns: forward and backward each stream their own copy in
+    order. `values` is (nnz, 1), or (nnz, 3) where the channels differ.
+    """
+
+    def __init__(self, pointers: Tensor, columns: Tensor, values: Tensor, width: int):
+        super().__init__()
+        self.shape = (len(pointers) - 1, width)
+        matrices = {"": (pointers, columns, values), "transposed_": transpose(pointers, columns, values, width)}
+        for prefix, matrix in matrices.items():
+            for name, tensor in zip(("pointers", "columns", "values"), matrix, strict=True):
+                self.register_buffer(prefix + name, tensor, persistent=False)
+
+    @property
+    def nnz(self) -> int:
+        """Number of stored entries."""
+        return len(self.columns)
+
+    def forward(self, x: Float[Tensor, "columns 3"]) -> Float[Tensor, "rows 3"]:
+        """A x; the gradient is Aᵀ times the incoming one."""
+        forward = (self.pointers, self.columns, self.values)
+        backward = (self.transposed_pointers, self.transposed_columns, self.transposed_values)
+        return torch.ops.neurotex.sparse_product(x, *forward, *backward)
+
+    def extra_repr(self) -> str:
+        return f"{self.shape[0]} x {self.shape[1]}, nnz={self.nnz}"
+
+
+def _product_cpu(x: Tensor, pointers: Tensor, columns: Tensor, values: Tensor, *transposed: Tensor) -> Tensor:
+    out = x.new_empty((len(pointers) - 1, 3))
+    kernel = kernels.csr_product if values.shape[1] == 1 else kernels.csr_product_rgb
+    matrix = (pointers.numpy(), columns.numpy().view(np.uint32), values.numpy())
+    parallel_for(kernel, len(out), *matrix, x.contiguous().numpy(), out.numpy(), grain=1024)
+    return out
+
+
+def _product_anywhere(x: Tensor, pointers: Tensor, columns: Tensor, values: Tensor, *transposed: Tensor) -> Tensor:
+    return product_reference(x, pointers, columns, values)
+
+
+def _product_fake(x: Tensor, pointers: Tensor, *rest: Tensor) -> Tensor:
+    return x.new_empty((pointers.shape[0] - 1, 3))
+
+
+def _keep_matrices(ctx, inputs: tuple, output: Tensor) -> None:
+    ctx.save_for_backward(*inputs[1:])
+
+
+def _transposed_product(ctx, grad: Tensor) -> tuple:
+    matrix = ctx.saved_tensors
+    # the transpose's transpose is the matrix itself, so the product can be differentiated any number of times
+    return (torch.ops.neurotex.sparse_product(grad.contiguous(), *matrix[3:], *matrix[:3]), *[None] * 6)
+
+
+# the transposed matrix comes along for the backward pass
+operators.register(
+    "sparse_product(Tensor x, Tensor pointers, Tensor columns, Tensor values, "
+    "Tensor transposed_pointers, Tensor transposed_columns, Tensor transposed_values) -> Tensor",
+    reference=_product_anywhere,
+    cpu=_product_cpu,
+    fake=_product_fake,
+)
+torch.library.register_autograd("neurotex::sparse_product", _transposed_product, setup_context=_keep_matrices)
+
+
+def product_reference(x: Tensor, pointers: Tensor, columns: Tensor, values: Tensor) -> Tensor:
+    """The product in plain tensor language."""
+    rows = torch.repeat_interleave(torch.arange(len(pointers) - 1, device=x.device), pointers.diff())
+    out = x.new_zeros((len(pointers) - 1, x.shape[1]))
+    return out.index_add(0, rows, values * x[columns.long()])
+
+
+def assemble_rows(
+    first: Int[Tensor, rows_plus_1],
+    index: Int[Tensor, "samples taps"],
+    weight: Float[Tensor, "samples taps"],
+    light: Float[Tensor, "samples channels"],
+) -> tuple[Tensor, Tensor, Tensor]:
+    """One sparse row per pixel from the taps of its samples: (pointers int64, columns int32, values).
+
+    Row r owns samples `first[r] : first[r + 1]`. A tap's entry is its weight times its sample's light (1 or 3
+    channels); entries that fall on the same texel are summed, zero weights dropped.
+    """
+    assemble = _assemble_kernel if weight.device.type == "cpu" else assemble_reference
+    return assemble(first, index, weight, light)
+
+
+def _assemble_kernel(first: Tensor, index: Tensor, weight: Tensor, light: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    (samples, taps), channels, rows = weight.shape, light.shape[1], len(first) - 1
+    start, taken = first.numpy(), [t.detach().contiguous().numpy() for t in (index, weight, light)]
+    columns = np.empty(samples * taps, np.int32)
+    values = np.empty((samples * taps, channels), taken[1].dtype)
+    lengths = np.empty(rows, np.int64)
+    parallel_for(kernels.merge_taps, rows, start, *taken, columns, values, lengths, grain=256)
+    pointers = np.concatenate([np.zeros(1, np.int64), lengths.cumsum()])
+    packed = np.empty(pointers[-1], np.int32), np.empty((pointers[-1], channels), values.dtype)
+    parallel_for(kernels.compact_rows, rows, start, taps, pointers, columns, values, *packed, grain=256)
+    return torch.from_numpy(pointers), torch.from_numpy(packed[0]), torch.from_numpy(packed[1])
+
+
+def assemble_reference(first: Tensor, index: Tensor, weight: Tensor, light: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """`assemble_rows` in plain tensor language: sort the (row, texel) pairs and sum equal ones."""
+    rows = torch.repeat_interleave(torch.arange(len(first) - 1, device=index.device), first.diff())
+    width = int(index.max()) + 1 if index.numel() else 1
+    key = (rows[:, None] * width + index).flatten()
+    entry = (weight[..., None] * light[:, None]).flatten(0, 1)
+    kept = (weight != 0).flatten()
+    unique, place = key[kept].unique(return_inverse=True)
+    values = entry.new_zeros((len(unique), entry.shape[1])).index_add(0, place, entry[kept])
+    lengths = torch.bincount(unique // width, minlength=len(first) - 1)
+    pointers = torch.cat([lengths.new_zeros(1), lengths.cumsum(0)])
+    return pointers, (unique % width).int(), values
+
+
+def transpose(pointers: Tensor, columns: Tensor, values: Tensor, width: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Compressed rows of the transposed matrix, which has `width` rows."""
+    if values.device.type != "cpu":
+        rows = torch.repeat_interleave(torch.arange(len(pointers) - 1, device=values.device), pointers.diff())
+        order = columns.argsort(stable=True)
+        lengths = torch.bincount(columns, minlength=width)
+        return torch.cat([lengths.new_zeros(1), lengths.cumsum(0)]), rows[order].int(), values[order]
+    out = torch.zeros(width + 1, dtype=torch.int64), torch.empty_like(columns), torch.empty_like(values)
+    kernels.transpose_csr(*(t.contiguous().numpy() for t in (pointers, columns, values, *out)))
+    return out

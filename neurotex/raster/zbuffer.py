@@ -1,0 +1,140 @@
+"""Which face is seen at each pixel centre, and how far away it is.
+
+Input is in *screen space*: homogeneous pixel coordinates with depth, `(x·w, y·w, depth, w)` per vertex, what a
+camera's matrix gives (`Camera.screen_matrix`). Edge functions are taken from these without dividing by w (Olano and
+Greer, "Triangle scan conversion using 2D homogeneous coordinates", 1997), so a triangle that passes behind the camera
+needs no clipping, and the normalised edge functions *are* the perspective-correct barycentric coordinates.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from .. import operators
+from ..errors import ArgumentError
+from ..threads import parallel_for
+from . import kernels
+
+CANDIDATES = 1 << 22  # face-pixel pairs the reference expands at a time: bounds its memory at about 0.5 GB
+
+
+def z_buffer(
+    screen: Float[Tensor, "vertices 4"], faces: Int[Tensor, "faces 3"], size: tuple[int, int], near: float = 1e-4
+) -> tuple[Int[Tensor, "height width"], Float[Tensor, "height width"]]:
+    """Nearest face (int32, −1 where there is none) and its float32 depth (inf there) at each pixel centre.
+
+    `size` is (height, width) in pixels. Samples closer than `near` (scene units, > 0) are cut. Both windings are seen.
+    An exact tie of depths goes to the lower face index. Degenerate faces and faces with NaN or infinite corners cover
+    nothing. No gradient: visibility is a discrete step. Runs on any device; on CPU a compiled kernel does the work.
+    """
+    height, width = size
+    if height < 1 or width < 1:
+        raise ArgumentError(f"an image of {height} x {width} pixels has nothing to rasterise: ask for at least 1 x 1.")
+    if not near > 0:
+        raise ArgumentError(f"near is {near}, but must be a distance above 0.")
+    ids, depth = torch.ops.neurotex.z_buffer(screen.detach(), faces, height, width, near)
+    return ids, depth
+
+
+def setup_faces(screen: np.ndarray, faces: np.ndarray, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    """`kernels.setup_faces` over all faces: edge functions (faces, 3, 3) float64 and boxes (faces, 4) int32."""
+    edges = np.empty((len(faces), 3, 3), np.float64)
+    boxes = np.empty((len(faces), 4), np.int32)
+    parallel_for(kernels.setup_faces, len(faces), screen, faces, *size, edges, boxes, grain=4096)
+    return edges, boxes
+
+
+def edge_functions(corners: Float[Tensor, "*faces 3 4"]) -> tuple[Float[Tensor, "*faces 3 3"], Float[Tensor, "*faces"]]:
+    """Coefficients (a, b, c) of the three edge functions a·x + b·y + c of each face, and its signed determinant.
+
+    Row i is the cross product of the other two corners' (x·w, y·w, w): zero along the edge opposite to corner i.
+    """
+    p = corners[..., [0, 1, 3]]
+    q, r = p[..., [1, 2, 0], :], p[..., [2, 0, 1], :]
+    # written out, every product is rounded by itself, as in the kernel: torch.linalg.cross may fuse
+    edges = q[..., [1, 2, 0]] * r[..., [2, 0, 1]] - q[..., [2, 0, 1]] * r[..., [1, 2, 0]]
+    x, y, w = (p[..., 0, :] * edges[..., 0, :]).unbind(-1)
+    return edges, x + y + w
+
+
+def z_buffer_reference(
+    screen: Float[Tensor, "vertices 4"], faces: Int[Tensor, "faces 3"], size: tuple[int, int], near: float = 1e-4
+) -> tuple[Int[Tensor, "height width"], Float[Tensor, "height width"]]:
+    """`z_buffer` in plain tensor language, for any device: expand boxes, test edges, keep the least depth per pixel."""
+    height, width = size
+    corners = screen.double()[faces.long()]
+    edges, det = edge_functions(corners)
+    edges = edges * det.sign()[:, None, None]
+    w = corners[..., 3]
+
+    # pixel boxes, [x0, x1) × [y0, y1); the whole image where a corner lies behind the camera
+    xy = corners[..., :2] / torch.where(w > 0, w, torch.ones_like(w))[..., None]
+    limit = corners.new_tensor([width, height])
+    low = torch.minimum((xy.amin(1) - 0.5).ceil().clamp_min(0), limit)
+    high = torch.minimum(((xy.amax(1) - 0.5).floor() + 1).clamp_min(0), limit)
+    behind = (w <= 0).any(1)[:, None]
+    low, high = torch.where(behind, torch.zeros_like(low), low), torch.where(behind, limit, high)
+    seen = (det != 0) & det.isfinite() & (w > 0).any(1)
+    low, high = low.nan_to_num(0).long(), high.nan_to_num(0).long()
+    extent = torch.where(seen[:, None], (high - low).clamp_min(0), torch.zeros_like(low))
+    counts = extent[:, 0] * extent[:, 1]
+
+    empty = torch.iinfo(torch.int64).max
+    key = torch.full((height * width,), empty, dtype=torch.int64, device=screen.device)
+    total = counts.cumsum(0)
+    first = 0
+    while first < len(faces):  # runs of faces whose boxes hold about CANDIDATES pixels
+        done = int(total[first - 1]) if first else 0
+        last = max(int(torch.searchsorted(total, done + CANDIDATES, right=True)), first + 1)
+        n = counts[first:last]
+        face = torch.repeat_interleave(torch.arange(first, last, device=n.device), n)
+        place = torch.arange(len(face), device=n.device) - torch.repeat_interleave(n.cumsum(0) - n, n)
+        x = low[face, 0] + place % extent[face, 0]
+        y = low[face, 1] + place // extent[face, 0]
+        px, py = (x + 0.5).double()[:, None], (y + 0.5).double()[:, None]
+        a, b, c = edges[face].unbind(-1)
+        e = a * px + (b * py + c)
+        norm = e[:, 0] + e[:, 1] + e[:, 2]
+        d = corners[face, :, 2]
+        depth = ((e[:, 0] * d[:, 0] + e[:, 1] * d[:, 1] + e[:, 2] * d[:, 2]) / norm).float()
+        hit = (e >= 0).all(1) & (norm > 0) & (depth >= near)
+        # positive floats sort like their bits: one 64-bit minimum settles depth first, then the face's index
+        bits = depth[hit].view(torch.int32).long() << 32 | face[hit]
+        key.scatter_reduce_(0, (y * width + x)[hit], bits, "amin")
+        first = last
+
+    covered = key != empty
+    ids = torch.where(covered, key & 0xFFFFFFFF, -1).int()
+    depth = (key >> 32).int().view(torch.float32)
+    return ids.view(height, width), torch.where(covered, depth, torch.inf).view(height, width)
+
+
+def _z_buffer_cpu(screen: Tensor, faces: Tensor, height: int, width: int, near: float) -> tuple[Tensor, Tensor]:
+    corners, index = screen.contiguous().numpy(), faces.contiguous().numpy()
+    ids = torch.empty((height, width), dtype=torch.int32)
+    depth = torch.empty((height, width), dtype=torch.float32)
+    edges, boxes = setup_faces(corners, index, (height, width))
+    bands = -(-height // kernels.BAND)
+    arrays = (corners, index, edges, boxes, np.float32(near), ids.numpy(), depth.numpy())
+    parallel_for(kernels.z_buffer, bands, *arrays)
+    return ids, depth
+
+
+def _z_buffer_anywhere(screen: Tensor, faces: Tensor, height: int, width: int, near: float) -> tuple[Tensor, Tensor]:
+    return z_buffer_reference(screen, faces, (height, width), near)
+
+
+def _z_buffer_fake(screen: Tensor, faces: Tensor, height: int, width: int, near: float) -> tuple[Tensor, Tensor]:
+    shape = (height, width)
+    return screen.new_empty(shape, dtype=torch.int32), screen.new_empty(shape, dtype=torch.float32)
+
+
+operators.register(
+    "z_buffer(Tensor screen, Tensor faces, int height, int width, float near) -> (Tensor, Tensor)",
+    reference=_z_buffer_anywhere,
+    cpu=_z_buffer_cpu,
+    fake=_z_buffer_fake,
+)

@@ -1,0 +1,32 @@
+"""Lights as homogeneous points, and what arrives from them.
+
+A light is (x, y, z, w): a point for w = 1; for w = 0 the direction *towards* a light infinitely far away; all zero for
+light that comes evenly from everywhere. What it sends to the eye is intensity · fall-off · BRDF · max(0, n · l).
+Intensities are colours: radiant intensity for points, irradiance for directions, radiance for ambient light.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn.functional import normalize
+
+
+def incident(
+    light: Float[Tensor, 4], position: Float[Tensor, "n 3"], normal: Float[Tensor, "n 3"]
+) -> tuple[Float[Tensor, "n 3"], Float[Tensor, n]]:
+    """Unit directions from surface points to a light, and its fall-off there.
+
+    1 / d² for a point, 1 for a direction. Ambient light of radiance L gives a diffuse surface the irradiance π L
+    (the integral of the cosine over the hemisphere), as if it all came along the normal.
+    """
+    if not bool(light.any()):
+        return normal, torch.full_like(normal[:, 0], math.pi)
+    if float(light[3]) == 0:
+        return normalize(light[:3], dim=0).expand_as(position), torch.ones_like(position[:, 0])
+    offset = light[:3] / light[3] - position
+    squared = (offset * offset).sum(-1).clamp_min(1e-12)
+    return offset * squared.rsqrt()[:, None], 1 / squared

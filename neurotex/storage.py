@@ -1,0 +1,55 @@
+"""Files that are written whole or not at all: to a temporary name first, then renamed."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from safetensors.torch import save_file
+from torch import Tensor
+
+from .errors import FileError
+
+
+@contextmanager
+def replacing(path: str | Path) -> Iterator[Path]:
+    """Give a temporary path beside `path`, of the same ending; on success it is renamed to `path`, else removed."""
+    path = Path(path)
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    except OSError as error:
+        raise FileError(
+            f"{path} cannot be written ({error.strerror or error}): check the folder and free space."
+        ) from None
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def make_folder(path: str | Path) -> Path:
+    """Create a folder (and its parents) that can be written to; FileError where that cannot be."""
+    path = Path(path)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        probe = path / f".write-{os.getpid()}"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise FileError(f"{path} cannot be written to ({error.strerror}): choose another output folder.") from None
+    return path
+
+
+def write_tensors(path: str | Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None) -> None:
+    """Write named tensors as safetensors."""
+    with replacing(path) as temporary:
+        save_file(dict(tensors), temporary, dict(metadata or {}))
+
+
+def write_json(path: str | Path, value: object) -> None:
+    """Write a JSON file, indented."""
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps(value, indent=1) + "\n")
