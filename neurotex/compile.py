@@ -1,0 +1,29 @@
+"""Compile the CPU kernels ahead of their first use: `python -m neurotex.compile`.
+
+numba compiles a kernel when it is first called and keeps the result on disk. This calls each of them once, on a tiny
+scene in the two float types, so that nobody waits later.
+"""
+
+from __future__ import annotations
+
+import torch
+
+from .renderers import bake, render
+from .scene import Flash, ImageTexture, Material, Mesh, Scene, orbit
+
+
+def compile_kernels() -> None:
+    """Render and bake a triangle, with grey and with coloured light."""
+    corners = torch.tensor([[-1.0, -1, 0], [1, -1, 0], [0, 1, 0]])
+    for dtype in (torch.float32, torch.float64):
+        for light in (1.0, (1.0, 0.5, 0.25)):
+            material = Material(ImageTexture(torch.rand(3, 4, 4), trainable=True))
+            mesh = Mesh(corners, torch.tensor([[0, 1, 2]]), corners[:, :2], material=material)
+            scene = Scene(mesh, orbit(1, 3.0), Flash(light)).to(dtype)
+            render(scene, 8)
+            bake(scene, 8)().sum().backward()
+
+
+if __name__ == "__main__":
+    print("compiling kernels, once …", flush=True)
+    compile_kernels()

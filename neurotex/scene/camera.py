@@ -1,0 +1,158 @@
+"""Cameras: right-handed, +Y up, looking along −Z (glTF, OpenGL, NeRF)."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn.functional import normalize
+
+from ..errors import ArgumentError
+
+Transform = Float[Tensor, "4 4"]
+
+
+class Camera(nn.Module):
+    """Base of all cameras. `transform` (4, 4) is rigid and takes camera space to the world.
+
+    `near` (scene units) cuts what is closer.
+    """
+
+    def __init__(self, transform: Transform | None = None, near: float = 1e-3):
+        super().__init__()
+        transform = torch.eye(4) if transform is None else torch.as_tensor(transform, dtype=torch.get_default_dtype())
+        check_rigid(transform)
+        self.near = near
+        self.register_buffer("transform", transform.clone())
+
+    @property
+    def position(self) -> Float[Tensor, 3]:
+        """Where the camera stands in the world."""
+        return self.transform[:3, 3]
+
+    def intrinsics(self, height: int, width: int) -> Float[Tensor, "4 4"]:
+        """Camera space (x, y, z, 1) → homogeneous pixels with depth (x·w, y·w, depth, w)."""
+        raise NotImplementedError
+
+    def screen_matrix(self, size: tuple[int, int]) -> Float[Tensor, "4 4"]:
+        """World space → the rasteriser's screen space, for an image of (height, width) pixels."""
+        return self.intrinsics(*size).to(self.transform) @ torch.linalg.inv(self.transform)
+
+    @property
+    def eye(self) -> Float[Tensor, 4]:
+        """The eye as a homogeneous point: (position, 1), or (direction, 0) towards one infinitely far away."""
+        return torch.cat([self.position, self.position.new_ones(1)])
+
+
+def _pixel_matrix(fx: float, fy: float, cx: float, cy: float) -> Tensor:
+    """Perspective intrinsics; camera looks along −Z, so depth = −z = w; image y points down."""
+    return torch.tensor([[fx, 0, -cx, 0], [0, -fy, -cy, 0], [0, 0, -1, 0], [0, 0, -1, 0]], dtype=torch.float64)
+
+
+class PerspectiveCamera(Camera):
+    """A camera with square pixels and a vertical field of view `yfov`, in degrees."""
+
+    def __init__(self, transform: Transform | None = None, yfov: float = 45.0, near: float = 1e-3):
+        super().__init__(transform, near)
+        if not 0 < yfov < 180:
+            raise ArgumentError(f"a field of view lies between 0 and 180 degrees, but yfov is {yfov}.")
+        self.yfov = yfov
+
+    def intrinsics(self, height: int, width: int) -> Tensor:
+        focal = height / 2 / math.tan(math.radians(self.yfov) / 2)
+        return _pixel_matrix(focal, focal, width / 2, height / 2)
+
+    def extra_repr(self) -> str:
+        return f"yfov={self.yfov:g}"
+
+
+class PinholeCamera(Camera):
+    """A calibrated camera: focal lengths and principal point in pixels of a `height` × `width` image.
+
+    Rendering at another size scales them along.
+    """
+
+    def __init__(
+        self,
+        transform: Transform | None,
+        focal: tuple[float, float],
+        center: tuple[float, float],
+        size: tuple[int, int],
+        near: float = 1e-3,
+    ):
+        super().__init__(transform, near)
+        if min(focal) <= 0 or min(size) <= 0:
+            raise ArgumentError(f"focal lengths and image size are above 0, but focal is {focal} and size {size}.")
+        self.focal, self.center, self.size = tuple(focal), tuple(center), tuple(size)
+
+    def intrinsics(self, height: int, width: int) -> Tensor:
+        sx, sy = width / self.size[1], height / self.size[0]
+        return _pixel_matrix(self.focal[0] * sx, self.focal[1] * sy, self.center[0] * sx, self.center[1] * sy)
+
+    def extra_repr(self) -> str:
+        return f"focal={self.focal}, center={self.center}, size={self.size}"
+
+
+class OrthographicCamera(Camera):
+    """Parallel projection; the image is 2·`ymag` scene units high (glTF's ymag), pixels are square."""
+
+    def __init__(self, transform: Transform | None = None, ymag: float = 1.0, near: float = 1e-3):
+        super().__init__(transform, near)
+        if not ymag > 0:
+            raise ArgumentError(f"ymag is half the height of the view and above 0, but is {ymag}.")
+        self.ymag = ymag
+
+    def intrinsics(self, height: int, width: int) -> Tensor:
+        scale = height / (2 * self.ymag)
+        rows = [[scale, 0, 0, width / 2], [0, -scale, 0, height / 2], [0, 0, -1, 0], [0, 0, 0, 1]]
+        return torch.tensor(rows, dtype=torch.float64)
+
+    @property
+    def eye(self) -> Tensor:
+        return self.transform[:, 2]
+
+    def extra_repr(self) -> str:
+        return f"ymag={self.ymag:g}"
+
+
+def look_at(eye: Tensor, target: Tensor | None = None, up: Tensor | None = None) -> Transform:
+    """Camera-to-world transform of a camera at `eye` (3,) that looks at `target` (default the origin), +Y up."""
+    eye = torch.as_tensor(eye, dtype=torch.get_default_dtype())
+    target = torch.zeros_like(eye) if target is None else torch.as_tensor(target).to(eye)
+    up = eye.new_tensor([0, 1, 0]) if up is None else torch.as_tensor(up).to(eye)
+    back = normalize(eye - target, dim=0)
+    if float(torch.linalg.cross(up, back).norm()) < 1e-6:  # straight up or down: any other axis will do
+        up = eye.new_tensor([0, 0, 1])
+    right = normalize(torch.linalg.cross(up, back), dim=0)
+    out = torch.eye(4).to(eye)
+    out[:3] = torch.stack([right, torch.linalg.cross(back, right), back, eye], dim=1)
+    return out
+
+
+def orbit(
+    views: int, distance: float, elevation: float = 20.0, yfov: float = 45.0, target: Tensor | None = None
+) -> list[PerspectiveCamera]:
+    """`views` cameras on a circle around `target`; angles in degrees, the first one on the +Z side."""
+    cameras = []
+    target = torch.zeros(3) if target is None else torch.as_tensor(target)
+    rise = math.radians(elevation)
+    for k in range(views):
+        turn = 2 * math.pi * k / views
+        offset = [math.cos(rise) * math.sin(turn), math.sin(rise), math.cos(rise) * math.cos(turn)]
+        eye = target + distance * torch.tensor(offset).to(target)
+        cameras.append(PerspectiveCamera(look_at(eye, target), yfov))
+    return cameras
+
+
+def check_rigid(transform: Tensor, what: str = "a camera's transform") -> None:
+    """Raise ArgumentError unless `transform` is (4, 4), finite, a rotation and a translation."""
+    if tuple(transform.shape) != (4, 4) or not bool(transform.isfinite().all()):
+        raise ArgumentError(f"{what} must be a 4 x 4 matrix of finite numbers.")
+    rotation, last = transform[:3, :3].double(), transform[3].double()
+    unit = torch.allclose(rotation @ rotation.T, torch.eye(3).to(rotation), atol=1e-3)
+    if not unit or torch.linalg.det(rotation) < 0 or not torch.allclose(last, last.new_tensor([0, 0, 0, 1])):
+        raise ArgumentError(
+            f"{what} is not rigid: give a rotation and a translation, camera to world, without scale or mirror."
+        )

@@ -1,0 +1,167 @@
+"""The scene graph: nodes with transforms, and the flat geometry that a renderer sees."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from ..errors import ArgumentError, SceneError
+from .camera import Camera
+from .light import Light
+from .material import Material
+from .mesh import Mesh
+from .textures import ConstantTexture
+
+
+class Node(nn.Module):
+    """A place in the graph: `transform` (4, 4) takes this node's space to its parent's.
+
+    It may carry a mesh and have children. Two nodes with the same Mesh are two instances of it.
+    """
+
+    def __init__(
+        self,
+        mesh: Mesh | None = None,
+        transform: Float[Tensor, "4 4"] | None = None,
+        children: Iterable[Node] = (),
+        name: str = "node",
+    ):
+        super().__init__()
+        self.name = name
+        transform = torch.eye(4) if transform is None else torch.as_tensor(transform, dtype=torch.get_default_dtype())
+        if tuple(transform.shape) != (4, 4) or not bool(transform.isfinite().all()):
+            raise SceneError(f"node '{name}' needs a transform of 4 x 4 finite numbers.")
+        self.register_buffer("transform", transform.clone())
+        self.mesh = mesh
+        self.nodes = nn.ModuleList(children)
+
+    def walk(self, parent: Tensor | None = None, path: str = "") -> Iterator[tuple[str, Node, Tensor]]:
+        """Every node below and including this one: (path, node, node-to-world transform)."""
+        world = self.transform if parent is None else parent @ self.transform
+        path = f"{path}/{self.name}"
+        yield path, self, world
+        for child in self.nodes:
+            yield from child.walk(world, path)
+
+    def extra_repr(self) -> str:
+        return f"'{self.name}'"
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """All instances of a scene in world space, as one list of triangles."""
+
+    vertices: Float[Tensor, "v 3"]
+    normals: Float[Tensor, "v 3"]
+    uvs: Float[Tensor, "v 2"]
+    faces: Int[Tensor, "f 3"]
+    face_material: Int[Tensor, f]
+    materials: list[Material]
+
+
+class Scene(nn.Module):
+    """What is rendered: nodes, cameras (one image each) and lights.
+
+    An `nn.Module`: `.to()`, `.parameters()`, `state_dict()` mean what they always mean. `Scene.load` reads OBJ, PLY
+    and glTF, `save` writes GLB.
+    """
+
+    def __init__(
+        self,
+        nodes: Mesh | Node | Iterable[Mesh | Node],
+        cameras: Iterable[Camera] | Camera = (),
+        lights: Iterable[Light] | Light = (),
+    ):
+        super().__init__()
+        nodes = [nodes] if isinstance(nodes, Mesh | Node) else list(nodes)
+        self.nodes = nn.ModuleList(Node(n, name=n.name) if isinstance(n, Mesh) else n for n in nodes)
+        self.cameras = nn.ModuleList([cameras] if isinstance(cameras, Camera) else cameras)
+        self.lights = nn.ModuleList([lights] if isinstance(lights, Light) else lights)
+
+    @classmethod
+    def load(
+        cls,
+        path: str | Path,
+        material: Material | None = None,
+        cameras: Iterable[Camera] | Camera = (),
+        lights: Iterable[Light] | Light = (),
+    ) -> Scene:
+        """Read a scene file through trimesh: hierarchy, instances, UVs, normals, base colours and their textures.
+
+        `material`, if given, replaces every material of the file. Raises FileError with the file's name.
+        """
+        from .files import load_nodes
+
+        scene = cls(load_nodes(path), cameras, lights)
+        if material is not None:
+            for mesh in scene.meshes():
+                mesh.material = material
+        return scene
+
+    def save(self, path: str | Path) -> None:
+        """Write a GLB with the textures as they are now (8 bits, what `eval()` shows); cameras and lights stay out."""
+        from .files import save_glb
+
+        save_glb(self, path)
+
+    def walk(self) -> Iterator[tuple[str, Node, Tensor]]:
+        """Every node of the scene: (path, node, node-to-world transform)."""
+        for node in self.nodes:
+            yield from node.walk()
+
+    def meshes(self) -> list[Mesh]:
+        """The distinct meshes, in order of appearance."""
+        return list(dict.fromkeys(node.mesh for _, node, _ in self.walk() if node.mesh is not None))
+
+    def materials(self) -> list[Material]:
+        """The distinct materials, in order of appearance."""
+        return list(dict.fromkeys(mesh.material for mesh in self.meshes()))
+
+    def geometry(self) -> Geometry:
+        """Flatten the graph. Differentiable in vertices and transforms."""
+        materials = self.materials()
+        number = {material: k for k, material in enumerate(materials)}
+        parts: list[tuple[Tensor, ...]] = []
+        first = 0
+        for path, node, world in self.walk():
+            mesh = node.mesh
+            if mesh is None:
+                continue
+            uvs = mesh.uvs
+            if uvs is None:
+                if not isinstance(mesh.material.base_color, ConstantTexture):
+                    raise SceneError(f"node '{path}' wears a texture, but its mesh has no UVs: unwrap the mesh first.")
+                uvs = torch.zeros_like(mesh.vertices[:, :2])
+            linear = world[:3, :3]
+            # normals turn with the inverse transpose; the cofactor matrix is that up to length, and exists always
+            cofactor = torch.stack(
+                [torch.linalg.cross(linear[:, (i + 1) % 3], linear[:, (i + 2) % 3]) for i in range(3)], 1
+            )
+            normals = mesh.shading_normals() @ (cofactor.T * torch.linalg.det(linear).sign())
+            owner = torch.full_like(mesh.faces[:, 0], number[mesh.material])
+            parts.append((mesh.vertices @ linear.T + world[:3, 3], normals, uvs, mesh.faces + first, owner))
+            first += len(mesh.vertices)
+        if not parts:
+            raise SceneError("the scene has no mesh: add a node that carries one.")
+        vertices, normals, uvs, faces, owner = (torch.cat(column) for column in zip(*parts, strict=True))
+        return Geometry(vertices, normals, uvs, faces, owner, materials)
+
+    def bounds(self) -> tuple[Float[Tensor, 3], float]:
+        """Centre and radius of a sphere around everything, in scene units."""
+        vertices = self.geometry().vertices.detach()
+        low, high = vertices.amin(0), vertices.amax(0)
+        center = (low + high) / 2
+        return center, float((vertices - center).norm(dim=1).max())
+
+
+def resolution(size: int | tuple[int, int]) -> tuple[int, int]:
+    """(height, width) from one number or two; ArgumentError unless they are whole and at least 1."""
+    height, width = (size, size) if isinstance(size, int) else size
+    if not (isinstance(height, int) and isinstance(width, int)) or min(height, width) < 1:
+        raise ArgumentError(f"an image size is one whole number or (height, width), at least 1, not {size}.")
+    return height, width

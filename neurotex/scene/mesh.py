@@ -1,0 +1,78 @@
+"""Triangle meshes."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from torch.nn.functional import normalize
+
+from ..errors import SceneError
+from .material import Material
+
+
+class Mesh(nn.Module):
+    """Triangles with one material. To draw a mesh several times, give the same Mesh to several nodes.
+
+    `vertices` (V, 3), `faces` (F, 3) int, `uvs` (V, 2) or None, `normals` (V, 3) unit vectors or None. As in glTF
+    every vertex has one UV and one normal: a vertex on a UV seam is there twice. Without `normals` the mesh is shaded
+    smoothly, with `vertex_normals` of its vertices. Raises SceneError for an empty mesh, vertices that are not
+    finite and faces that point outside the vertex list.
+    """
+
+    def __init__(
+        self,
+        vertices: Float[Tensor, "v 3"],
+        faces: Int[Tensor, "f 3"],
+        uvs: Float[Tensor, "v 2"] | None = None,
+        normals: Float[Tensor, "v 3"] | None = None,
+        material: Material | None = None,
+        name: str = "mesh",
+    ):
+        super().__init__()
+        self.name = name
+        self.register_buffer("vertices", vertices)
+        self.register_buffer("faces", faces.to(torch.int32))
+        self.register_buffer("uvs", uvs)
+        self.register_buffer("normals", normals)
+        self.material = material or Material()
+        self._check()
+
+    def _check(self) -> None:
+        where = f"mesh '{self.name}'"
+        if len(self.faces) == 0 or len(self.vertices) == 0:
+            raise SceneError(f"{where} is empty: it has {len(self.vertices)} vertices and {len(self.faces)} faces.")
+        for what, tensor in (("vertices", self.vertices), ("uvs", self.uvs), ("normals", self.normals)):
+            if tensor is not None and not bool(tensor.isfinite().all()):
+                bad = int((~tensor.isfinite().all(1)).nonzero()[0])
+                raise SceneError(f"{where} has {what} that are not finite, first at index {bad}: repair the mesh.")
+        low, high = int(self.faces.min()), int(self.faces.max())
+        if low < 0 or high >= len(self.vertices):
+            bad = high if high >= len(self.vertices) else low
+            raise SceneError(f"{where} has a face with vertex index {bad}, but only {len(self.vertices)} vertices.")
+
+    def shading_normals(self) -> Float[Tensor, "v 3"]:
+        """The normals given, or smooth ones of the current vertices."""
+        return vertex_normals(self.vertices, self.faces) if self.normals is None else self.normals
+
+    def extra_repr(self) -> str:
+        uvs = "" if self.uvs is not None else ", no UVs"
+        return f"'{self.name}', {len(self.vertices)} vertices, {len(self.faces)} faces{uvs}"
+
+
+def vertex_normals(vertices: Float[Tensor, "v 3"], faces: Int[Tensor, "f 3"]) -> Float[Tensor, "v 3"]:
+    """Unit normals at vertices: the normals of the faces around, weighted by their angles (Thürmer, Wüthrich 1998).
+
+    Faces meet smoothly where they share a vertex *index*; a UV seam, where vertices are doubled, stays a crease,
+    as in Mitsuba. Degenerate faces count nothing; a vertex without a proper face has the normal (0, 0, 0).
+    """
+    corner = vertices[faces.long()]
+    edges = [corner[:, (i + 1) % 3] - corner[:, i] for i in range(3)]
+    normal = normalize(torch.linalg.cross(edges[0], edges[1]), dim=-1)
+    total = torch.zeros_like(vertices)
+    for i in range(3):
+        u, v = normalize(edges[i], dim=-1), normalize(-edges[(i + 2) % 3], dim=-1)
+        # Kahan's angle: exact near 0 and π, where the arc cosine loses half its digits
+        angle = 2 * torch.atan2((u - v).norm(dim=-1), (u + v).norm(dim=-1))
+        total = total.index_add(0, faces[:, i].long(), normal * angle[:, None])
+    return normalize(total, dim=-1)

@@ -1,0 +1,125 @@
+"""Texture nodes: where a material's maps come from.
+
+Each is a small graph of its own, evaluated once per render. A texture's value is (1, C, H, W) in [0, 1], row 0 at
+v = 1; a base_color is sRGB-encoded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn.functional import interpolate
+
+from ..discrete.estimators import clamp
+from ..errors import ArgumentError
+from ..raster import WRAPS
+from .latent import Evaluation, Latent
+
+
+class Texture(nn.Module):
+    """Base of all texture nodes. A subclass defines `compute(evaluation)`.
+
+    `wrap` says how coordinates outside [0, 1] are read: "repeat" or "clamp" (glTF's REPEAT, CLAMP_TO_EDGE).
+    """
+
+    def __init__(self, wrap: str = "repeat"):
+        super().__init__()
+        if wrap not in WRAPS:
+            raise ArgumentError(f"a texture cannot wrap as '{wrap}': choose one of {', '.join(WRAPS)}.")
+        self.wrap = wrap
+
+    def compute(self, evaluation: Evaluation) -> Tensor:
+        """This node's value, asking `evaluation(child)` for the values it depends on."""
+        raise NotImplementedError
+
+    def forward(self, latents: Mapping[str, Tensor] | None = None) -> Float[Tensor, "1 c h w"]:
+        """Evaluate this texture alone; `latents` binds latents by name."""
+        return Evaluation(latents)(self)
+
+    def through(self, step: nn.Module) -> SteppedTexture:
+        """This texture after a step of `neurotex.discrete`, or any module that maps textures to textures."""
+        return SteppedTexture(self, step)
+
+
+class ConstantTexture(Texture):
+    """One colour everywhere, (C,) in [0, 1]; needs no UVs."""
+
+    def __init__(self, color: Sequence[float] | Tensor):
+        super().__init__()
+        self.register_buffer("color", torch.as_tensor(color, dtype=torch.get_default_dtype()))
+
+    def compute(self, evaluation: Evaluation) -> Tensor:
+        return self.color[None, :, None, None]
+
+
+class ImageTexture(Texture):
+    """Given pixels, (C, H, W) or (1, C, H, W) in [0, 1]; a parameter if `trainable`."""
+
+    def __init__(self, image: Tensor, wrap: str = "repeat", trainable: bool = False):
+        super().__init__(wrap)
+        image = image.detach().clone().reshape(-1, *image.shape[-3:])
+        if len(image) != 1:
+            raise ArgumentError(f"an image texture is one image, (C, H, W), but this tensor holds {len(image)}.")
+        if trainable:
+            self.image = nn.Parameter(image)
+        else:
+            self.register_buffer("image", image)
+
+    def compute(self, evaluation: Evaluation) -> Tensor:
+        return self.image
+
+
+class PyramidTexture(Texture):
+    """Trainable pixels, held as a sum of images from coarse to fine: (1, 3, size, size).
+
+    An optimiser's step on a coarse level moves a whole region at once. So smooth parts converge in a few steps,
+    and a texel that no view sees takes the colour of its surroundings instead of keeping its start value.
+    """
+
+    def __init__(self, size: int, start: float = 0.5, coarsest: int = 4, wrap: str = "repeat"):
+        super().__init__(wrap)
+        if size < 1:
+            raise ArgumentError(f"a texture needs a size of at least 1, not {size}.")
+        sides = [size]
+        while sides[0] > coarsest:
+            sides.insert(0, -(-sides[0] // 2))
+        self.levels = nn.ParameterList(torch.zeros(1, 3, side, side) for side in sides)
+        with torch.no_grad():
+            self.levels[0].fill_(start)
+
+    def compute(self, evaluation: Evaluation) -> Tensor:
+        total = self.levels[0]
+        for level in list(self.levels)[1:]:
+            total = level + interpolate(total, size=level.shape[-2:], mode="bilinear", align_corners=False)
+        return clamp(total)
+
+
+class GeneratedTexture(Texture):
+    """What a generator makes of a latent: the node that puts a GAN into the scene.
+
+    `generator` is any module that maps (1, *latent_shape) to (1, C, H, W) in [-1, 1], as GANs do; the node maps
+    that to [0, 1]. Gradients reach the latent and every weight of the generator.
+    """
+
+    def __init__(self, generator: nn.Module, latent: Latent, wrap: str = "repeat"):
+        super().__init__(wrap)
+        self.generator = generator
+        self.latent = latent
+
+    def compute(self, evaluation: Evaluation) -> Tensor:
+        return clamp((self.generator(evaluation(self.latent)) + 1) / 2)
+
+
+class SteppedTexture(Texture):
+    """A texture after a discrete step."""
+
+    def __init__(self, source: Texture, step: nn.Module):
+        super().__init__(source.wrap)
+        self.source = source
+        self.step = step
+
+    def compute(self, evaluation: Evaluation) -> Tensor:
+        return self.step(evaluation(self.source))
