@@ -1,0 +1,208 @@
+"""The command line: `neurotex demo`, `neurotex fit`, `neurotex render`."""
+
+from __future__ import annotations
+
+import os
+
+# Before torch is loaded: its idle threads would otherwise spin on the cores that the compiled kernels are using.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
+import json
+import math
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from . import __version__, assets
+from .errors import NeurotexError
+from .fit import Interrupted, Options, fit_views
+from .renderers import around, on_background, save_gif, turntable
+from .renderers import render as render_scene
+from .scene import Flash, GeneratedTexture, Latent, Material, Scene, Views, to_image
+from .shading import linear_to_srgb
+
+app = typer.Typer(
+    help="A generative texture network as a differentiable node of a scene graph.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+console = Console(stderr=True)
+
+
+def main() -> None:
+    """Entry point: what a user can mend is one sentence and exit code 2, never a traceback."""
+    warnings.showwarning = lambda message, *_, **__: console.print(f"[yellow]warning:[/] {message}", highlight=False)
+    try:
+        app()
+    except NeurotexError as error:
+        console.print(f"[red]error:[/] {error}", highlight=False, soft_wrap=True)
+        sys.exit(2)
+
+
+def _version(shown: bool) -> None:
+    if shown:
+        print(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _options(version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True)] = False) -> None:
+    pass
+
+
+@app.command()
+def demo(out: Annotated[Path, typer.Option(help="Where to write the results.")] = Path("demo")) -> None:
+    """Fit the bundled photographs of a teapot: first its pixels, then through the bundled generator."""
+    data = assets.folder() / "demo"
+    common = {"mesh": str(data / "mesh.obj"), "views": str(data / "views"), "holdout": str(data / "holdout")}
+    runs = {
+        "pixels": Options(**common),
+        "palette": Options(**common, through=("palette:12",), steps=200),
+        "generator": Options(**common, texture="materials", optimize="both"),
+    }
+    for name, options in runs.items():
+        console.print(f"[bold]{name}[/]: 12 flash photographs of a teapot → its texture")
+        _report(_run(options, out / name, resume=False), out / name)
+
+
+@app.command()
+def fit(
+    mesh: Annotated[Path, typer.Argument(help="OBJ, PLY, GLB or glTF with UVs.")],
+    views: Annotated[Path, typer.Argument(help="A folder with transforms.json, or that file.")],
+    texture: Annotated[str, typer.Option(help="pixels, the name of a bundled generator, or a checkpoint.")] = "pixels",
+    optimize: Annotated[str, typer.Option(help="For generators: latents, weights or both.")] = "latents",
+    through: Annotated[list[str], typer.Option(help="A discrete step, as in levels:8; may be repeated.")] = [],  # noqa: B006
+    estimator: Annotated[str, typer.Option(help="How gradients cross steps.")] = "straight_through",
+    size: Annotated[int, typer.Option(min=1, help="Side of a pixels texture.")] = 512,
+    steps: Annotated[int | None, typer.Option(min=1, help="Optimisation steps; default by kind of texture.")] = None,
+    holdout: Annotated[Path | None, typer.Option(help="Views to judge by, not fitted.")] = None,
+    out: Annotated[Path, typer.Option(help="Where to write the results.")] = Path("fit"),
+    seed: Annotated[int, typer.Option(help="Where the search for latents starts.")] = 0,
+    device: Annotated[str, typer.Option(help="cpu, cuda, ...")] = "cpu",
+    huber: Annotated[float | None, typer.Option(help="Difference from which the loss grows linearly.")] = None,
+    ssim: Annotated[float, typer.Option(min=0, help="Weight of structural dissimilarity in the loss.")] = 0.0,
+    prior: Annotated[float, typer.Option(min=0, help="Weight of the latents' prior in the loss.")] = 0.0,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue the run in --out.")] = False,
+    json_: Annotated[bool, typer.Option("--json", help="Print the metrics as JSON.")] = False,
+) -> None:
+    """Fit the texture of MESH to photographs."""
+    options = Options(
+        mesh=str(mesh),
+        views=str(views),
+        texture=texture,
+        optimize=optimize,
+        through=tuple(through),
+        estimator=estimator,
+        size=size,
+        steps=steps,
+        holdout=None if holdout is None else str(holdout),
+        seed=seed,
+        device=device,
+        huber=huber,
+        ssim=ssim,
+        prior=prior,
+    )
+    metrics = _run(options, out, resume)
+    if json_:
+        print(json.dumps(metrics))
+    else:
+        _report(metrics, out)
+
+
+@app.command()
+def render(
+    mesh: Annotated[Path, typer.Argument(help="OBJ, PLY, GLB or glTF.")],
+    out: Annotated[Path, typer.Option(help="A .png picture or a .gif turntable.")] = Path("render.png"),
+    views: Annotated[Path | None, typer.Option(help="Cameras to render instead: out becomes a folder of PNGs.")] = None,
+    texture: Annotated[str | None, typer.Option(help="A generator to wear instead of the file's materials.")] = None,
+    seed: Annotated[int, typer.Option(help="The generator's latent.")] = 0,
+    size: Annotated[int, typer.Option(min=1, help="Height and width, pixels.")] = 512,
+) -> None:
+    """Render MESH with its own materials or a generator's texture."""
+    import torch
+
+    from . import generators, storage
+    from .errors import ArgumentError
+
+    material = None
+    if texture is not None:
+        generator = generators.load(texture)
+        material = Material(GeneratedTexture(generator, Latent(generator).sample(seed)))
+    scene = Scene.load(mesh, material)
+    with torch.no_grad():
+        if views is not None:
+            found = Views.load(views)
+            scene = Scene(list(scene.nodes), found.cameras, found.lights or [Flash(1.0)])
+            folder = storage.make_folder(out.with_suffix(""))
+            for name, image in zip(found.names, render_scene(scene, found.size), strict=True):
+                _save_png(image, folder / f"{name}.png")
+            console.print(f"wrote {len(found.names)} pictures to {folder}")
+            return
+        if out.suffix.lower() not in (".png", ".gif"):
+            raise ArgumentError(f"{out} must end in .png (a picture) or .gif (a turntable).")
+        storage.make_folder(out.parent)
+        if out.suffix.lower() == ".gif":
+            save_gif([on_background(image) for image in turntable(scene, size)], out)
+        else:
+            cameras, flash = around(scene, 12)
+            scene.cameras.append(cameras[1])
+            scene.lights.append(flash)
+            _save_png(render_scene(scene, size)[0], out)
+    console.print(f"wrote {out}")
+
+
+def _save_png(image, path: Path) -> None:
+    """An RGBA PNG with straight alpha, as image viewers expect."""
+    import torch
+
+    from . import storage
+
+    alpha = image[3:]
+    straight = linear_to_srgb((image[:3] / alpha.clamp_min(1e-6)).clamp(0, 1)) * (alpha > 0)
+    with storage.replacing(path) as file:
+        to_image(torch.cat([straight, alpha])).save(file)
+
+
+def _run(options: Options, out: Path, resume: bool) -> dict:
+    with _progress() as show:
+        try:
+            return fit_views(options, out, resume=resume, progress=show)
+        except Interrupted:
+            console.print(f"stopped; the same command with --resume continues from {out / 'checkpoint.safetensors'}")
+            raise typer.Exit(130) from None
+
+
+@contextmanager
+def _progress() -> Iterator:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, TextColumn("{task.fields[note]}"), console=console) as bars:
+        tasks: dict[str, int] = {}
+
+        def show(stage: str, done: int, total: int, loss: float | None) -> None:
+            if stage not in tasks:
+                tasks[stage] = bars.add_task(stage, total=total, note="")
+            note = "" if loss is None else f"loss {loss:.2e}  PSNR {-10 * math.log10(max(loss, 1e-12)):.1f} dB"
+            bars.update(tasks[stage], completed=done, note=note)
+
+        yield show
+
+
+def _report(metrics: dict, out: Path) -> None:
+    held = metrics["holdout_psnr_db"]
+    judged = "" if held is None else f", held out {held:.1f} dB"
+    print(
+        f"PSNR: train {metrics['train_psnr_db']:.1f} dB{judged}; {metrics['steps']} steps, {metrics['seconds']:.1f} s"
+    )
+    print(f"pictures: {out / 'report.html'}, {out / 'turntable.gif'}, {out / 'model.glb'}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,54 @@
+"""What a fit minimises, and how its result is judged.
+
+Both look at images as a person does: sRGB-encoded, over black. Images are linear and premultiplied, as `render` gives
+them; alpha itself is not compared.
+"""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn.functional import huber_loss
+
+from ..errors import ArgumentError
+from ..shading import linear_to_srgb
+
+
+def photometric(
+    image: Float[Tensor, "views c h w"],
+    target: Float[Tensor, "views c h w"],
+    *,
+    huber: float | None = None,
+    ssim: float = 0.0,
+) -> Float[Tensor, ""]:
+    """Mean squared difference of the encoded RGB, plus `ssim` times the structural dissimilarity (1 − SSIM) / 2.
+
+    With `huber` (a difference in [0, 1]) larger differences count linearly: for photographs with outliers.
+    """
+    if image.shape[0] != target.shape[0] or image.shape[2:] != target.shape[2:]:
+        raise ArgumentError(f"image {tuple(image.shape)} and target {tuple(target.shape)} must be of one size.")
+    a, b = linear_to_srgb(image[:, :3]), linear_to_srgb(target[:, :3])
+    loss = squared(a, b, huber)
+    if ssim:
+        from kornia.losses import ssim_loss  # kornia takes a third of a second to import: only where it is used
+
+        loss = loss + ssim * ssim_loss(a, b, window_size=11)
+    return loss
+
+
+def squared(a: Tensor, b: Tensor, huber: float | None = None) -> Float[Tensor, ""]:
+    """Mean squared difference; beyond `huber` it goes on as a straight line of the same slope."""
+    return (a - b).square().mean() if huber is None else 2 * huber_loss(a, b, delta=huber)
+
+
+def latent_prior(latent: Float[Tensor, n * shape]) -> Float[Tensor, ""]:
+    """Negative log density of a standard normal per dimension, up to a constant: mean(z²) / 2."""
+    return latent.square().mean() / 2
+
+
+@torch.no_grad()
+def psnr(image: Float[Tensor, "views c h w"], target: Float[Tensor, "views c h w"]) -> Float[Tensor, views]:
+    """Peak signal-to-noise ratio of each view in dB: all pixels over black, clipped to [0, 1] and sRGB-encoded."""
+    a, b = (linear_to_srgb(x[:, :3].clamp(0, 1)) for x in (image, target))
+    return -10 * (a - b).square().mean((1, 2, 3)).clamp_min(1e-12).log10()

@@ -1,0 +1,130 @@
+"""The loop that moves parameters until the renders look like the photographs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from ..errors import ArgumentError
+from ..renderers import BakedScene, bake
+from ..scene import Evaluation, Latent, Scene, Views
+from ..shading import linear_to_srgb
+from . import losses
+
+WARM_UP = 5  # steps over which the learning rate rises: Adam's first estimates of scale are poor
+
+
+class Fit:
+    """A fit of everything `optimizer` holds, to `views`, in `steps` full-batch steps.
+
+        fit = nt.Fit(scene, views, torch.optim.Adam(latent.parameters(), lr=0.05), steps=200)
+        fit.run()
+
+    The scene is baked once (its cameras must be the views'); each step renders all views. The loss is that of
+    `losses.photometric` with `huber` and `ssim`, plus `prior` times `losses.latent_prior` of every bound latent. The
+    learning rates that the optimizer came with rise over a few steps and fall to 0 along a half cosine. `losses` of
+    the run so far are in `history`. `state_dict` and `load_state_dict` stop and continue a run exactly.
+    """
+
+    def __init__(
+        self,
+        scene: Scene,
+        views: Views,
+        optimizer: torch.optim.Optimizer,
+        steps: int,
+        *,
+        huber: float | None = None,
+        ssim: float = 0.0,
+        prior: float = 0.0,
+        grid: int = 4,
+        baked: BakedScene | None = None,
+    ):
+        if len(scene.cameras) != len(views.cameras):
+            raise ArgumentError(
+                f"the scene has {len(scene.cameras)} cameras, but there are {len(views.cameras)} views."
+            )
+        if steps < 1:
+            raise ArgumentError(f"a fit takes at least 1 step, not {steps}.")
+        self.scene = scene
+        self.optimizer = optimizer
+        self.steps = steps
+        self.huber, self.ssim, self.prior = huber, ssim, prior
+        self.baked = bake(scene, views.size, grid=grid) if baked is None else baked
+        self.history: list[float] = []
+        self._rates = [group["lr"] for group in optimizer.param_groups]
+        self._images = views.images.to(self.baked.alpha)
+        self._target = linear_to_srgb(self.baked.rows(self._images[:, :3]))
+        # pixels that the mesh never covers stay black: their error is a constant of the loss
+        encoded = linear_to_srgb(self._images[:, :3])
+        self._count = encoded.numel()
+        self._constant = float(encoded.square().sum() - self._target.square().sum())
+
+    @property
+    def step_number(self) -> int:
+        """Steps done."""
+        return len(self.history)
+
+    def loss(self) -> Tensor:
+        """The loss now, as a tensor with a gradient."""
+        if self.ssim:
+            total = losses.photometric(self.baked(), self._images, huber=self.huber, ssim=self.ssim)
+        else:  # background cannot change: compare covered pixels alone
+            rows = linear_to_srgb(self.baked.pixels())
+            share = self._target.numel() / self._count
+            total = losses.squared(rows, self._target, self.huber) * share + self._constant / self._count
+        if self.prior:
+            for latent in self.scene.modules():
+                if isinstance(latent, Latent):
+                    total = total + self.prior * losses.latent_prior(Evaluation()(latent))
+        return total
+
+    def step(self) -> float:
+        """One step of the optimizer; returns the loss before it."""
+        done = self.step_number
+        factor = min(1.0, (done + 1) / WARM_UP) * 0.5 * (1 + math.cos(math.pi * done / self.steps))
+        for group, rate in zip(self.optimizer.param_groups, self._rates, strict=True):
+            group["lr"] = rate * factor
+        self.optimizer.zero_grad()
+        loss = self.loss()
+        loss.backward()
+        self.optimizer.step()
+        self.history.append(float(loss.detach()))
+        return self.history[-1]
+
+    def run(self, on_step: Callable[[Fit], None] | None = None) -> list[float]:
+        """Do the steps that are left, calling `on_step(self)` after each; returns the history of losses."""
+        while self.step_number < self.steps:
+            self.step()
+            if on_step is not None:
+                on_step(self)
+        return self.history
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Everything needed to continue: scene parameters, optimizer moments, history. Plain tensors by name."""
+        state = {f"scene.{name}": p.detach() for name, p in self.scene.named_parameters()}
+        for number, moments in self.optimizer.state_dict()["state"].items():
+            state.update({f"optimizer.{number}.{name}": torch.as_tensor(value) for name, value in moments.items()})
+        state["history"] = torch.tensor(self.history, dtype=torch.float64)
+        return state
+
+    @torch.no_grad()
+    def load_state_dict(self, state: dict[str, Tensor]) -> None:
+        """Continue from what `state_dict` returned for the same scene and optimizer."""
+        for name, parameter in self.scene.named_parameters():
+            found = state.get(f"scene.{name}")
+            if found is None or found.shape != parameter.shape:
+                raise ArgumentError(
+                    f"this state is of another fit: it has no {name} of shape {tuple(parameter.shape)}."
+                )
+            parameter.copy_(found)
+        moments: dict[int, dict[str, Tensor]] = {}
+        for key, value in state.items():
+            if key.startswith("optimizer."):
+                _, number, name = key.split(".")
+                moments.setdefault(int(number), {})[name] = value.clone()
+        groups = self.optimizer.state_dict()["param_groups"]
+        self.optimizer.load_state_dict({"state": moments, "param_groups": groups})
+        self.history = state["history"].tolist()

@@ -1,0 +1,101 @@
+"""What a fit leaves behind: pictures to look at and files to use."""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from .. import generators, storage
+from ..renderers import on_background, save_gif, turntable
+from ..scene import to_image
+from ..shading import linear_to_srgb
+
+if TYPE_CHECKING:
+    from .run import Plan
+
+
+def write_outputs(out: Path, plan: Plan, images: Tensor, texture: Tensor, history: list[float], metrics: dict) -> None:
+    """Write textures, model, turntable and report to the folder `out`, and what was learned of a generator."""
+    (out / "textures").mkdir(exist_ok=True)
+    png = _encoded(to_image(texture), "PNG")
+    with storage.replacing(out / "textures" / "base_color.png") as file:
+        file.write_bytes(png)
+    plan.scene.save(out / "model.glb")
+    save_gif([on_background(image) for image in turntable(plan.scene)], out / "turntable.gif")
+    if plan.generator is not None:
+        storage.write_tensors(out / "latent.safetensors", {"w": plan.latent.value.detach().cpu()})
+        if plan.options.optimize != "latents":
+            generators.save(plan.generator, out / "generator.safetensors")
+    with storage.replacing(out / "report.html") as file:
+        file.write_text(_page(plan, images, png, history, metrics), encoding="utf-8")
+
+
+def _encoded(image: Image.Image, kind: str) -> bytes:
+    stream = io.BytesIO()
+    image.save(stream, kind, **({"quality": 92} if kind == "JPEG" else {}))
+    return stream.getvalue()
+
+
+def _data(content: bytes, kind: str) -> str:
+    return f"data:image/{kind.lower()};base64,{base64.b64encode(content).decode()}"
+
+
+def _page(plan: Plan, images: Tensor, png: bytes, history: list[float], metrics: dict) -> str:
+    rows = []
+    for name, target, image in zip(plan.views.names, plan.views.images.to(images), images, strict=True):
+        a, b = (linear_to_srgb(x[:3].clamp(0, 1)) for x in (target, image))
+        strip = torch.cat([a, b, ((a - b).abs() * 8).clamp(0, 1)], dim=2)
+        db = -10 * math.log10(max(float((a - b).square().mean()), 1e-12))
+        source = _data(_encoded(to_image(strip), "JPEG"), "JPEG")
+        rows.append(f'<figure><img src="{source}"><figcaption>{html.escape(name)}: {db:.1f} dB</figcaption></figure>')
+    figures = "".join(f"<dt>{k.replace('_', ' ')}</dt><dd>{_figure(v)}</dd>" for k, v in metrics.items())
+    options = plan.options
+    what = f"{Path(options.mesh).name}, {len(images)} views, texture {options.texture}"
+    if plan.generator is not None:
+        what += f", optimised {options.optimize}"
+    if options.through:
+        what += f", through {', '.join(options.through)} ({options.estimator})"
+    return f"""<!doctype html>
+<html lang="en"><meta charset="utf-8"><title>neurotex fit</title>
+<style>
+body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 820px; margin: 2rem auto; padding: 0 1rem; color: #222 }}
+img {{ max-width: 100%; display: block; background: #000 }} figure {{ margin: 0 0 1rem }}
+figcaption {{ color: #666; font-size: 14px }} svg {{ width: 100%; height: auto }}
+dl {{ display: grid; grid-template-columns: max-content 1fr; gap: 0 1.5rem }} dd {{ margin: 0 }}
+</style>
+<h1>neurotex fit</h1><p>{html.escape(what)}</p><dl>{figures}</dl>
+<h2>Loss</h2>{_curve(history)}
+<h2>Target, render, difference × 8</h2>{"".join(rows)}
+<h2>Texture</h2><img src="{_data(png, "PNG")}">
+</html>
+"""
+
+
+def _figure(value: object) -> str:
+    return "–" if value is None else f"{value:.2f}" if isinstance(value, float) else str(value)
+
+
+def _curve(history: list[float]) -> str:
+    """The loss over steps as an SVG, logarithmic."""
+    logs = [math.log10(max(value, 1e-12)) for value in history]
+    low, high = math.floor(min(logs)), math.ceil(max(logs))
+    high = max(high, low + 1)
+    x = [60 + 720 * k / max(len(logs) - 1, 1) for k in range(len(logs))]
+    y = [15 + 200 * (high - value) / (high - low) for value in logs]
+    points = " ".join(f"{a:.1f},{b:.1f}" for a, b in zip(x, y, strict=True))
+    lines = ""
+    for power in range(low, high + 1):
+        level = 15 + 200 * (high - power) / (high - low)
+        lines += f'<line x1="60" x2="780" y1="{level:.1f}" y2="{level:.1f}" stroke="#ddd"/>'
+        lines += f'<text x="52" y="{level + 5:.1f}" text-anchor="end" font-size="14" fill="#666">1e{power}</text>'
+    end = f'<text x="780" y="238" text-anchor="end" font-size="14" fill="#666">{len(history)} steps</text>'
+    line = f'<polyline points="{points}" fill="none" stroke="#c33" stroke-width="2"/>'
+    return f'<svg viewBox="0 0 800 245">{lines}{line}{end}</svg>'
