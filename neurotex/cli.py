@@ -18,6 +18,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from . import __version__, assets
@@ -39,18 +40,21 @@ console = Console(stderr=True)
 
 def main() -> None:
     """Entry point: what a user can mend is one sentence and exit code 2, never a traceback."""
-    warnings.showwarning = lambda message, *_, **__: console.print(f"[yellow]warning:[/] {message}", highlight=False)
+    warnings.showwarning = lambda message, *_, **__: console.print(
+        f"[yellow]warning:[/] {escape(str(message))}", highlight=False, soft_wrap=True
+    )
     try:
         app()
     except NeurotexError as error:
-        console.print(f"[red]error:[/] {error}", highlight=False, soft_wrap=True)
+        console.print(f"[red]error:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
         sys.exit(2)
 
 
-def _version(shown: bool) -> None:
+def _version(shown: bool) -> bool:
     if shown:
         print(__version__)
         raise typer.Exit
+    return shown
 
 
 @app.callback()
@@ -144,7 +148,7 @@ def render(
             folder = storage.make_folder(out.with_suffix(""))
             for name, image in zip(found.names, render_scene(scene, found.size), strict=True):
                 _save_png(image, folder / f"{name}.png")
-            console.print(f"wrote {len(found.names)} pictures to {folder}")
+            console.print(f"wrote {len(found.names)} pictures to {folder}", markup=False, soft_wrap=True)
             return
         if out.suffix.lower() not in (".png", ".gif"):
             raise ArgumentError(f"{out} must end in .png (a picture) or .gif (a turntable).")
@@ -156,7 +160,7 @@ def render(
             scene.cameras.append(cameras[1])
             scene.lights.append(flash)
             _save_png(render_scene(scene, size)[0], out)
-    console.print(f"wrote {out}")
+    console.print(f"wrote {out}", markup=False, soft_wrap=True)
 
 
 def _save_png(image, path: Path) -> None:
@@ -176,7 +180,8 @@ def _run(options: Options, out: Path, resume: bool) -> dict:
         try:
             return fit_views(options, out, resume=resume, progress=show)
         except Interrupted:
-            console.print(f"stopped; the same command with --resume continues from {out / 'checkpoint.safetensors'}")
+            file = out / "checkpoint.safetensors"
+            console.print(f"stopped; the same command with --resume continues {file}", markup=False, soft_wrap=True)
             raise typer.Exit(130) from None
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from .errors import FileError
@@ -46,7 +46,7 @@ def make_folder(path: str | Path) -> Path:
 def write_tensors(path: str | Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None) -> None:
     """Write named tensors as safetensors."""
     with replacing(path) as temporary:
-        save_file(dict(tensors), temporary, dict(metadata or {}))
+        temporary.write_bytes(save(dict(tensors), dict(metadata or {})))
 
 
 def write_json(path: str | Path, value: object) -> None:

@@ -8,11 +8,12 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from ..errors import ArgumentError
+from ..errors import ArgumentError, SceneError
 from ..renderers import BakedScene, bake
 from ..scene import Evaluation, Latent, Scene, Views
 from ..shading import linear_to_srgb
 from . import losses
+from .adam import Adam
 
 WARM_UP = 5  # steps over which the learning rate rises: Adam's first estimates of scale are poor
 
@@ -33,7 +34,7 @@ class Fit:
         self,
         scene: Scene,
         views: Views,
-        optimizer: torch.optim.Optimizer,
+        optimizer: torch.optim.Optimizer | Adam,
         steps: int,
         *,
         huber: float | None = None,
@@ -53,6 +54,8 @@ class Fit:
         self.steps = steps
         self.huber, self.ssim, self.prior = huber, ssim, prior
         self.baked = bake(scene, views.size, grid=grid) if baked is None else baked
+        if len(self.baked.pixel) == 0:
+            raise SceneError("no view sees any mesh: mesh and cameras must share one space and one unit of length.")
         self.history: list[float] = []
         self._rates = [group["lr"] for group in optimizer.param_groups]
         self._images = views.images.to(self.baked.alpha)

@@ -23,8 +23,7 @@ if TYPE_CHECKING:
 
 
 def write_outputs(out: Path, plan: Plan, images: Tensor, texture: Tensor, history: list[float], metrics: dict) -> None:
-    """Write textures, model, turntable and report to the folder `out`, and what was learned of a generator."""
-    (out / "textures").mkdir(exist_ok=True)
+    """Write textures, model, turntable, report and what was learned of a generator to `out` (with `textures` in it)."""
     png = _encoded(to_image(texture), "PNG")
     with storage.replacing(out / "textures" / "base_color.png") as file:
         file.write_bytes(png)

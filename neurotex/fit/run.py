@@ -7,9 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
-from importlib import import_module
 from pathlib import Path
-from threading import Thread
 
 import torch
 from torch import Tensor, nn
@@ -29,6 +27,7 @@ from ..scene import (
     Views,
 )
 from . import losses, report, seams
+from .adam import Adam
 from .checkpoint import Checkpoint
 from .optimise import Fit
 from .search import search_latent
@@ -36,7 +35,7 @@ from .search import search_latent
 # Adam's learning rate and momenta for each kind of parameter. A texel's gradient has hardly any noise, since every step
 # sees all views: short memories converge fastest there.
 RATES = {
-    "pixels": (0.05, (0.7, 0.9)),
+    "pixels": (0.1, (0.7, 0.9)),
     "latents": (0.05, (0.9, 0.99)),
     "weights": (0.006, (0.9, 0.99)),
     "steps": (0.005, (0.9, 0.99)),  # what discrete steps learn, such as the colours of a palette
@@ -114,16 +113,15 @@ def fit_views(options: Options, out: str | Path, *, resume: bool = False, progre
     Ctrl-C leaves `out/checkpoint.safetensors` and raises Interrupted; `resume=True` continues from it, exactly.
     """
     began = time.perf_counter()
-    # torch's optimizers load torch's compiler at their first use, for two seconds: let that happen beside the baking
-    Thread(target=import_module, args=("torch._dynamo",), daemon=True).start()
     plan = make_plan(options)
-    out = storage.make_folder(out)
+    out = Path(out)
     file = out / "checkpoint.safetensors"
     described = {**asdict(options), "through": list(options.through)}
     checkpoint = Checkpoint.load(file) if resume else Checkpoint(described, 0, {})
     changed = [name for name, value in described.items() if checkpoint.options.get(name) != value]
     if changed:
         raise ArgumentError(f"{file} is of a run with another {', '.join(changed)}: repeat its options to resume it.")
+    storage.make_folder(out / "textures")
 
     baking = time.perf_counter()
     baked = bake(plan.scene, plan.views.size)
@@ -158,6 +156,8 @@ def make_plan(options: Options) -> Plan:
     steps = steps if options.steps is None else options.steps
     if steps < 1:
         raise ArgumentError(f"a fit takes at least 1 step, not {steps}.")
+    if options.huber is not None and not options.huber > 0:
+        raise ArgumentError(f"--huber {options.huber:g} is no difference between colours: give a number above 0.")
     device = _device(options.device)
     through = [discrete.parse(text, options.estimator) for text in options.through]
     views = Views.load(options.views)
@@ -240,9 +240,7 @@ def _run_stages(plan: Plan, baked: BakedScene, checkpoint: Checkpoint, file: Pat
         for number in range(checkpoint.stage, len(plan.stages)):
             stage = plan.stages[number]
             plan.material.base_color = stage.texture
-            fit = Fit(
-                plan.scene, plan.views, torch.optim.Adam(stage.groups, fused=True), stage.steps, baked=baked, **terms
-            )
+            fit = Fit(plan.scene, plan.views, Adam(stage.groups), stage.steps, baked=baked, **terms)
             keeper = _Keeper(file, checkpoint.options, number, past, stopped)
             if state:
                 fit.load_state_dict(state)
@@ -251,6 +249,8 @@ def _run_stages(plan: Plan, baked: BakedScene, checkpoint: Checkpoint, file: Pat
             fit.run(keeper.after_step(stage.name, progress))
             keeper.save(fit.state_dict())
             past, state = past + fit.history, {}
+        if stopped:  # pressed after the last step
+            raise Interrupted
     return past
 
 

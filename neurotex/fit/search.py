@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from ..scene import Latent
+from .adam import Adam
 from .optimise import Fit
 
 RATE, BETAS = 0.05, (0.9, 0.99)
@@ -51,7 +52,7 @@ def search_latent(
         followed = []
         for _, start in scored[:keep]:
             latent.bind(start)
-            optimizer = torch.optim.Adam([latent.value], lr=RATE, betas=BETAS)
+            optimizer = Adam([latent.value], lr=RATE, betas=BETAS)
             best = (torch.inf, start)
             for _ in range(steps):
                 now = loss()

@@ -71,8 +71,8 @@ class BakedScene(nn.Module):
 def bake(scene: Scene, size: int | tuple[int, int] = 256, *, grid: int = 4) -> BakedScene:
     """Freeze geometry, cameras and lights of a scene; see `render` for the arguments."""
     size = check_scene(scene, size, grid)
-    layout = scene_texels(scene, Evaluation())[1]
     geometry = scene.geometry()
+    layout = scene_texels(scene, Evaluation())[1]
     grey = all(bool((light.intensity == light.intensity[0]).all()) for light in scene.lights)
     parts, pixels, counts = [], [], []
     for view, camera in enumerate(scene.cameras):

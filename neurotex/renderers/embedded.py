@@ -32,8 +32,8 @@ def render(
     textures, latents, weights, vertices and lights; not through visibility.
     """
     size = check_scene(scene, size, grid)
-    texels, layout = scene_texels(scene, Evaluation(latents))
     geometry = scene.geometry()
+    texels, layout = scene_texels(scene, Evaluation(latents))
     images = []
     for camera in scene.cameras:
         surface = camera_surface(geometry, camera, size, grid)

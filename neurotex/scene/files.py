@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -139,8 +140,8 @@ def save_glb(scene: Scene, path: str | Path) -> None:
     written: dict[Mesh, str] = {}
     names: dict[str, str] = {}  # a node's path → its unique name in the file
     for place, node, _ in scene.walk():
-        unique = node.name if node.name not in out.graph.nodes else f"{node.name}_{len(names)}"
-        parent = names.get(place.rpartition("/")[0], out.graph.base_frame)
+        unique = _free_name(node.name, out.graph.nodes)
+        parent = names.get(place.removesuffix(f"/{node.name}"), out.graph.base_frame)
         names[place] = unique
         matrix = node.transform.double().cpu().numpy()
         if node.mesh is None:
@@ -149,10 +150,15 @@ def save_glb(scene: Scene, path: str | Path) -> None:
             out.graph.update(frame_from=parent, frame_to=unique, matrix=matrix, geometry=written[node.mesh])
         else:
             geometry = _geometry(node.mesh, materials[node.mesh.material])
-            name = out.add_geometry(geometry, node.mesh.name, unique, parent_node_name=parent, transform=matrix)
-            written[node.mesh] = out.graph[name][1]
+            out.add_geometry(geometry, unique, node.mesh.name, parent_node_name=parent, transform=matrix)
+            written[node.mesh] = out.graph[unique][1]
     with storage.replacing(path) as temporary:
         temporary.write_bytes(trimesh.exchange.gltf.export_glb(out, include_normals=True))
+
+
+def _free_name(name: str, taken: Collection[str]) -> str:
+    """`name`, or the first of name_1, name_2, … that is not taken."""
+    return next(n for n in (name, *(f"{name}_{k}" for k in range(1, len(taken) + 1))) if n not in taken)
 
 
 def _geometry(mesh: Mesh, material: trimesh.visual.material.PBRMaterial) -> trimesh.Trimesh:

@@ -51,7 +51,7 @@ class Views:
         try:
             data = json.loads(file.read_text())
         except (ValueError, UnicodeDecodeError) as error:
-            raise FileError(f"{file} is not valid JSON ({error}).") from None
+            raise FileError(f"{file} is not valid JSON ({error}): repair it or export it again.") from None
         frames = data.get("frames") if isinstance(data, dict) else None
         if not isinstance(frames, list) or not frames:
             raise FileError(f"{file} has no frames: it needs a list 'frames' with at least one camera.")
@@ -80,7 +80,7 @@ def _image_path(file: Path, name: str) -> Path:
 def _read_image(path: Path, width: int | None, height: int | None) -> Tensor:
     """(4, H, W) linear, premultiplied."""
     if not path.is_file():
-        raise FileError(f"{path} is missing: transforms.json names it.")
+        raise FileError(f"{path} is missing, but transforms.json names it: put it back or remove its frame.")
     try:
         with Image.open(path) as image:
             image.load()
@@ -89,7 +89,9 @@ def _read_image(path: Path, width: int | None, height: int | None) -> Tensor:
         raise FileError(f"{path} cannot be read as an image ({error}): it may be cut off, get it again.") from None
     found = (pixels.shape[1], pixels.shape[0])
     if found != (width or found[0], height or found[1]):
-        raise FileError(f"{path} is {found[0]} x {found[1]} pixels, but transforms.json says {width} x {height}.")
+        raise FileError(
+            f"{path} is {found[0]} x {found[1]} pixels, but transforms.json says {width} x {height}: correct either."
+        )
     decode = srgb_to_linear(torch.arange(256) / 255).numpy()
     alpha = pixels[..., 3:].astype(np.float32) / 255
     return torch.from_numpy(np.concatenate([decode[pixels[..., :3]] * alpha, alpha], -1)).movedim(-1, 0)
@@ -112,8 +114,10 @@ def _camera(file: Path, number: int, keys: dict, size: tuple[int, int]) -> Camer
             return PerspectiveCamera(transform, math.degrees(2 * math.atan(half)))
     except KeyError as error:
         raise FileError(f"{where} has no {error.args[0]}.") from None
-    except (ArgumentError, TypeError, ValueError) as error:
+    except ArgumentError as error:
         raise FileError(f"{where}: {error}") from None
+    except (TypeError, ValueError) as error:
+        raise FileError(f"{where} has no numbers where they belong ({error}): check its matrix and lens.") from None
     raise FileError(f"{where} has no camera_angle_x and no fl_x: one of them must say the field of view.")
 
 
@@ -124,6 +128,6 @@ def _lights(file: Path, data: dict) -> list[Light]:
     try:
         if light["type"] != "flash":
             raise FileError(f"{file}: light type '{light['type']}' is unknown, only 'flash' is.")
-        return [Flash(light["intensity"])]
-    except (KeyError, TypeError, ArgumentError) as error:
+        return [Flash([float(value) for value in light["intensity"]])]
+    except (KeyError, TypeError, ValueError) as error:
         raise FileError(f'{file}: \'light\' must be {{"type": "flash", "intensity": [r, g, b]}} ({error}).') from None

@@ -35,13 +35,14 @@ class _Power(torch.autograd.Function):
 class _Decode(_Power):
     @staticmethod
     def forward(x: Tensor) -> Tensor:
-        curve = ((x.clamp_min(0.04045) + 0.055) / 1.055) ** 2.4
+        # below −0.055 the power is NaN, in the branch that is not taken; no gradient comes this way
+        curve = (x * (1 / 1.055)).add_(0.055 / 1.055).pow_(2.4)
         return torch.where(x <= 0.04045, x / 12.92, curve)
 
     @staticmethod
     def slope(x: Tensor, y: Tensor) -> Tensor:
         # d/dx u^2.4 with u = (x + 0.055) / 1.055 is 2.4 u^1.4 / 1.055 = 2.4 y / (x + 0.055)
-        return torch.where(x <= 0.04045, 1 / 12.92, 2.4 * y / (x.clamp_min(0.04045) + 0.055))
+        return torch.where(x <= 0.04045, 1 / 12.92, y / (x * (1 / 2.4) + 0.055 / 2.4))
 
     @staticmethod
     def backward(ctx, grad: Tensor) -> Tensor:
@@ -53,13 +54,13 @@ class _Decode(_Power):
 class _Encode(_Power):
     @staticmethod
     def forward(x: Tensor) -> Tensor:
-        curve = 1.055 * x.clamp_min(0.0031308) ** (1 / 2.4) - 0.055
+        curve = x.pow(1 / 2.4).mul_(1.055).sub_(0.055)
         return torch.where(x <= 0.0031308, x * 12.92, curve)
 
     @staticmethod
     def slope(x: Tensor, y: Tensor) -> Tensor:
         # d/dx 1.055 x^(1/2.4) = (y + 0.055) / (2.4 x)
-        return torch.where(x <= 0.0031308, 12.92, (y + 0.055) / (2.4 * x.clamp_min(0.0031308)))
+        return torch.where(x <= 0.0031308, 12.92, (y * (1 / 2.4) + 0.055 / 2.4) / x.clamp_min(0.0031308))
 
     @staticmethod
     def backward(ctx, grad: Tensor) -> Tensor:

@@ -25,7 +25,7 @@ def incident(
     """
     if not bool(light.any()):
         return normal, torch.full_like(normal[:, 0], math.pi)
-    if float(light[3]) == 0:
+    if float(light.detach()[3]) == 0:
         return normalize(light[:3], dim=0).expand_as(position), torch.ones_like(position[:, 0])
     offset = light[:3] / light[3] - position
     squared = (offset * offset).sum(-1).clamp_min(1e-12)

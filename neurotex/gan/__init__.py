@@ -1,0 +1,1 @@
+"""Adversarial training of texture generators, and the procedural textures it learns from."""
