@@ -1,0 +1,118 @@
+"""Every annotation of the package is a check while the tests run; and what several test files share."""
+
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+from jaxtyping import install_import_hook
+
+REPOSITORY = Path(__file__).parents[1]
+# numba compiles what kernels.py defines, and cannot compile what a hook has wrapped
+MODULES = [
+    ".".join(path.relative_to(REPOSITORY).with_suffix("").parts)
+    for path in sorted((REPOSITORY / "neurotex").rglob("*.py"))
+    if path.stem not in ("__init__", "kernels")
+]
+# a float may be given as an int, as PEP 484 has it
+install_import_hook(MODULES, "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))")
+
+import numpy as np  # noqa: E402
+import pytest  # noqa: E402
+import torch  # noqa: E402
+from hypothesis import HealthCheck, settings  # noqa: E402
+
+import neurotex as nt  # noqa: E402
+
+# data that is not part of the repository; tests that need it are skipped where it is absent
+SHARED = REPOSITORY.parent / "shared"
+
+torch.set_num_threads(2)
+settings.register_profile(
+    "neurotex",
+    max_examples=50,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+settings.load_profile("neurotex")
+
+
+@pytest.fixture(autouse=True)
+def _seed() -> None:
+    torch.manual_seed(0)
+
+
+@pytest.fixture
+def torus() -> nt.Mesh:
+    """A UV-mapped torus, its seams doubled, with analytic normals."""
+    around, tube = 24, 12
+    u, v = (t.flatten() for t in torch.meshgrid(*(torch.linspace(0, 1, n + 1) for n in (around, tube)), indexing="ij"))
+    a, b = 2 * math.pi * u, 2 * math.pi * v
+    normals = torch.stack([b.cos() * a.cos(), b.sin(), b.cos() * a.sin()], 1)
+    vertices = 0.7 * torch.stack([a.cos(), 0 * a, a.sin()], 1) + 0.3 * normals
+    corner = torch.arange(around * (tube + 1)).view(around, -1)[:, :-1].flatten()
+    quad = [corner, corner + 1, corner + tube + 2, corner + tube + 1]
+    faces = torch.cat([torch.stack([quad[i] for i in pick], 1) for pick in ((0, 1, 2), (0, 2, 3))])
+    return nt.Mesh(vertices, faces, torch.stack([3 * u, v], 1), normals, name="torus")
+
+
+@pytest.fixture
+def plate() -> nt.Mesh:
+    """The square |x|, |y| ≤ 1 at z = 0, facing +Z, UVs from 0 to 1."""
+    corners = torch.tensor([[-1.0, -1, 0], [1, -1, 0], [1, 1, 0], [-1, 1, 0]])
+    return nt.Mesh(corners, torch.tensor([[0, 1, 2], [0, 2, 3]]), (corners[:, :2] + 1) / 2, name="plate")
+
+
+@pytest.fixture
+def scene(torus: nt.Mesh) -> nt.Scene:
+    """The torus with random pixels, seen by two cameras with a flash."""
+    torus.material = nt.Material(nt.ImageTexture(torch.rand(3, 16, 24)), "noise")
+    return nt.Scene(torus, nt.orbit(2, 3.0, elevation=35.0), [nt.Flash(7.0)])
+
+
+class TinyGenerator(torch.nn.Module):
+    """(N, 4) → (N, 3, 8, 8) in [-1, 1]; counts how often it is called."""
+
+    latent_shape = (4,)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.hidden = torch.nn.Linear(4, 6)
+        self.out = torch.nn.Linear(6, 3 * 8 * 8)
+        self.calls = 0
+
+    def forward(self, z: torch.Tensor) -> torch.Tensor:
+        self.calls += 1
+        return torch.tanh(self.out(torch.tanh(self.hidden(z)))).view(-1, 3, 8, 8)
+
+
+@pytest.fixture
+def tiny_generator() -> TinyGenerator:
+    return TinyGenerator()
+
+
+@pytest.fixture(scope="session")
+def spot() -> Path:
+    """The folder of Spot: cow.obj, its texture, and photographs of it."""
+    folder = SHARED / "data" / "spot"
+    if not folder.is_dir():
+        pytest.skip("shared/data/spot is not beside the repository")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def golden() -> Callable[[str], dict]:
+    """What PyTorch3D 0.7.9 computed, by the name of the scene; `meta` says how."""
+
+    def load(name: str) -> dict:
+        places = [folder / f"{name}.npz" for folder in (REPOSITORY / "tests" / "golden", SHARED / "golden")]
+        found = [path for path in places if path.is_file()]
+        if not found:
+            pytest.skip(f"{name}.npz is neither in tests/golden nor in shared/golden beside the repository")
+        with np.load(found[0]) as file:
+            data = {key: torch.from_numpy(file[key]) for key in file.files if key != "meta"}
+            return {**data, "meta": json.loads(str(file["meta"]))}
+
+    return load

@@ -1,0 +1,41 @@
+"""The tiny case on disk, and runs of it that save time where a test does not look."""
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from neurotex.fit import Options, fit_views, report, run, search_latent
+from neurotex.renderers import turntable
+from tests import tiny
+
+Case = dict[str, Path]
+
+
+@pytest.fixture
+def case(tmp_path: Path) -> Case:
+    """Paths of a mesh, of views to fit, of views held out and of a generator."""
+    return tiny.write_case(tmp_path / "case")
+
+
+@pytest.fixture
+def short_turntable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(report, "turntable", partial(turntable, size=32, frames=3))
+
+
+@pytest.fixture
+def short_search(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A search for latents that takes 14 renders instead of 736."""
+    monkeypatch.setattr(run, "search_latent", partial(search_latent, draws=8, rounds=((2, 3),)))
+
+
+@pytest.fixture
+def fit(case: Case, short_turntable: None) -> Callable[..., dict]:
+    """fit(out, resume=…, progress=…, **options) → metrics, of the tiny case with its holdout and a texture of 32."""
+
+    def call(out: Path, *, resume: bool = False, progress: Callable | None = None, **options: object) -> dict:
+        common = {"mesh": str(case["mesh"]), "views": str(case["views"]), "holdout": str(case["holdout"]), "size": 32}
+        return fit_views(Options(**{**common, **options}), out, resume=resume, progress=progress)
+
+    return call

@@ -1,0 +1,112 @@
+"""Ctrl-C: the run stops between two steps, and continued it is bitwise the run that was never stopped."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from neurotex import cli
+from neurotex.fit import Interrupted
+from neurotex.fit.checkpoint import Checkpoint
+
+PALETTE = {"through": ("palette:4",), "steps": 8}
+GENERATOR = {"texture": "generator", "steps": 6}
+
+# options, and the stage and its step after which Ctrl-C is pressed
+STOPS = {
+    "pixels": ({"steps": 8}, "pixels", 3),
+    "pixels at the last step": ({"steps": 8}, "pixels", 8),
+    "palette, before it": (PALETTE, "pixels", 2),
+    "palette, just before it": (PALETTE, "pixels", 4),
+    "palette, in it": (PALETTE, "through palette:4", 1),
+    "latents, searching": (GENERATOR, "search", 10),
+    "latents": (GENERATOR, "latents", 3),
+    "both": ({**GENERATOR, "optimize": "both"}, "both", 2),
+    "both through levels": ({**GENERATOR, "optimize": "both", "through": ("levels:8",)}, "through levels:8", 2),
+}
+
+
+def history(out: Path) -> list[float]:
+    state = Checkpoint.load(out / "checkpoint.safetensors").state
+    return state["past"].tolist() + state["history"].tolist()
+
+
+@pytest.mark.parametrize("what", STOPS)
+def test_a_resumed_run_is_bitwise_the_uninterrupted_one(what, case, fit, short_search, tmp_path):
+    options, stage, step = STOPS[what]
+    if "texture" in options:
+        options = {**options, "texture": str(case["generator"])}
+
+    def press(name: str, done: int, total: int, loss: float | None) -> None:
+        if (name, done) == (stage, step):
+            signal.raise_signal(signal.SIGINT)
+
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    expected = fit(whole, **options)
+    with pytest.raises(Interrupted):
+        fit(parts, progress=press, **options)
+    left = sorted(path.name for path in parts.rglob("*") if path.is_file())
+    assert left == ["checkpoint.safetensors"]
+
+    found = fit(parts, resume=True, **options)
+    assert history(parts) == history(whole)
+    assert len(history(parts)) == options["steps"]
+    png = "textures/base_color.png"
+    assert (parts / png).read_bytes() == (whole / png).read_bytes()
+    for name in ("train_psnr_db", "holdout_psnr_db", "steps"):
+        assert found[name] == expected[name]
+
+
+def test_a_finished_run_can_be_resumed_for_its_pictures(fit, tmp_path):
+    fit(tmp_path, steps=4)
+    before = (tmp_path / "textures" / "base_color.png").read_bytes()
+    (tmp_path / "textures" / "base_color.png").unlink()
+    assert fit(tmp_path, resume=True, steps=4)["steps"] == 4
+    assert (tmp_path / "textures" / "base_color.png").read_bytes() == before
+
+
+def test_the_handler_of_ctrl_c_is_given_back(fit, tmp_path):
+    before = signal.getsignal(signal.SIGINT)
+    fit(tmp_path, steps=2)
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+# the command line with a wait in every step, and a checkpoint after each
+SLOW = """
+import time
+from neurotex import cli
+from neurotex.fit import Fit, run
+run.CHECKPOINT_SECONDS = 0.0
+step = Fit.step
+Fit.step = lambda self: (time.sleep(0.05), step(self))[1]
+cli.main()
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT to send to a single process")
+def test_ctrl_c_at_the_command_line_leaves_a_checkpoint_that_resume_continues(case, tmp_path, monkeypatch, capsys):
+    out = tmp_path / "out"
+    words = ["fit", str(case["mesh"]), str(case["views"]), "--out", str(out), "--size", "16", "--steps", "400"]
+    process = subprocess.Popen([sys.executable, "-c", SLOW, *words], stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 100
+    while not (out / "checkpoint.safetensors").is_file() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert "--resume" in err
+    assert "Traceback" not in err
+    assert [path.name for path in out.rglob("*") if path.is_file()] == ["checkpoint.safetensors"]
+    done = len(history(out))
+    assert 0 < done < 400
+
+    monkeypatch.setattr(sys, "argv", ["neurotex", *words, "--resume"])
+    with pytest.raises(SystemExit) as leaving:
+        cli.main()
+    assert not leaving.value.code, capsys.readouterr().err
+    assert len(history(out)) == 400
+    assert (out / "model.glb").is_file()

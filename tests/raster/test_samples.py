@@ -1,0 +1,80 @@
+"""Surface samples: kernel against reference, pixel order, and gradients to vertices and attributes."""
+
+import pytest
+import torch
+from torch import Tensor
+from torch.autograd import gradcheck
+
+from neurotex.raster import rasterize, sample_surface
+from neurotex.raster.samples import _gather_kernel, _gather_reference
+from neurotex.raster.zbuffer import z_buffer
+
+
+def _soup(dtype: torch.dtype) -> tuple[Tensor, Tensor, Tensor]:
+    """60 random triangles, some behind the camera, with five attributes per vertex."""
+    depth = 3 * torch.rand(60, 3, 1, dtype=dtype) - 0.5
+    place = torch.rand(60, 1, 2, dtype=dtype) * 40 + 15 * torch.rand(60, 3, 2, dtype=dtype) - 10
+    screen = torch.cat([place * depth, depth, depth], -1).flatten(0, 1)
+    return screen, torch.arange(180).view(-1, 3), torch.randn(180, 5, dtype=dtype)
+
+
+@pytest.mark.parametrize("grid", [1, 3])
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 2e-4), (torch.float64, 1e-10)])
+def test_the_kernel_equals_the_reference(grid, dtype, tolerance):
+    screen, faces, attributes = _soup(dtype)
+    fine = screen * screen.new_tensor([grid, grid, 1, 1])
+    ids, _ = z_buffer(fine, faces, (26 * grid, 31 * grid))
+    ours, expected = (gather(fine, faces, attributes, ids, grid) for gather in (_gather_kernel, _gather_reference))
+    assert len(ours.pixel) > 300
+    assert torch.equal(ours.pixel, expected.pixel)
+    assert torch.equal(ours.face, expected.face)
+    torch.testing.assert_close(ours.values, expected.values, rtol=tolerance, atol=tolerance)
+
+
+def test_one_sample_per_pixel_is_what_rasterize_sees():
+    screen, faces, attributes = _soup(torch.float64)
+    samples = sample_surface(screen, faces, attributes, (26, 31))
+    fragments = rasterize(screen[None], faces, (26, 31))
+    ids = fragments.pix_to_face.flatten()
+    covered = (ids >= 0).nonzero()[:, 0]
+    assert torch.equal(samples.pixel, covered)
+    assert torch.equal(samples.face, ids[covered])
+    bary = fragments.bary_coords.view(-1, 3)[covered]
+    torch.testing.assert_close(samples.values, (bary[..., None] * attributes[faces[ids[covered]]]).sum(1))
+
+
+def test_finer_samples_come_pixel_by_pixel():
+    square = torch.tensor([[0.0, 0, 1, 1], [4, 0, 1, 1], [4, 2, 1, 1], [0, 2, 1, 1]])
+    where = square[:, :2].clone()  # interpolating the position itself gives each sample's centre
+    samples = sample_surface(square, torch.tensor([[0, 1, 2], [0, 2, 3]]), where, (2, 4), grid=2)
+    assert torch.equal(samples.pixel, torch.arange(8).repeat_interleave(4))
+    first = torch.tensor([[0.25, 0.25], [0.75, 0.25], [0.25, 0.75], [0.75, 0.75]])
+    torch.testing.assert_close(samples.values[:4], first)
+    torch.testing.assert_close(samples.values[20:24], first + torch.tensor([1.0, 1.0]))
+
+
+def test_a_gradient_does_not_change_the_values():
+    screen, faces, attributes = _soup(torch.float64)
+    plain = sample_surface(screen, faces, attributes, (26, 31), 2)
+    traced = sample_surface(screen.requires_grad_(), faces, attributes, (26, 31), 2)
+    assert traced.values.requires_grad
+    torch.testing.assert_close(traced.values.detach(), plain.values, rtol=1e-10, atol=1e-10)
+
+
+def test_gradients_reach_vertices_and_attributes():
+    """The triangle reaches beyond the image on all sides: a small step changes no sample's visibility."""
+    screen = torch.tensor([[-9.0, -8, 1, 1], [50, -12, 2, 2], [2, 60, 3, 3]], dtype=torch.float64, requires_grad=True)
+    attributes = torch.randn(3, 2, dtype=torch.float64, requires_grad=True)
+
+    def values(screen: Tensor, attributes: Tensor) -> Tensor:
+        samples = sample_surface(screen, torch.tensor([[0, 1, 2]]), attributes, (3, 4), 2)
+        assert len(samples.pixel) == 48
+        return samples.values
+
+    assert gradcheck(values, (screen, attributes))
+
+
+def test_nothing_covered_gives_no_samples():
+    samples = sample_surface(torch.ones(3, 4), torch.tensor([[0, 1, 2]]), torch.ones(3, 2), (5, 5), 2)
+    assert samples.values.shape == (0, 2)
+    assert samples.pixel.shape == (0,)

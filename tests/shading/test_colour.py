@@ -1,0 +1,46 @@
+"""The sRGB transfer function against kornia, its own inverse, and finite differences."""
+
+import pytest
+import torch
+from kornia.color import linear_rgb_to_rgb, rgb_to_linear_rgb
+from torch.autograd import gradcheck
+
+from neurotex.shading import linear_to_srgb, srgb_to_linear
+
+OUTSIDE = [-2.0, -1e-3, 0.0, 1e-12, 0.003, 0.0032, 0.04, 0.041, 0.5, 1.0, 1.7]  # both sides of both kinks
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_both_directions_are_kornias(dtype):
+    x = torch.linspace(0, 1, 3 * 1001, dtype=dtype).view(1, 3, 7, 143)
+    torch.testing.assert_close(srgb_to_linear(x), rgb_to_linear_rgb(x))
+    torch.testing.assert_close(linear_to_srgb(x), linear_rgb_to_rgb(x))
+
+
+def test_encoding_undoes_decoding():
+    x = torch.tensor([*OUTSIDE, *torch.rand(100).tolist()], dtype=torch.float64)
+    # the standard's rounded constants leave a step of 3e-8 at the kink
+    torch.testing.assert_close(linear_to_srgb(srgb_to_linear(x)), x, rtol=1e-6, atol=1e-7)
+
+
+@pytest.mark.parametrize("f", [srgb_to_linear, linear_to_srgb])
+def test_gradients_pass_gradcheck_inside_and_outside(f):
+    x = torch.tensor(OUTSIDE, dtype=torch.float64, requires_grad=True)
+    assert gradcheck(f, (x,), eps=1e-7, atol=1e-5)
+
+
+@pytest.mark.parametrize("f", [srgb_to_linear, linear_to_srgb])
+def test_forward_and_batched_gradients_are_the_backward_ones(f):
+    x = torch.tensor(OUTSIDE, dtype=torch.float64, requires_grad=True)
+    (slope,) = torch.autograd.grad(f(x).sum(), x)
+    _, forward = torch.func.jvp(f, (x.detach(),), (torch.ones_like(x),))
+    torch.testing.assert_close(forward, slope)
+    torch.testing.assert_close(torch.func.vmap(torch.func.grad(f))(x.detach()), slope)
+
+
+@pytest.mark.parametrize("f", [srgb_to_linear, linear_to_srgb])
+def test_no_gradient_is_nan_or_infinite(f):
+    x = torch.tensor([*OUTSIDE, -1e30, 1e-45, 0.0031308, 0.04045, 1e6], requires_grad=True)
+    f(x).sum().backward()
+    assert bool(x.grad.isfinite().all())
+    assert bool((x.grad > 0).all())

@@ -1,0 +1,266 @@
+"""The command line: whatever a user can get wrong is one sentence and exit code 2, and leaves nothing behind."""
+
+import json
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+import neurotex as nt
+from neurotex import cli
+from neurotex.fit import report
+from neurotex.renderers import turntable
+from tests import tiny
+
+Case = dict[str, Path]
+
+
+@pytest.fixture
+def case(tmp_path: Path) -> Case:
+    return tiny.write_case(tmp_path / "case")
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> Callable:
+    """run("fit", …) → (exit code, stdout, stderr), through the real entry point; with a short turntable."""
+    monkeypatch.setattr(report, "turntable", lambda scene: turntable(scene, size=32, frames=3))
+
+    def call(*words: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["neurotex", *map(str, words)])
+        with pytest.raises(SystemExit) as leaving:
+            cli.main()
+        return leaving.value.code or 0, *capsys.readouterr()
+
+    return call
+
+
+def fit_words(case: Case, out: Path, *more: object) -> list[object]:
+    return ["fit", case["mesh"], case["views"], "--out", out, "--size", 16, "--steps", 3, *more]
+
+
+def files_in(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+def assert_one_sentence(code: int, out: str, err: str, *words: str) -> None:
+    lines = [line for line in err.splitlines() if line.strip()]
+    assert code == 2, err
+    assert out == ""
+    assert len(lines) == 1, err
+    assert lines[0].startswith("error: ")
+    assert lines[0].endswith(".")
+    for word in words:
+        assert word in lines[0]
+
+
+# --- inputs that are broken on disk: how to break them, and what the sentence must name -------------------------------
+
+
+def edit(key: str, old: str, new: str) -> Callable[[Case], None]:
+    def damage(case: Case) -> None:
+        path = case[key] if case[key].is_file() else case[key] / "transforms.json"
+        text = path.read_text()
+        assert old in text
+        path.write_text(text.replace(old, new, 1))
+
+    return damage
+
+
+def edit_json(change: Callable[[dict], object]) -> Callable[[Case], None]:
+    def damage(case: Case) -> None:
+        path = case["views"] / "transforms.json"
+        data = json.loads(path.read_text())
+        change(data)
+        path.write_text(json.dumps(data))
+
+    return damage
+
+
+def cut(path: Path) -> None:
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 2])
+
+
+def without_uvs(case: Case) -> None:
+    lines = case["mesh"].read_text().splitlines()
+    case["mesh"].write_text("\n".join(re.sub(r"/\d+", "", line) for line in lines if not line.startswith("vt")))
+
+
+def scale_camera(data: dict) -> None:
+    data["frames"][2]["transform_matrix"][0][0] = 3.0
+
+
+def move_away(data: dict) -> None:
+    for frame in data["frames"]:
+        for row in frame["transform_matrix"][:3]:
+            row[3] = 50.0
+
+
+BROKEN = {
+    "mesh without UVs": (without_uvs, ("box.obj", "no UVs", "unwrap")),
+    "NaN vertex": (edit("mesh", "v 0.700000", "v nan"), ("box.obj", "vertices", "not finite", "index 0", "repair")),
+    "face index out of range": (edit("mesh", "f 1/1", "f 99/99"), ("box.obj", "98", "check or export it again")),
+    "empty mesh": (lambda case: case["mesh"].write_text(""), ("box.obj", "no triangle mesh")),
+    "missing mesh": (lambda case: case["mesh"].unlink(), ("box.obj", "does not exist", "check the path")),
+    "image missing": (lambda case: (case["views"] / "1.png").unlink(), ("1.png", "missing", "put it back")),
+    "image truncated": (lambda case: cut(case["views"] / "1.png"), ("1.png", "truncated", "get it again")),
+    "image of another size": (
+        lambda case: Image.new("RGB", (40, 48)).save(case["views"] / "1.png"),
+        ("1.png", "40 x 48", "48 x 48", "correct"),
+    ),
+    "camera that is not rigid": (edit_json(scale_camera), ("transforms.json, frame 2", "not rigid", "give a rotation")),
+    "camera without numbers": (
+        edit_json(lambda data: data["frames"][1].update(transform_matrix=[[1, "x"]])),
+        ("transforms.json, frame 1", "numbers", "check its matrix"),
+    ),
+    "camera without a lens": (
+        edit_json(lambda data: data.pop("camera_angle_x")),
+        ("transforms.json, frame 0", "no camera_angle_x", "field of view"),
+    ),
+    "light that is no light": (
+        edit_json(lambda data: data["light"].update(intensity=["bright"])),
+        ("transforms.json", "'light' must be", "[r, g, b]"),
+    ),
+    "no frames": (edit_json(lambda data: data.update(frames=[])), ("transforms.json", "no frames", "it needs")),
+    "bad JSON": (edit("views", '"frames"', '"frames'), ("transforms.json", "not valid JSON", "export it again")),
+    "missing transforms.json": (
+        lambda case: (case["views"] / "transforms.json").unlink(),
+        ("transforms.json", "does not exist", "a folder with"),
+    ),
+}
+
+
+@pytest.mark.parametrize("what", BROKEN)
+def test_broken_input_is_one_sentence(what, case, run, tmp_path):
+    damage, words = BROKEN[what]
+    damage(case)
+    assert_one_sentence(*run(*fit_words(case, tmp_path / "out")), *words)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_mesh_that_no_camera_sees_is_one_sentence(case, run, tmp_path):
+    edit_json(move_away)(case)
+    assert_one_sentence(*run(*fit_words(case, tmp_path / "out")), "no view sees", "one space")
+    assert not files_in(tmp_path / "out")
+
+
+def test_square_brackets_in_a_path_are_printed_as_they_are(case, run, tmp_path):
+    case["mesh"] = tmp_path / "scan[final][/b].obj"
+    assert_one_sentence(*run(*fit_words(case, tmp_path / "out")), "scan[final][/b].obj")
+
+
+# --- options ----------------------------------------------------------------------------------------------------------
+
+OPTIONS = {
+    "unknown generator": (["--texture", "nonsense"], ("'nonsense'", "materials", "path")),
+    "unknown step": (["--through", "blur:3"], ("'blur'", "levels, threshold, palette")),
+    "step without a number": (["--through", "levels:x"], ("'levels:x'", "write levels:NUMBER")),
+    "step with too small a number": (["--through", "levels:1"], ("levels:1", "at least 2")),
+    "unknown estimator": (["--through", "levels:8", "--estimator", "magic"], ("'magic'", "straight_through, clipped")),
+    "bad --optimize": (["--texture", "materials", "--optimize", "all"], ("--optimize all", "latents, weights or both")),
+    "bad --device": (["--device", "banana"], ("'banana'", "try --device cpu")),
+    "bad --huber": (["--huber", "-1"], ("--huber -1", "above 0")),
+    "missing holdout": (["--holdout", "nowhere"], ("nowhere", "does not exist")),
+    "nothing to resume": (["--resume"], ("checkpoint.safetensors", "without --resume")),
+}
+
+
+@pytest.mark.parametrize("what", OPTIONS)
+def test_a_bad_option_is_one_sentence(what, case, run, tmp_path):
+    options, words = OPTIONS[what]
+    assert_one_sentence(*run(*fit_words(case, tmp_path / "out", *options)), *words)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("words", [["--size", 0], ["--steps", 0], ["--ssim", -1], ["--size", "big"]])
+def test_a_number_out_of_range_is_a_usage_error(words, case, run, tmp_path):
+    code, out, err = run(*fit_words(case, tmp_path / "out", *words))
+    assert code == 2
+    assert out == ""
+    assert words[0] in err
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_generator_cut_off_in_the_middle_is_one_sentence(case, run, tmp_path):
+    cut(case["generator"])
+    words = fit_words(case, tmp_path / "out", "--texture", case["generator"])
+    assert_one_sentence(*run(*words), "generator.safetensors", "cut off", "get it again")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("below", ["", "deeper/still"])
+def test_an_output_folder_that_cannot_be_written_is_one_sentence(below, case, run):
+    before = case["mesh"].read_bytes()
+    assert_one_sentence(*run(*fit_words(case, case["mesh"] / below)), "box.obj", "choose another output folder")
+    assert case["mesh"].read_bytes() == before
+
+
+def test_a_file_in_the_place_of_the_textures_is_found_before_the_fit(case, run, tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "textures").write_text("mine")
+    assert_one_sentence(*run(*fit_words(case, tmp_path / "out")), "textures", "choose another output folder")
+    assert files_in(tmp_path / "out") == [tmp_path / "out" / "textures"]
+
+
+def test_only_the_same_run_is_resumed_and_only_from_a_whole_checkpoint(case, run, tmp_path):
+    out = tmp_path / "out"
+    assert run(*fit_words(case, out))[0] == 0
+    before = {path: path.read_bytes() for path in files_in(out)}
+    other = run(*fit_words(case, out, "--resume", "--seed", 7, "--ssim", 0.5))
+    assert_one_sentence(*other, "checkpoint.safetensors", "another seed, ssim", "repeat its options")
+    assert {path: path.read_bytes() for path in files_in(out)} == before
+    cut(out / "checkpoint.safetensors")
+    broken = run(*fit_words(case, out, "--resume"))
+    assert_one_sentence(*broken, "checkpoint.safetensors", "not a whole checkpoint", "without --resume")
+    assert files_in(out) == list(before)
+
+
+# --- what works -------------------------------------------------------------------------------------------------------
+
+
+def test_json_prints_the_metrics_and_nothing_else(case, run, tmp_path):
+    code, out, _ = run(*fit_words(case, tmp_path / "out", "--holdout", case["holdout"], "--json"))
+    assert code == 0
+    assert json.loads(out) == json.loads((tmp_path / "out" / "metrics.json").read_text())
+    assert len(out.splitlines()) == 1
+
+
+def test_without_json_the_psnr_and_the_files_are_printed(case, run, tmp_path):
+    code, out, _ = run(*fit_words(case, tmp_path / "out", "--holdout", case["holdout"]))
+    metrics = json.loads((tmp_path / "out" / "metrics.json").read_text())
+    assert code == 0
+    assert f"train {metrics['train_psnr_db']:.1f} dB, held out {metrics['holdout_psnr_db']:.1f} dB" in out
+    assert "report.html" in out
+
+
+def test_version_is_printed(run):
+    assert run("--version") == (0, f"{nt.__version__}\n", "")
+
+
+def test_render_writes_a_picture_with_alpha(case, run, tmp_path):
+    assert run("render", case["mesh"], "--out", tmp_path / "box.png", "--size", 64)[0] == 0
+    with Image.open(tmp_path / "box.png") as image:
+        assert (image.mode, image.size) == ("RGBA", (64, 64))
+        low, high = image.getchannel("A").getextrema()
+    assert (low, high) == (0, 255)
+
+
+def test_render_writes_a_film_of_a_generator(case, run, tmp_path):
+    words = ["--texture", case["generator"], "--out", tmp_path / "box.gif", "--size", 32]
+    assert run("render", case["mesh"], *words)[0] == 0
+    with Image.open(tmp_path / "box.gif") as image:
+        assert image.n_frames > 1
+
+
+def test_render_writes_the_views_of_a_transforms_file(case, run, tmp_path):
+    assert run("render", case["mesh"], "--views", case["holdout"], "--out", tmp_path / "views")[0] == 0
+    assert [path.name for path in files_in(tmp_path / "views")] == ["0.png", "1.png"]
+
+
+def test_render_refuses_another_format(case, run, tmp_path):
+    words = ["render", case["mesh"], "--out", tmp_path / "box.bmp"]
+    assert_one_sentence(*run(*words), "box.bmp", ".png")
+    assert not (tmp_path / "box.bmp").exists()

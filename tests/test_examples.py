@@ -1,0 +1,68 @@
+"""Every example is short, runs as it stands, and writes its file."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import trimesh
+from PIL import Image
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+SMALL = {"own_module": ["out.png"], "optimise_texture": ["out.glb", "3"], "latent_walk": ["out.gif", "3"]}
+
+# all in one process, which saves starting torch three times; what each prints goes to a file of its name
+RUN_ALL = """
+import contextlib, json, runpy, sys
+for path, *words in json.loads(sys.argv[1]):
+    sys.argv = [path, *words]
+    with open(path.split("/")[-1] + ".txt", "w") as printed, contextlib.redirect_stdout(printed):
+        runpy.run_path(path, run_name="__main__")
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where all examples ran as scripts, with small arguments."""
+    folder = tmp_path_factory.mktemp("examples")
+    runs = [[(EXAMPLES / f"{name}.py").as_posix(), *words] for name, words in SMALL.items()]
+    command = [sys.executable, "-c", RUN_ALL, json.dumps(runs)]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.py")), ids=lambda path: path.stem)
+def test_an_example_is_short_and_tested_here(path):
+    assert len(path.read_text().splitlines()) < 50
+    assert path.stem in SMALL
+
+
+def test_own_module_prints_gradients_and_draws(folder):
+    with Image.open(folder / "out.png") as image:
+        assert image.size == (256, 256)
+        assert max(high - low for low, high in image.getextrema()) > 100
+    printed = (folder / "own_module.py.txt").read_text()
+    lines = dict(line.split(" ", 1) for line in printed.splitlines())
+    assert any(json.loads(lines["latent.grad"]))
+    assert float(lines["weight.grad"]) > 0
+
+
+def test_optimise_texture_ends_with_twelve_colours(folder):
+    (mesh,) = trimesh.load_scene(folder / "out.glb", process=False).geometry.values()
+    colours = mesh.visual.material.baseColorTexture.convert("RGB").getcolors()
+    assert 2 <= len(colours) <= 12
+    assert f"{len(colours)} colours" in (folder / "optimise_texture.py.txt").read_text()
+
+
+def test_latent_walk_is_a_film_of_different_textures(folder):
+    with Image.open(folder / "out.gif") as film:
+        assert film.n_frames == 3
+        frames = []
+        for k in range(3):
+            film.seek(k)
+            frames.append(np.asarray(film.convert("RGB")).astype(int))
+    middles = [frame[96:160, 96:160].mean((0, 1)) for frame in frames]
+    assert all(np.abs(a - b).max() > 2 for a, b in zip(middles, middles[1:] + middles[:1], strict=True))
