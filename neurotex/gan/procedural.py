@@ -12,7 +12,7 @@ import math
 from collections.abc import Callable
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Num
 from torch import Tensor
 
 from ..errors import ArgumentError
@@ -189,7 +189,7 @@ FAMILIES: tuple[str, ...] = tuple(_FAMILIES)
 
 
 def _noise(
-    n: int, size: int, rng: torch.Generator, cycles: Tensor | float, spread: Tensor | float, stretch: float = 1
+    n: int, size: int, rng: torch.Generator, cycles: Tensor | float, spread: Tensor | float, stretch: int = 1
 ) -> Float[Tensor, "n size size"]:
     """Periodic noise of unit variance: white noise through a band `spread` octaves wide around `cycles`."""
     cycles, spread = (torch.as_tensor(v, dtype=torch.float32).expand(n)[:, None, None] for v in (cycles, spread))
@@ -224,7 +224,7 @@ def _paint(*masks: Float[Tensor, "n h w"]) -> Float[Tensor, "n 4 h w"]:
     return torch.stack(layers, 1)
 
 
-def _per_cell(rng: torch.Generator, cell: Float[Tensor, "n h w"]) -> Float[Tensor, "n h w"]:
+def _per_cell(rng: torch.Generator, cell: Num[Tensor, "n h w"]) -> Float[Tensor, "n h w"]:
     """A random number in [0, 1] for each whole-numbered cell (fewer than 128 of them), pushed towards 0 or 1."""
     values = torch.rand(len(cell), 128, generator=rng)
     values = torch.sigmoid(8 * (values - 0.5))
@@ -253,11 +253,11 @@ def _flat(n: int, size: int) -> Float[Tensor, "n 1 size size"]:
     return torch.ones(n, 1, size, size)
 
 
-def _uniform(rng: torch.Generator, low: float, high: float, *shape: int) -> Tensor:
+def _uniform(rng: torch.Generator, low: int | float, high: int | float, *shape: int) -> Tensor:
     return low + (high - low) * torch.rand(*shape, generator=rng)
 
 
-def _pick(rng: torch.Generator, values: tuple[float, ...], n: int) -> Float[Tensor, " n"]:
+def _pick(rng: torch.Generator, values: tuple[int | float, ...], n: int) -> Float[Tensor, " n"]:
     return torch.tensor(values, dtype=torch.float32)[torch.randint(len(values), (n,), generator=rng)]
 
 
