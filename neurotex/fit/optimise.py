@@ -63,7 +63,10 @@ class Fit:
         # pixels that the mesh never covers stay black: their error is a constant of the loss
         encoded = linear_to_srgb(self._images[:, :3])
         self._count = encoded.numel()
-        self._constant = float(encoded.square().sum() - self._target.square().sum())
+        everywhere, covered = (
+            float(losses.squared(x, torch.zeros_like(x), huber)) * x.numel() for x in (encoded, self._target)
+        )
+        self._constant = everywhere - covered
 
     @property
     def step_number(self) -> int:

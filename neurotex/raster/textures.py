@@ -68,9 +68,7 @@ def bilinear_taps_reference(
     fraction = place - low
     corners = torch.stack([low.long(), low.long() + 1], -1)  # n, (x, y), (low, high)
     limit = shape[:, :, None]
-    corners = torch.where(
-        layout.repeat[texture, None, None], corners % limit, corners.clamp_min(0).minimum(limit - 1)
-    )
+    corners = torch.where(layout.repeat[texture, None, None], corners % limit, corners.clamp_min(0).minimum(limit - 1))
     x, y = corners.unbind(1)
     index = layout.first[texture, None] + (y[:, :, None] * shape[:, :1, None] + x[:, None, :]).flatten(1)
     fx, fy = fraction.unbind(-1)

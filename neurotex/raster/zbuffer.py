@@ -100,7 +100,7 @@ def z_buffer_reference(
         norm = e[:, 0] + e[:, 1] + e[:, 2]
         d = corners[face, :, 2]
         depth = ((e[:, 0] * d[:, 0] + e[:, 1] * d[:, 1] + e[:, 2] * d[:, 2]) / norm).float()
-        hit = (e >= 0).all(1) & (norm > 0) & (depth >= near)
+        hit = (e >= 0).all(1) & (norm > 0) & (depth >= near) & depth.isfinite()
         # positive floats sort like their bits: one 64-bit minimum settles depth first, then the face's index
         bits = depth[hit].view(torch.int32).long() << 32 | face[hit]
         key.scatter_reduce_(0, (y * width + x)[hit], bits, "amin")
