@@ -1,6 +1,6 @@
 """A turntable of one mesh that wears a walk through latent space.
 
-    python examples/latent_walk.py [OUT.gif [FRAMES]]
+python examples/latent_walk.py [OUT.gif [FRAMES]]
 """
 
 import math
@@ -28,7 +28,7 @@ def main(out: str = "latent_walk.gif", frames: str = "48") -> None:
         scene.cameras = torch.nn.ModuleList([camera])
         with torch.no_grad():
             pictures.append(nt.on_background(nt.render(scene, 256, latents={"skin": z})[0]))
-    nt.save_gif(pictures, out, seconds=6)
+    nt.save_gif(pictures, out, seconds=6.0)
     print("wrote", out)
 
 

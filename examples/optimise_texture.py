@@ -1,6 +1,6 @@
 """Photographs → latents, then weights, through a palette: what is optimised is what can be printed.
 
-    python examples/optimise_texture.py [OUT.glb [STEPS]]
+python examples/optimise_texture.py [OUT.glb [STEPS]]
 """
 
 import sys

@@ -1,6 +1,6 @@
 """Any torch module as a scene node: an image loss reaches its latent and its weights.
 
-    python examples/own_module.py [OUT.png]
+python examples/own_module.py [OUT.png]
 """
 
 import sys

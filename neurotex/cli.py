@@ -11,15 +11,13 @@ import json
 import math
 import sys
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from . import __version__, assets
 from .errors import NeurotexError
@@ -176,28 +174,36 @@ def _save_png(image, path: Path) -> None:
 
 
 def _run(options: Options, out: Path, resume: bool) -> dict:
-    with _progress() as show:
-        try:
-            return fit_views(options, out, resume=resume, progress=show)
-        except Interrupted:
-            file = out / "checkpoint.safetensors"
-            console.print(f"stopped; the same command with --resume continues {file}", markup=False, soft_wrap=True)
-            raise typer.Exit(130) from None
+    show = _Bars()
+    try:
+        return fit_views(options, out, resume=resume, progress=show)
+    except Interrupted:
+        show.bars.stop()
+        file = out / "checkpoint.safetensors"
+        console.print(f"stopped; the same command with --resume continues {file}", markup=False, soft_wrap=True)
+        raise typer.Exit(130) from None
+    finally:
+        show.bars.stop()
 
 
-@contextmanager
-def _progress() -> Iterator:
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, TextColumn("{task.fields[note]}"), console=console) as bars:
-        tasks: dict[str, int] = {}
+class _Bars:
+    """A bar for each stage; where nobody watches (a log file), a line for every tenth of it."""
 
-        def show(stage: str, done: int, total: int, loss: float | None) -> None:
-            if stage not in tasks:
-                tasks[stage] = bars.add_task(stage, total=total, note="")
-            note = "" if loss is None else f"loss {loss:.2e}  PSNR {-10 * math.log10(max(loss, 1e-12)):.1f} dB"
-            bars.update(tasks[stage], completed=done, note=note)
+    def __init__(self) -> None:
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        self.bars = Progress(*columns, TextColumn("{task.fields[note]}"), console=console)
+        self.tasks: dict[str, TaskID] = {}
 
-        yield show
+    def __call__(self, stage: str, done: int, total: int, loss: float | None) -> None:
+        note = "" if loss is None else f"loss {loss:.2e}  PSNR {-10 * math.log10(max(loss, 1e-12)):.1f} dB"
+        if not console.is_terminal:
+            if done * 10 // total > (done - 1) * 10 // total:
+                console.print(f"{stage} {done}/{total} {note}", highlight=False, soft_wrap=True)
+            return
+        if stage not in self.tasks:
+            self.bars.start()
+            self.tasks[stage] = self.bars.add_task(stage, total=total, note="")
+        self.bars.update(self.tasks[stage], completed=done, note=note)
 
 
 def _report(metrics: dict, out: Path) -> None:

@@ -7,7 +7,7 @@ from .palette import Palette
 from .step import Step
 from .threshold import Threshold
 
-STEPS = {"levels": (Levels, int), "threshold": (Threshold, float), "palette": (Palette, int)}
+STEPS = {"levels": (Levels, int, "8"), "threshold": (Threshold, float, "0.5"), "palette": (Palette, int, "16")}
 
 
 def parse(text: str, estimator: str = "straight_through") -> Step:
@@ -15,13 +15,11 @@ def parse(text: str, estimator: str = "straight_through") -> Step:
     name, _, number = text.partition(":")
     if name not in STEPS:
         raise ArgumentError(f"there is no step '{name}': choose one of {', '.join(STEPS)}, written as levels:8.")
-    make, kind = STEPS[name]
+    make, kind, example = STEPS[name]
     try:
         value = kind(number)
     except ValueError:
-        raise ArgumentError(
-            f"'{text}' is not a step: write {name}:NUMBER, as in {name}:{kind(4) / kind(1):g}."
-        ) from None
+        raise ArgumentError(f"'{text}' is not a step: write {name}:NUMBER, as in {name}:{example}.") from None
     return make(value, estimator)
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
+
 from torch import Tensor
 
+from ..errors import ArgumentError
 from .step import Step
 
 
@@ -12,6 +15,8 @@ class Threshold(Step):
 
     def __init__(self, value: float = 0.5, estimator: str | object = "straight_through"):
         super().__init__(estimator)
+        if not math.isfinite(value):
+            raise ArgumentError(f"a threshold of {value} divides nothing: give a number, as in threshold:0.5.")
         self.value = value
 
     def hard(self, x: Tensor) -> Tensor:

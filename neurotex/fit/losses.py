@@ -16,8 +16,8 @@ from ..shading import linear_to_srgb
 
 
 def photometric(
-    image: Float[Tensor, "views c h w"],
-    target: Float[Tensor, "views c h w"],
+    image: Float[Tensor, "views channels h w"],
+    target: Float[Tensor, "other_views target_channels target_h target_w"],
     *,
     huber: float | None = None,
     ssim: float = 0.0,
@@ -42,13 +42,15 @@ def squared(a: Tensor, b: Tensor, huber: float | None = None) -> Float[Tensor, "
     return (a - b).square().mean() if huber is None else 2 * huber_loss(a, b, delta=huber)
 
 
-def latent_prior(latent: Float[Tensor, n * shape]) -> Float[Tensor, ""]:
+def latent_prior(latent: Float[Tensor, "n *shape"]) -> Float[Tensor, ""]:
     """Negative log density of a standard normal per dimension, up to a constant: mean(z²) / 2."""
     return latent.square().mean() / 2
 
 
 @torch.no_grad()
-def psnr(image: Float[Tensor, "views c h w"], target: Float[Tensor, "views c h w"]) -> Float[Tensor, views]:
+def psnr(
+    image: Float[Tensor, "views channels h w"], target: Float[Tensor, "views target_channels h w"]
+) -> Float[Tensor, "views"]:
     """Peak signal-to-noise ratio of each view in dB: all pixels over black, clipped to [0, 1] and sRGB-encoded."""
     a, b = (linear_to_srgb(x[:, :3].clamp(0, 1)) for x in (image, target))
     return -10 * (a - b).square().mean((1, 2, 3)).clamp_min(1e-12).log10()

@@ -95,6 +95,10 @@ class Fit:
             group["lr"] = rate * factor
         self.optimizer.zero_grad()
         loss = self.loss()
+        if not bool(loss.isfinite()):
+            raise ArgumentError(
+                f"the loss is {float(loss)} at step {done + 1}: lower the learning rate or check inputs."
+            )
         loss.backward()
         self.optimizer.step()
         self.history.append(float(loss.detach()))

@@ -40,7 +40,7 @@ RATES = {
     "weights": (0.006, (0.9, 0.99)),
     "steps": (0.005, (0.9, 0.99)),  # what discrete steps learn, such as the colours of a palette
 }
-STEPS = {"pixels": 40, "latents": 200, "weights": 500, "both": 500}
+STEPS = {"pixels": 36, "latents": 200, "weights": 500, "both": 500}
 CHECKPOINT_SECONDS = 10.0
 
 # progress(stage's name, steps done, steps in all, loss or None while searching)
@@ -159,6 +159,9 @@ def make_plan(options: Options) -> Plan:
     if options.huber is not None and not options.huber > 0:
         raise ArgumentError(f"--huber {options.huber:g} is no difference between colours: give a number above 0.")
     device = _device(options.device)
+    if options.estimator not in discrete.ESTIMATORS:
+        known = ", ".join(discrete.ESTIMATORS)
+        raise ArgumentError(f"there is no estimator '{options.estimator}': choose one of {known}.")
     through = [discrete.parse(text, options.estimator) for text in options.through]
     views = Views.load(options.views)
     holdout = Views.load(options.holdout) if options.holdout else None
@@ -333,9 +336,7 @@ def _calibrator(source: Texture, through: list[discrete.Step]) -> Callable:
 
 def _device(name: str) -> torch.device:
     try:
-        device = torch.device(name)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
-        raise ArgumentError(f"device '{name}' cannot be used ({reason}): try --device cpu.") from None
-    return device
+        torch.zeros(1).to(name).item()
+    except (RuntimeError, AssertionError, NotImplementedError):
+        raise ArgumentError(f"device '{name}' cannot be used on this machine: try --device cpu.") from None
+    return torch.device(name)

@@ -113,7 +113,7 @@ def close_seams(
     x = torch.zeros_like(start)
     residual = -across(gap(start))
     direction, size_now = residual.clone(), residual.square().sum(0)
-    goal = size_now * 1e-8
+    goal = size_now * 1e-6
     for _ in range(iterations):
         if bool((size_now <= goal).all()):
             break

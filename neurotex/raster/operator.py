@@ -87,7 +87,7 @@ def product_reference(x: Tensor, pointers: Tensor, columns: Tensor, values: Tens
 
 
 def assemble_rows(
-    first: Int[Tensor, rows_plus_1],
+    first: Int[Tensor, "rows_plus_1"],
     index: Int[Tensor, "samples taps"],
     weight: Float[Tensor, "samples taps"],
     light: Float[Tensor, "samples channels"],

@@ -22,8 +22,8 @@ class Samples:
     `pixel` is the row-major index into the output image, ascending; `values` are the vertex attributes there.
     """
 
-    pixel: Int[Tensor, samples]
-    face: Int[Tensor, samples]
+    pixel: Int[Tensor, "samples"]
+    face: Int[Tensor, "samples"]
     values: Float[Tensor, "samples channels"]
 
 

@@ -22,9 +22,9 @@ WRAPS = ("repeat", "clamp")  # glTF's REPEAT and CLAMP_TO_EDGE
 class TexelLayout:
     """Several textures in one flat list of texels: where each begins, its (height, width), whether it wraps around."""
 
-    first: Int[Tensor, textures]
+    first: Int[Tensor, "textures"]
     shape: Int[Tensor, "textures 2"]
-    repeat: Bool[Tensor, textures]
+    repeat: Bool[Tensor, "textures"]
     total: int
 
     @classmethod
@@ -39,7 +39,7 @@ class TexelLayout:
 
 
 def bilinear_taps(
-    uv: Float[Tensor, "n 2"], texture: Int[Tensor, n], layout: TexelLayout
+    uv: Float[Tensor, "n 2"], texture: Int[Tensor, "n"], layout: TexelLayout
 ) -> tuple[Int[Tensor, "n 4"], Float[Tensor, "n 4"]]:
     """Texels (index into the flat list) and weights of bilinear lookup at `uv` in texture number `texture`.
 
@@ -58,7 +58,7 @@ def bilinear_taps(
 
 
 def bilinear_taps_reference(
-    uv: Float[Tensor, "n 2"], texture: Int[Tensor, n], layout: TexelLayout
+    uv: Float[Tensor, "n 2"], texture: Int[Tensor, "n"], layout: TexelLayout
 ) -> tuple[Int[Tensor, "n 4"], Float[Tensor, "n 4"]]:
     """`bilinear_taps` in plain tensor language."""
     texture = texture.long()

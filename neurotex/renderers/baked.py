@@ -29,8 +29,8 @@ class BakedScene(nn.Module):
         self,
         scene: Scene,
         operator: raster.SparseOperator,
-        pixel: Int[Tensor, rows],
-        alpha: Float[Tensor, rows],
+        pixel: Int[Tensor, "rows"],
+        alpha: Float[Tensor, "rows"],
         size: tuple[int, int],
     ):
         super().__init__()

@@ -76,8 +76,8 @@ def scene_texels(scene: Scene, evaluation: Evaluation) -> tuple[Float[Tensor, "t
 class Surface:
     """Surface samples of one view, in pixel order. `normal` is interpolated, not of unit length."""
 
-    pixel: Int[Tensor, n]
-    material: Int[Tensor, n]
+    pixel: Int[Tensor, "n"]
+    material: Int[Tensor, "n"]
     uv: Float[Tensor, "n 2"]
     position: Float[Tensor, "n 3"]
     normal: Float[Tensor, "n 3"]

@@ -28,7 +28,7 @@ class Camera(nn.Module):
         self.register_buffer("transform", transform.clone())
 
     @property
-    def position(self) -> Float[Tensor, 3]:
+    def position(self) -> Float[Tensor, "3"]:
         """Where the camera stands in the world."""
         return self.transform[:3, 3]
 
@@ -41,7 +41,7 @@ class Camera(nn.Module):
         return self.intrinsics(*size).to(self.transform) @ torch.linalg.inv(self.transform)
 
     @property
-    def eye(self) -> Float[Tensor, 4]:
+    def eye(self) -> Float[Tensor, "4"]:
         """The eye as a homogeneous point: (position, 1), or (direction, 0) towards one infinitely far away."""
         return torch.cat([self.position, self.position.new_ones(1)])
 

@@ -39,8 +39,7 @@ def load_nodes(path: str | Path) -> list[Node]:
         # as written: trimesh's own clean-up would merge and reorder vertices
         loaded = trimesh.load_scene(path, process=False)
     except Exception as error:  # trimesh's parsers raise whatever they stumble upon
-        reason = str(error).strip().splitlines() or [type(error).__name__]
-        raise FileError(f"{path} cannot be read as a scene ({reason[0]}): check or export it again.") from None
+        raise FileError(f"{path} cannot be read as a scene ({_reason(error)}): check or export it again.") from None
     try:
         materials: dict[int, Material] = {}
         meshes = {
@@ -49,10 +48,18 @@ def load_nodes(path: str | Path) -> list[Node]:
             if isinstance(geometry, trimesh.Trimesh)
         }
         if not meshes:
-            raise SceneError("there is no triangle mesh in it.")
+            raise SceneError("there is no triangle mesh in it: export one with faces.")
         return _children(loaded, loaded.graph.base_frame, meshes)
     except NeurotexError as error:
         raise FileError(f"{path}: {error}") from None
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, IndexError):
+        return f"a face names a vertex that is not there, {error}"
+    if isinstance(error, ImportError):  # trimesh guesses the encoding of what should be text, with a package of its own
+        return "it is not a text file"
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 def _children(loaded: trimesh.Scene, parent: str, meshes: dict[str, Mesh]) -> list[Node]:

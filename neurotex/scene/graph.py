@@ -60,7 +60,7 @@ class Geometry:
     normals: Float[Tensor, "v 3"]
     uvs: Float[Tensor, "v 2"]
     faces: Int[Tensor, "f 3"]
-    face_material: Int[Tensor, f]
+    face_material: Int[Tensor, "f"]
     materials: list[Material]
 
 
@@ -151,7 +151,7 @@ class Scene(nn.Module):
         vertices, normals, uvs, faces, owner = (torch.cat(column) for column in zip(*parts, strict=True))
         return Geometry(vertices, normals, uvs, faces, owner, materials)
 
-    def bounds(self) -> tuple[Float[Tensor, 3], float]:
+    def bounds(self) -> tuple[Float[Tensor, "3"], float]:
         """Centre and radius of a sphere around everything, in scene units."""
         vertices = self.geometry().vertices.detach()
         low, high = vertices.amin(0), vertices.amax(0)

@@ -23,7 +23,7 @@ class Light(nn.Module):
             raise ArgumentError(f"a light's intensity is one number or three, none negative; this is {intensity}.")
         self.register_buffer("intensity", value.expand(3).clone())
 
-    def point(self, eye: Float[Tensor, 4]) -> Float[Tensor, 4]:
+    def point(self, eye: Float[Tensor, "4"]) -> Float[Tensor, "4"]:
         """Where it stands for a camera at `eye`, both homogeneous (see `neurotex.shading.lights`)."""
         raise NotImplementedError
 

@@ -41,7 +41,9 @@ class Mesh(nn.Module):
     def _check(self) -> None:
         where = f"mesh '{self.name}'"
         if len(self.faces) == 0 or len(self.vertices) == 0:
-            raise SceneError(f"{where} is empty: it has {len(self.vertices)} vertices and {len(self.faces)} faces.")
+            raise SceneError(
+                f"{where} is empty: it has {len(self.vertices)} vertices and {len(self.faces)} faces; check its export."
+            )
         for what, tensor in (("vertices", self.vertices), ("uvs", self.uvs), ("normals", self.normals)):
             if tensor is not None and not bool(tensor.isfinite().all()):
                 bad = int((~tensor.isfinite().all(1)).nonzero()[0])
@@ -49,7 +51,9 @@ class Mesh(nn.Module):
         low, high = int(self.faces.min()), int(self.faces.max())
         if low < 0 or high >= len(self.vertices):
             bad = high if high >= len(self.vertices) else low
-            raise SceneError(f"{where} has a face with vertex index {bad}, but only {len(self.vertices)} vertices.")
+            raise SceneError(
+                f"{where} has a face with vertex index {bad}, but only {len(self.vertices)} vertices: export it again."
+            )
 
     def shading_normals(self) -> Float[Tensor, "v 3"]:
         """The normals given, or smooth ones of the current vertices."""

@@ -88,7 +88,7 @@ def _read_image(path: Path, width: int | None, height: int | None) -> Tensor:
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
         raise FileError(f"{path} cannot be read as an image ({error}): it may be cut off, get it again.") from None
     found = (pixels.shape[1], pixels.shape[0])
-    if found != (width or found[0], height or found[1]):
+    if [str(side) for side in found] != [str(width or found[0]), str(height or found[1])]:
         raise FileError(
             f"{path} is {found[0]} x {found[1]} pixels, but transforms.json says {width} x {height}: correct either."
         )

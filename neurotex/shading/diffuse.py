@@ -17,7 +17,7 @@ from .lights import incident
 def diffuse(
     position: Float[Tensor, "n 3"],
     normal: Float[Tensor, "n 3"],
-    eye: Float[Tensor, 4],
+    eye: Float[Tensor, "4"],
     lights: Float[Tensor, "lights 4"],
     intensity: Float[Tensor, "lights channels"],
 ) -> Float[Tensor, "n channels"]:

@@ -16,8 +16,8 @@ from torch.nn.functional import normalize
 
 
 def incident(
-    light: Float[Tensor, 4], position: Float[Tensor, "n 3"], normal: Float[Tensor, "n 3"]
-) -> tuple[Float[Tensor, "n 3"], Float[Tensor, n]]:
+    light: Float[Tensor, "4"], position: Float[Tensor, "n 3"], normal: Float[Tensor, "n 3"]
+) -> tuple[Float[Tensor, "n 3"], Float[Tensor, "n"]]:
     """Unit directions from surface points to a light, and its fall-off there.
 
     1 / d² for a point, 1 for a direction. Ambient light of radiance L gives a diffuse surface the irradiance π L
