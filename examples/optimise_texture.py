@@ -25,7 +25,8 @@ def main(out: str = "printable.glb", steps: str = "200") -> None:
     nt.fit.search_latent(fit, latent, draws=32, rounds=((2, 10),))
     print(f"latents: loss {fit.run()[-1]:.5f}")
 
-    # then the weights too
+    # then the weights too, with those that the generator's own training keeps frozen
+    skin.requires_grad_(True)
     optimizer = torch.optim.Adam(skin.parameters(), lr=0.006)
     print(f"weights: loss {nt.Fit(scene, views, optimizer, int(steps)).run()[-1]:.5f}")
 

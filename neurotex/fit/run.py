@@ -175,6 +175,7 @@ def make_plan(options: Options) -> Plan:
         styled = generators.StyleGenerator(generator) if hasattr(generator, "mapping") else generator
         latent = Latent(styled, "skin").sample(options.seed)
         source = GeneratedTexture(styled, latent)
+        styled.requires_grad_(options.optimize != "latents")  # also what its own training keeps frozen
         kinds = {"latents": [latent], "weights": [styled], "both": [latent, styled]}[options.optimize]
         groups = [_group("latents" if module is latent else "weights", module) for module in kinds]
         base = Stage(options.optimize, source, groups, steps, _searcher(latent, options.seed))

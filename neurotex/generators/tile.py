@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from ..errors import ArgumentError
 
 GAIN = math.sqrt(2)  # undoes what a leaky ReLU takes from the standard deviation of a normal input
+DETAIL_GAIN = 8  # a fit's one learning rate must move single places faster than weights that act everywhere
 
 
 class TileGenerator(nn.Module):
@@ -111,9 +112,10 @@ class Synthesis(nn.Module):
         self.constant = nn.Parameter(_waves(widths[0], base))
         self.first = StyledConv(widths[0], widths[0], style_dim)
         self.levels = nn.ModuleList(
-            Level(before, width, style_dim, colours)
-            for before, width in zip([widths[0], *widths], widths, strict=False)
+            Level(before, width, style_dim, colours, base << k)
+            for k, (before, width) in enumerate(zip([widths[0], *widths], widths, strict=False))
         )
+        self.detail = _detail(colours, base << len(widths))
         self.palette = Linear(style_dim, colours * 3)
 
     def forward(self, w: Float[Tensor, "n style"]) -> Float[Tensor, "n 3 size size"]:
@@ -122,7 +124,7 @@ class Synthesis(nn.Module):
         claims = None  # how strongly each colour of the palette claims each pixel
         for level in self.levels:
             x, claims = level(x, claims, pattern)
-        shares = upsample(claims).softmax(1)
+        shares = (upsample(claims) + DETAIL_GAIN * self.detail).softmax(1)
         palette = torch.tanh(self.palette(colour)).unflatten(1, (3, -1))
         return (palette @ shares.flatten(2)).unflatten(2, shares.shape[2:])
 
@@ -130,16 +132,17 @@ class Synthesis(nn.Module):
 class Level(nn.Module):
     """One resolution: features come in at half of it (but for the first), are narrowed, enlarged, and convolved."""
 
-    def __init__(self, before: int, width: int, style_dim: int, colours: int) -> None:
+    def __init__(self, before: int, width: int, style_dim: int, colours: int, size: int) -> None:
         super().__init__()
         # A 1×1 convolution ahead of the upsampling costs a quarter, and lets the 3×3 run at the narrow width.
         self.narrow = StyledConv(before, width, style_dim, kernel=1, plain=True)
         self.conv = StyledConv(width, width, style_dim)
+        self.detail = _detail(width, size)
         self.claim = StyledConv(width, colours, style_dim, kernel=1, plain=True, demodulate=False)
 
     def forward(self, x: Tensor, claims: Tensor | None, w: Tensor) -> tuple[Tensor, Tensor]:
         x = self.narrow(x, w)
-        x = self.conv(x if claims is None else upsample(x), w)
+        x = self.conv(x if claims is None else upsample(x), w) + DETAIL_GAIN * self.detail
         claim = self.claim(x, w)
         return x, claim if claims is None else upsample(claims) + claim
 
@@ -197,6 +200,15 @@ def upsample(x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c 2*h 2*w"]:
         pair = torch.stack([near + 0.25 * x.roll(1, dim), near + 0.25 * x.roll(-1, dim)], dim if dim == -1 else -2)
         x = pair.flatten(-2) if dim == -1 else pair.flatten(-3, -2)
     return x
+
+
+def _detail(channels: int, size: int) -> nn.Parameter:
+    """What one place has that the others have not: zero, and frozen in training, which would put it in every texture.
+
+    StyleGAN2's noise inputs, meant for the same use as in its projector: a fit to one object unfreezes it
+    (`requires_grad_(True)`) and draws there what weights that act on every place alike cannot.
+    """
+    return nn.Parameter(torch.zeros(1, channels, size, size), requires_grad=False)
 
 
 def _waves(channels: int, size: int) -> Float[Tensor, "1 channels size size"]:
