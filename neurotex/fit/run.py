@@ -35,12 +35,12 @@ from .search import search_latent
 # Adam's learning rate and momenta for each kind of parameter. A texel's gradient has hardly any noise, since every step
 # sees all views: short memories converge fastest there.
 RATES = {
-    "pixels": (0.1, (0.7, 0.9)),
+    "pixels": (0.1, (0.5, 0.9)),
     "latents": (0.05, (0.9, 0.99)),
     "weights": (0.006, (0.9, 0.99)),
     "steps": (0.005, (0.9, 0.99)),  # what discrete steps learn, such as the colours of a palette
 }
-STEPS = {"pixels": 36, "latents": 200, "weights": 500, "both": 500}
+STEPS = {"pixels": 24, "latents": 200, "weights": 300, "both": 300}
 CHECKPOINT_SECONDS = 10.0
 
 # progress(stage's name, steps done, steps in all, loss or None while searching)

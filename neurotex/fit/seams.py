@@ -13,7 +13,8 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, interpolate, pad
 
-from ..raster import TexelLayout, bilinear_taps, z_buffer
+from ..raster import SparseOperator, TexelLayout, bilinear_taps, z_buffer
+from ..raster.operator import transpose
 from ..scene import Mesh
 
 STAY_INSIDE, STAY_OUTSIDE = 0.05, 1e-4  # how strongly a texel keeps its value against a disagreement at a seam
@@ -99,15 +100,10 @@ def close_seams(
     used = used.long()
     start = texture.flatten(1).T[used.to(texture.device)].cpu().double()
     stay = torch.where(inside.flatten().cpu()[used], STAY_INSIDE, STAY_OUTSIDE).double()[:, None]
-    weight = weight[..., None]
-
-    def gap(x: Tensor) -> Tensor:
-        """T(a) − T(b) at every seam point."""
-        return (x[index] * weight).sum(1)
-
-    def across(y: Tensor) -> Tensor:
-        """The transposed of `gap`."""
-        return torch.zeros_like(start).index_add(0, index.flatten(), (y[:, None] * weight).flatten(0, 1))
+    # T(a) − T(b) at every seam point, and its transposed
+    matrix = torch.arange(len(index) + 1) * index.shape[1], index.flatten().int(), weight.reshape(-1, 1)
+    gap = SparseOperator(*matrix, len(used))
+    across = SparseOperator(*transpose(*matrix, len(used)), len(index))
 
     # conjugate gradients for the change x: (gapᵀ gap + stay) x = −gapᵀ gap start
     x = torch.zeros_like(start)

@@ -80,18 +80,22 @@ def z_buffer(start, stop, screen, faces, edges, boxes, near, ids, depth):
             for y in range(y0, y1):
                 py = y + 0.5
                 r0, r1, r2 = b0 * py + c0, b1 * py + c1, b2 * py + c2
+                inside = False
                 for x in range(x0, x1):
                     px = x + 0.5
                     e0 = a0 * px + r0
                     e1 = a1 * px + r1
                     e2 = a2 * px + r2
                     if e0 >= 0.0 and e1 >= 0.0 and e2 >= 0.0:
+                        inside = True
                         total = e0 + e1 + e2
                         if total > 0.0:
                             z = np.float32((e0 * d0 + e1 * d1 + e2 * d2) / total)
                             if z >= near and z < depth[y, x]:
                                 depth[y, x] = z
                                 ids[y, x] = f
+                    elif inside:  # edge functions are monotonous, rounding included: a row of a face is one run
+                        break
 
 
 @_jit
@@ -156,6 +160,17 @@ def bilinear_taps(start, stop, uv, texture, first, shape, repeat, index, weight)
         index[s, 2], index[s, 3] = base + j1 * width + i0, base + j1 * width + i1
         weight[s, 0], weight[s, 1] = (1 - fy) * (1 - fx), (1 - fy) * fx
         weight[s, 2], weight[s, 3] = fy * (1 - fx), fy * fx
+
+
+@_jit
+def gather_texels(start, stop, texels, index, weight, out):
+    """Weighted sums of texels for samples [start, stop)."""
+    for s in range(start, stop):
+        for c in range(out.shape[1]):
+            out[s, c] = 0
+        for t in range(index.shape[1]):
+            for c in range(out.shape[1]):
+                out[s, c] += weight[s, t] * texels[index[s, t], c]
 
 
 @_jit

@@ -79,5 +79,21 @@ def bilinear_taps_reference(
 def gather_texels(
     texels: Float[Tensor, "texels channels"], index: Int[Tensor, "n taps"], weight: Float[Tensor, "n taps"]
 ) -> Float[Tensor, "n channels"]:
-    """Weighted sum of the texels at `index`. Differentiable in `texels` and `weight`."""
+    """Weighted sum of the texels at `index`. Differentiable in `texels` and `weight`.
+
+    Without gradients on CPU a kernel does it.
+    """
+    wants_grad = torch.is_grad_enabled() and (texels.requires_grad or weight.requires_grad)
+    if wants_grad or texels.device.type != "cpu":
+        return gather_texels_reference(texels, index, weight)
+    out = texels.new_empty((len(index), texels.shape[1]))
+    arrays = [t.detach().numpy() for t in (texels, index, weight, out)]
+    parallel_for(kernels.gather_texels, len(index), *arrays, grain=4096)
+    return out
+
+
+def gather_texels_reference(
+    texels: Float[Tensor, "texels channels"], index: Int[Tensor, "n taps"], weight: Float[Tensor, "n taps"]
+) -> Float[Tensor, "n channels"]:
+    """`gather_texels` in plain tensor language."""
     return sum(texels[index[:, t]] * weight[:, t, None] for t in range(index.shape[1]))

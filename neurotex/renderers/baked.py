@@ -73,12 +73,11 @@ def bake(scene: Scene, size: int | tuple[int, int] = 256, *, grid: int = 4) -> B
     size = check_scene(scene, size, grid)
     geometry = scene.geometry()
     layout = scene_texels(scene, Evaluation())[1]
-    grey = all(bool((light.intensity == light.intensity[0]).all()) for light in scene.lights)
     parts, pixels, counts = [], [], []
     for view, camera in enumerate(scene.cameras):
         surface = camera_surface(geometry, camera, size, grid)
         index, weight = raster.bilinear_taps(surface.uv, surface.material, layout)
-        light = transport(scene.lights, camera, surface, 1 if grey else 3) / grid**2
+        light = transport(scene.lights, camera, surface) / grid**2
         pixel, count = surface.pixel.unique_consecutive(return_counts=True)
         first = torch.cat([count.new_zeros(1), count.cumsum(0)])
         parts.append(raster.assemble_rows(first, index, weight, light))

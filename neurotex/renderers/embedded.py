@@ -93,8 +93,10 @@ def camera_surface(geometry: Geometry, camera: Camera, size: tuple[int, int], gr
     return Surface(samples.pixel, geometry.face_material[samples.face], uv, position, normal)
 
 
-def transport(lights: Iterable[Light], camera: Camera, surface: Surface, channels: int = 3) -> Float[Tensor, "n c"]:
-    """Radiance towards the eye per unit of albedo, from all lights. With `channels=1`, for grey lights only."""
+def transport(lights: Iterable[Light], camera: Camera, surface: Surface) -> Float[Tensor, "n c"]:
+    """Radiance towards the eye per unit of albedo, from all lights: one channel if all are grey, else three."""
+    lights = list(lights)
+    grey = all(not light.intensity.requires_grad and len(light.intensity.unique()) == 1 for light in lights)
     points = torch.stack([light.point(camera.eye) for light in lights])
-    intensity = torch.stack([light.intensity[:channels] for light in lights])
+    intensity = torch.stack([light.intensity[:1] if grey else light.intensity for light in lights])
     return shading.diffuse(surface.position, surface.normal, camera.eye, points, intensity)

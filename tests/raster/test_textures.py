@@ -6,7 +6,7 @@ from torch.autograd import gradcheck
 from torch.nn.functional import grid_sample
 
 from neurotex.raster import TexelLayout, bilinear_taps, gather_texels
-from neurotex.raster.textures import bilinear_taps_reference
+from neurotex.raster.textures import bilinear_taps_reference, gather_texels_reference
 
 SHAPES, WRAPS = [(5, 7), (1, 1), (8, 4), (1, 6)], ["repeat", "clamp", "clamp", "repeat"]
 
@@ -30,6 +30,13 @@ def test_the_kernel_equals_the_reference(dtype, tolerance):
         for index, weight in (f(uv, texture, layout) for f in (bilinear_taps, bilinear_taps_reference))
     ]
     torch.testing.assert_close(rows[0], rows[1], rtol=0, atol=tolerance)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_the_gathering_kernel_equals_its_reference(dtype):
+    texels, index = torch.rand(50, 3, dtype=dtype), torch.randint(50, (9000, 4), dtype=torch.int32)
+    weight = torch.randn(9000, 4, dtype=dtype)
+    torch.testing.assert_close(gather_texels(texels, index, weight), gather_texels_reference(texels, index, weight))
 
 
 def test_textures_lie_one_after_the_other():
