@@ -11,6 +11,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 import statistics
 import time
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from neurotex.raster.operator import product_reference
 from neurotex.raster.zbuffer import z_buffer_reference
 
 REPEATS = 9
+warnings.filterwarnings("ignore", "Sparse")  # torch says that its CSR tensors are in beta
 
 
 def interleaved(*calls: Callable[[], object]) -> list[float]:
