@@ -28,7 +28,9 @@ class StyleGenerator(nn.Module):
     @torch.no_grad()
     def sample_latents(self, n: int, rng: torch.Generator | None = None) -> Tensor:
         """`n` styles of latents drawn from the whole generator's prior."""
-        return self._source[0].mapping(self._source[0].sample_latents(n, rng))
+        z = self._source[0].sample_latents(n, rng)
+        weight = next(self._source[0].mapping.parameters(), z)  # it stays where it was when this module moves
+        return self._source[0].mapping(z.to(weight))
 
     def forward(self, w: Tensor) -> Tensor:
         return self.synthesis(w)

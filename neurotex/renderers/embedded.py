@@ -67,6 +67,7 @@ def scene_texels(scene: Scene, evaluation: Evaluation) -> tuple[Float[Tensor, "t
                 f"material '{material.name}': base_color must be (1, 3, H, W), but its node gives {tuple(value.shape)}."
             )
         maps.append(value)
+    evaluation.check_names()
     texels = torch.cat([m[0].flatten(1).T for m in map(shading.srgb_to_linear, maps)])
     wraps = [material.base_color.wrap for material in materials]
     return texels, raster.TexelLayout.of([tuple(m.shape[2:]) for m in maps], wraps, texels.device)

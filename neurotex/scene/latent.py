@@ -19,12 +19,25 @@ class Evaluation:
     def __init__(self, latents: Mapping[str, Tensor] | None = None):
         self.latents = dict(latents or {})
         self._done: dict[int, Tensor] = {}
+        self._asked: set[str] = set()
 
     def __call__(self, node: nn.Module) -> Tensor:
         """The node's value in this pass."""
         if id(node) not in self._done:
             self._done[id(node)] = node.compute(self)
         return self._done[id(node)]
+
+    def latent(self, name: str) -> Tensor | None:
+        """The value given for a latent, if any."""
+        self._asked.add(name)
+        return self.latents.get(name)
+
+    def check_names(self) -> None:
+        """Once everything is evaluated: raise SceneError for a value that no latent asked for."""
+        unknown = sorted(self.latents.keys() - self._asked)
+        if unknown:
+            known = ", ".join(sorted(self._asked)) or "none"
+            raise SceneError(f"there is no latent '{unknown[0]}' in the scene: its latents are {known}.")
 
 
 class Latent(nn.Module):
@@ -71,7 +84,8 @@ class Latent(nn.Module):
 
     def compute(self, evaluation: Evaluation) -> Tensor:
         """The value given for this pass, else the bound one."""
-        value = evaluation.latents.get(self.name, self.value)
+        value = evaluation.latent(self.name)
+        value = self.value if value is None else value
         if value is None:
             raise SceneError(
                 f"latent '{self.name}' is unbound: call .sample() or .bind(), or render with "

@@ -146,3 +146,9 @@ def test_photographs_by_mitsuba_are_matched(spot):
     scene = nt.Scene.load(spot / "cow.obj", cameras=[views.cameras[k] for k in (0, 5)], lights=views.lights)
     psnr = nt.losses.psnr(nt.render(scene, views.size), views.images[[0, 5]])
     assert float(psnr.mean()) >= 55, psnr.tolist()
+
+
+def test_a_value_for_an_unknown_latent_is_refused(tiny_generator, scene):
+    scene.materials()[0].base_color = nt.GeneratedTexture(tiny_generator, nt.Latent(tiny_generator, "skin").sample())
+    with pytest.raises(nt.SceneError, match=r"no latent 'skim'.*skin"):
+        nt.render(scene, 8, latents={"skim": torch.zeros(1, *tiny_generator.latent_shape)})
