@@ -28,26 +28,39 @@ def strip(images: list, labels: list[str], path: Path) -> None:
 
 
 @torch.no_grad()
-def main(demo: str = "demo") -> None:
+def fits(demo: Path) -> None:
+    """Photographs that no fit saw, and what the three fits of the demo show from there."""
     views = nt.Views.load(DATA / "holdout")
     shown = [0, 2]
     columns = {"photograph, not fitted": views.images[shown]}
     names = {"pixels": "512 x 512 pixels", "palette": "through 12 colours", "generator": "GAN, latents and weights"}
     for folder, label in names.items():
-        scene = nt.Scene.load(Path(demo) / folder / "model.glb", cameras=[views.cameras[k] for k in shown])
+        scene = nt.Scene.load(demo / folder / "model.glb", cameras=[views.cameras[k] for k in shown])
         scene.lights.append(views.lights[0])
         columns[label] = nt.render(scene, views.size)
     strip([column[row] for row in range(len(shown)) for column in columns.values()], list(columns), HERE / "fit.png")
 
+
+@torch.no_grad()
+def samples() -> None:
+    """Textures of the bundled generator, on the teapot and tiled."""
     generator = nt.generators.load("materials")
     skin = nt.GeneratedTexture(generator, nt.Latent(generator, name="skin"))
     scene = nt.Scene.load(DATA / "mesh.obj", nt.Material(skin))
     cameras, flash = nt.around(scene, 12)
     scene.cameras, scene.lights = torch.nn.ModuleList([cameras[1]]), torch.nn.ModuleList([flash])
-    latents = generator.sample_latents(8, torch.Generator().manual_seed(3))
-    walk = [nt.render(scene, SIDE, latents={"skin": z})[0] for z in latents]
-    strip(walk, [""] * 4, HERE / "samples.png")
+    latents = generator.sample_latents(64, torch.Generator().manual_seed(0))[[2, 12, 21, 43]]
+    worn = [nt.on_background(nt.render(scene, SIDE, latents={"skin": z})[0]) for z in latents]
+    flat = [nt.scene.to_image((texture + 1) / 2) for texture in generator(latents)]
+    sheet = Image.new("RGB", (SIDE * len(worn), HEIGHT + SIDE), "white")
+    for k, (picture, texture) in enumerate(zip(worn, flat, strict=True)):
+        sheet.paste(picture.crop((0, TOP, SIDE, TOP + HEIGHT)), (SIDE * k, 0))
+        for x, y in ((0, 0), (0, 1), (1, 0), (1, 1)):  # twice in each direction: they tile
+            sheet.paste(texture.resize((112, 112)), (SIDE * k + 16 + 112 * x, HEIGHT + 16 + 112 * y))
+    sheet.quantize(255, dither=Image.Dither.NONE).save(HERE / "samples.png", optimize=True)
+    print("wrote", HERE / "samples.png")
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    fits(Path(*sys.argv[1:] or ["demo"]))
+    samples()
