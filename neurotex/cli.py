@@ -14,17 +14,18 @@ import warnings
 from pathlib import Path
 from typing import Annotated
 
+import torch
 import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from . import __version__, assets
-from .errors import NeurotexError
+from . import __version__, assets, generators, storage
+from .errors import ArgumentError, NeurotexError
 from .fit import Interrupted, Options, fit_views
 from .renderers import around, on_background, save_gif, turntable
 from .renderers import render as render_scene
-from .scene import Flash, GeneratedTexture, Latent, Material, Scene, Views, to_image
+from .scene import AmbientLight, GeneratedTexture, Latent, Material, Scene, Views, to_image
 from .shading import linear_to_srgb
 
 app = typer.Typer(
@@ -129,11 +130,6 @@ def render(
     size: Annotated[int, typer.Option(min=1, help="Height and width, pixels.")] = 512,
 ) -> None:
     """Render MESH with its own materials or a generator's texture."""
-    import torch
-
-    from . import generators, storage
-    from .errors import ArgumentError
-
     material = None
     if texture is not None:
         generator = generators.load(texture)
@@ -142,7 +138,7 @@ def render(
     with torch.no_grad():
         if views is not None:
             found = Views.load(views)
-            scene = Scene(list(scene.nodes), found.cameras, found.lights or [Flash(1.0)])
+            scene = Scene(list(scene.nodes), found.cameras, found.lights or [AmbientLight(1.0)])
             folder = storage.make_folder(out.with_suffix(""))
             for name, image in zip(found.names, render_scene(scene, found.size), strict=True):
                 _save_png(image, folder / f"{name}.png")
@@ -161,12 +157,8 @@ def render(
     console.print(f"wrote {out}", markup=False, soft_wrap=True)
 
 
-def _save_png(image, path: Path) -> None:
+def _save_png(image: torch.Tensor, path: Path) -> None:
     """An RGBA PNG with straight alpha, as image viewers expect."""
-    import torch
-
-    from . import storage
-
     alpha = image[3:]
     straight = linear_to_srgb((image[:3] / alpha.clamp_min(1e-6)).clamp(0, 1)) * (alpha > 0)
     with storage.replacing(path) as file:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from safetensors import safe_open
 from safetensors.torch import save
 from torch import Tensor
 
@@ -47,6 +48,12 @@ def write_tensors(path: str | Path, tensors: Mapping[str, Tensor], metadata: Map
     """Write named tensors as safetensors."""
     with replacing(path) as temporary:
         temporary.write_bytes(save(dict(tensors), dict(metadata or {})))
+
+
+def read_tensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Named tensors and metadata of a safetensors file. SafetensorError or OSError where it is not a whole one."""
+    with safe_open(path, framework="pt") as file:
+        return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118 (not a dict)
 
 
 def write_json(path: str | Path, value: object) -> None:

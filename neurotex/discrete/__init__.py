@@ -1,7 +1,15 @@
 """Discrete steps: what happens (a step) times how the gradient crosses it (an estimator)."""
 
 from ..errors import ArgumentError
-from .estimators import ESTIMATORS, ClippedStraightThrough, StraightThrough, Surrogate, clamp, make_estimator
+from .estimators import (
+    ESTIMATORS,
+    ClippedStraightThrough,
+    StraightThrough,
+    Surrogate,
+    clamp,
+    find_estimator,
+    make_estimator,
+)
 from .levels import Levels
 from .palette import Palette
 from .step import Step
@@ -34,6 +42,7 @@ __all__ = [
     "Surrogate",
     "Threshold",
     "clamp",
+    "find_estimator",
     "make_estimator",
     "parse",
 ]

@@ -66,12 +66,17 @@ class Surrogate:
 ESTIMATORS = {"straight_through": StraightThrough, "clipped": ClippedStraightThrough, "surrogate": Surrogate}
 
 
+def find_estimator(name: str) -> type:
+    """The class of an estimator by its short name; ArgumentError for one that does not exist."""
+    if name not in ESTIMATORS:
+        raise ArgumentError(f"there is no estimator '{name}': choose one of {', '.join(ESTIMATORS)}.")
+    return ESTIMATORS[name]
+
+
 def make_estimator(estimator: str | object, step: torch.nn.Module) -> object:
     """An estimator from its name (or itself), checked against the step it is for."""
     if isinstance(estimator, str):
-        if estimator not in ESTIMATORS:
-            raise ArgumentError(f"there is no estimator '{estimator}': choose one of {', '.join(ESTIMATORS)}.")
-        estimator = ESTIMATORS[estimator]()
+        estimator = find_estimator(estimator)()
     estimator.check(step)
     return estimator
 

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from torch import Tensor
 
 from .. import storage
@@ -34,9 +34,7 @@ class Checkpoint:
         if not path.is_file():
             raise FileError(f"{path} does not exist, so there is nothing to resume: run without --resume first.")
         try:
-            with safe_open(path, framework="pt") as file:
-                metadata = file.metadata()
-                state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+            state, metadata = storage.read_tensors(path)
             return cls(json.loads(metadata["options"]), int(metadata["stage"]), state)
         except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
             raise FileError(

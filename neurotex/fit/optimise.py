@@ -59,9 +59,9 @@ class Fit:
         self.history: list[float] = []
         self._rates = [group["lr"] for group in optimizer.param_groups]
         self._images = views.images.to(self.baked.alpha)
-        self._target = linear_to_srgb(self.baked.rows(self._images[:, :3]))
-        # pixels that the mesh never covers stay black: their error is a constant of the loss
         encoded = linear_to_srgb(self._images[:, :3])
+        self._target = self.baked.rows(encoded)
+        # pixels that the mesh never covers stay black: their error is a constant of the loss
         self._count = encoded.numel()
         everywhere, covered = (
             float(losses.squared(x, torch.zeros_like(x), huber)) * x.numel() for x in (encoded, self._target)

@@ -17,6 +17,7 @@ from .. import generators, storage
 from ..renderers import on_background, save_gif, turntable
 from ..scene import to_image
 from ..shading import linear_to_srgb
+from . import losses
 
 if TYPE_CHECKING:
     from .run import Plan
@@ -48,11 +49,11 @@ def _data(content: bytes, kind: str) -> str:
 
 
 def _page(plan: Plan, images: Tensor, png: bytes, history: list[float], metrics: dict) -> str:
-    rows = []
-    for name, target, image in zip(plan.views.names, plan.views.images.to(images), images, strict=True):
+    rows, targets = [], plan.views.images.to(images)
+    levels = losses.psnr(images, targets).tolist()
+    for name, target, image, db in zip(plan.views.names, targets, images, levels, strict=True):
         a, b = (linear_to_srgb(x[:3].clamp(0, 1)) for x in (target, image))
         strip = torch.cat([a, b, ((a - b).abs() * 8).clamp(0, 1)], dim=2)
-        db = -10 * math.log10(max(float((a - b).square().mean()), 1e-12))
         source = _data(_encoded(to_image(strip), "JPEG"), "JPEG")
         rows.append(f'<figure><img src="{source}"><figcaption>{html.escape(name)}: {db:.1f} dB</figcaption></figure>')
     figures = "".join(f"<dt>{k.replace('_', ' ')}</dt><dd>{_figure(v)}</dd>" for k, v in metrics.items())

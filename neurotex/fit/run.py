@@ -30,13 +30,13 @@ from . import losses, report, seams
 from .adam import Adam
 from .checkpoint import Checkpoint
 from .optimise import Fit
-from .search import search_latent
+from .search import BETAS, RATE, search_latent
 
 # Adam's learning rate and momenta for each kind of parameter. A texel's gradient has hardly any noise, since every step
 # sees all views: short memories converge fastest there.
 RATES = {
     "pixels": (0.1, (0.5, 0.9)),
-    "latents": (0.05, (0.9, 0.99)),
+    "latents": (RATE, BETAS),
     "weights": (0.006, (0.9, 0.99)),
     "steps": (0.005, (0.9, 0.99)),  # what discrete steps learn, such as the colours of a palette
 }
@@ -102,10 +102,6 @@ class Plan:
     generator: nn.Module | None = None
     latent: Latent | None = None
 
-    @property
-    def total_steps(self) -> int:
-        return sum(stage.steps for stage in self.stages)
-
 
 def fit_views(options: Options, out: str | Path, *, resume: bool = False, progress: Progress | None = None) -> dict:
     """Fit, write everything to the folder `out`, and return the metrics (also in `out/metrics.json`).
@@ -159,9 +155,7 @@ def make_plan(options: Options) -> Plan:
     if options.huber is not None and not options.huber > 0:
         raise ArgumentError(f"--huber {options.huber:g} is no difference between colours: give a number above 0.")
     device = _device(options.device)
-    if options.estimator not in discrete.ESTIMATORS:
-        known = ", ".join(discrete.ESTIMATORS)
-        raise ArgumentError(f"there is no estimator '{options.estimator}': choose one of {known}.")
+    discrete.find_estimator(options.estimator)  # also where there is no step to use it
     through = [discrete.parse(text, options.estimator) for text in options.through]
     views = Views.load(options.views)
     holdout = Views.load(options.holdout) if options.holdout else None
@@ -212,7 +206,7 @@ def finish_texture(plan: Plan, baked: BakedScene) -> Tensor:
     """
     with torch.no_grad():
         texture = plan.source.eval()()[0]
-        if not (plan.generator is not None and plan.options.optimize == "latents"):
+        if plan.generator is None or plan.options.optimize != "latents":
             size = tuple(texture.shape[1:])
             inside = torch.stack([seams.island_mask(mesh, size) for mesh in plan.scene.meshes()]).any(0)
             seen = (baked.operator.transposed_pointers.diff() > 0).view(size)
@@ -228,10 +222,8 @@ def finish_texture(plan: Plan, baked: BakedScene) -> Tensor:
 def holdout_psnr(plan: Plan) -> float:
     """Mean PSNR in dB on views that were not fitted, rendered with the scene as it is now."""
     views = plan.holdout
-    scene = Scene(list(plan.scene.nodes), views.cameras, views.lights or list(plan.scene.lights)).to(
-        _device(plan.options.device)
-    )
-    images = render(scene, views.size)
+    scene = Scene(list(plan.scene.nodes), views.cameras, views.lights or list(plan.scene.lights))
+    images = render(scene.to(plan.options.device), views.size)
     return float(losses.psnr(images, views.images.to(images)).mean())
 
 

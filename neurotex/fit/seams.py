@@ -14,7 +14,6 @@ from torch import Tensor
 from torch.nn.functional import avg_pool2d, interpolate, pad
 
 from ..raster import SparseOperator, TexelLayout, bilinear_taps, z_buffer
-from ..raster.operator import transpose
 from ..scene import Mesh
 
 STAY_INSIDE, STAY_OUTSIDE = 0.05, 1e-4  # how strongly a texel keeps its value against a disagreement at a seam
@@ -100,20 +99,19 @@ def close_seams(
     used = used.long()
     start = texture.flatten(1).T[used.to(texture.device)].cpu().double()
     stay = torch.where(inside.flatten().cpu()[used], STAY_INSIDE, STAY_OUTSIDE).double()[:, None]
-    # T(a) − T(b) at every seam point, and its transposed
-    matrix = torch.arange(len(index) + 1) * index.shape[1], index.flatten().int(), weight.reshape(-1, 1)
-    gap = SparseOperator(*matrix, len(used))
-    across = SparseOperator(*transpose(*matrix, len(used)), len(index))
+    # T(a) − T(b) at every seam point
+    pointers = torch.arange(len(index) + 1) * index.shape[1]
+    gap = SparseOperator(pointers, index.flatten().int(), weight.reshape(-1, 1), len(used))
 
     # conjugate gradients for the change x: (gapᵀ gap + stay) x = −gapᵀ gap start
     x = torch.zeros_like(start)
-    residual = -across(gap(start))
+    residual = -gap.transposed_product(gap(start))
     direction, size_now = residual.clone(), residual.square().sum(0)
     goal = size_now * 1e-6
     for _ in range(iterations):
         if bool((size_now <= goal).all()):
             break
-        image = across(gap(direction)) + stay * direction
+        image = gap.transposed_product(gap(direction)) + stay * direction
         step = size_now / (direction * image).sum(0).clamp_min(1e-300)
         x, residual = x + step * direction, residual - step * image
         size_next = residual.square().sum(0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from torch import nn
 
 from .. import assets, storage
@@ -30,9 +30,7 @@ def load(source: str | Path) -> nn.Module:
             f"there is no generator '{source}': give one of {', '.join(bundled())}, or the path of a .safetensors file."
         )
     try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            state = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118 (not a dict)
+        state, metadata = storage.read_tensors(path)
     except (SafetensorError, OSError) as error:
         raise FileError(f"{path} cannot be read as safetensors ({error}): it may be cut off, get it again.") from None
     if metadata.get("architecture") not in ARCHITECTURES:

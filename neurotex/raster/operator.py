@@ -34,9 +34,17 @@ class SparseOperator(nn.Module):
 
     def forward(self, x: Float[Tensor, "columns 3"]) -> Float[Tensor, "rows 3"]:
         """A x; the gradient is Aᵀ times the incoming one."""
-        forward = (self.pointers, self.columns, self.values)
-        backward = (self.transposed_pointers, self.transposed_columns, self.transposed_values)
-        return torch.ops.neurotex.sparse_product(x, *forward, *backward)
+        return torch.ops.neurotex.sparse_product(x, *self._matrix(), *self._transposed())
+
+    def transposed_product(self, y: Float[Tensor, "rows 3"]) -> Float[Tensor, "columns 3"]:
+        """Aᵀ y; its gradient is A times the incoming one."""
+        return torch.ops.neurotex.sparse_product(y, *self._transposed(), *self._matrix())
+
+    def _matrix(self) -> tuple[Tensor, Tensor, Tensor]:
+        return self.pointers, self.columns, self.values
+
+    def _transposed(self) -> tuple[Tensor, Tensor, Tensor]:
+        return self.transposed_pointers, self.transposed_columns, self.transposed_values
 
     def extra_repr(self) -> str:
         return f"{self.shape[0]} x {self.shape[1]}, nnz={self.nnz}"
