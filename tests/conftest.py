@@ -8,11 +8,11 @@ from pathlib import Path
 from jaxtyping import install_import_hook
 
 REPOSITORY = Path(__file__).parents[1]
-# numba compiles what kernels.py defines, and cannot compile what a hook has wrapped
+# numba compiles what *kernels.py define, and cannot compile what a hook has wrapped
 MODULES = [
     ".".join(path.relative_to(REPOSITORY).with_suffix("").parts)
     for path in sorted((REPOSITORY / "neurotex").rglob("*.py"))
-    if path.stem not in ("__init__", "kernels")
+    if path.stem != "__init__" and not path.stem.endswith("kernels")
 ]
 # a float may be given as an int, as PEP 484 has it
 install_import_hook(MODULES, "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))")

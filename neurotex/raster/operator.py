@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from .. import operators
 from ..threads import parallel_for
-from . import kernels
+from . import operator_kernels as kernels
 
 
 class SparseOperator(nn.Module):

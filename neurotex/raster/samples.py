@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from ..threads import parallel_for
-from . import kernels
+from . import sample_kernels as kernels
 from .fragments import barycentrics
 from .zbuffer import setup_faces, z_buffer
 

@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from ..threads import parallel_for
-from . import kernels
+from . import texture_kernels as kernels
 
 WRAPS = ("repeat", "clamp")  # glTF's REPEAT and CLAMP_TO_EDGE
 

@@ -16,7 +16,7 @@ from torch import Tensor
 from .. import operators
 from ..errors import ArgumentError
 from ..threads import parallel_for
-from . import kernels
+from . import zbuffer_kernels as kernels
 
 CANDIDATES = 1 << 22  # face-pixel pairs the reference expands at a time: bounds its memory at about 0.5 GB
 

@@ -1,14 +1,15 @@
-"""Compiled CPU kernels of the shading functions; see `neurotex.raster.kernels` for the rules they keep."""
+"""Compiled CPU kernels of the shading functions; see `neurotex.jit` for the rules they keep."""
 
 from __future__ import annotations
 
 import math
 
-import numba
 import numpy as np
 
+from ..jit import jit
 
-@numba.njit(nogil=True, cache=True, error_model="numpy")
+
+@jit
 def diffuse(start, stop, position, normal, eye, lights, intensity, out):
     """`diffuse.diffuse_reference` for points [start, stop), one pass over memory."""
     for s in range(start, stop):
