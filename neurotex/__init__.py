@@ -6,12 +6,25 @@ The README's code is the tour; the public names are handed on here and defined i
 from . import assets, discrete, fit, generators
 from .errors import ArgumentError, FileError, NeurotexError, SceneError
 from .fit import Fit, losses
-from .renderers import BakedScene, around, bake, on_background, render, save_gif, turntable
+from .renderers import (
+    BakedMatrix,
+    BakedSamples,
+    BakedScene,
+    Passes,
+    around,
+    bake,
+    on_background,
+    render,
+    render_passes,
+    save_gif,
+    turntable,
+)
 from .scene import (
     AmbientLight,
     Camera,
     ConstantTexture,
     DirectionalLight,
+    EnvironmentLight,
     Flash,
     GeneratedTexture,
     ImageTexture,
@@ -37,10 +50,13 @@ __version__ = "0.1.0"
 __all__ = [
     "AmbientLight",
     "ArgumentError",
+    "BakedMatrix",
+    "BakedSamples",
     "BakedScene",
     "Camera",
     "ConstantTexture",
     "DirectionalLight",
+    "EnvironmentLight",
     "FileError",
     "Fit",
     "Flash",
@@ -53,6 +69,7 @@ __all__ = [
     "NeurotexError",
     "Node",
     "OrthographicCamera",
+    "Passes",
     "PerspectiveCamera",
     "PinholeCamera",
     "PointLight",
@@ -72,6 +89,7 @@ __all__ = [
     "on_background",
     "orbit",
     "render",
+    "render_passes",
     "save_gif",
     "turntable",
 ]

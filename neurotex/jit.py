@@ -7,8 +7,30 @@ share them among cores. They live in files named `*kernels.py`.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numba
+from numba.core.dispatcher import Dispatcher
 
 jit = numba.njit(nogil=True, cache=True, error_model="numpy")
-# may fuse a multiplication and an addition into one rounding: for sums, never for decisions about coverage
-jit_fused = numba.njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract"})
+
+
+def jit_simd(kernel: Callable) -> Dispatcher:
+    """`jit` for sums over neighbouring channels: may fuse a product and a sum into one rounding, and packs the same
+    arithmetic on adjacent elements into vector instructions. Not for decisions about coverage, which must not round
+    differently from their reference.
+
+    LLVM's pass for the latter is off in numba by default and only has a global switch, set here while compiling.
+    """
+    compiled = numba.njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract"})(kernel)
+    compile_plainly = compiled.compile
+
+    def compile_packed(signature: tuple) -> object:
+        before, numba.config.SLP_VECTORIZE = numba.config.SLP_VECTORIZE, 1
+        try:
+            return compile_plainly(signature)
+        finally:
+            numba.config.SLP_VECTORIZE = before
+
+    compiled.compile = compile_packed
+    return compiled

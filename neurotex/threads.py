@@ -21,16 +21,27 @@ def _pool(process_id: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(max_workers=os.cpu_count() or 1, thread_name_prefix="neurotex")
 
 
-def parallel_for(kernel: Callable, count: int, *args: object, grain: int = 1) -> list:
-    """Call `kernel(start, stop, *args)` over `range(count)`, cut into one piece per torch thread.
+def parallel_for(kernel: Callable, count: int, *args: object, grain: int = 1, pieces: int = 1) -> list:
+    """Call `kernel(start, stop, *args)` over `range(count)`, cut into `pieces` per torch thread.
 
-    `grain` is the least number of items worth a thread. Returns what the pieces returned, in order.
+    `grain` is the least number of items worth a piece. More pieces than one even out work that is uneven, as the rows
+    of an image are. Returns what the pieces returned, in order.
     """
-    pieces = max(1, min(torch.get_num_threads(), count // max(grain, 1)))
-    if pieces == 1:
+    threads = torch.get_num_threads()
+    total = max(1, min(pieces * threads, count // max(grain, 1)))
+    if threads == 1 or total == 1:
         return [kernel(0, count, *args)]
-    bounds = [count * k // pieces for k in range(pieces + 1)]
+    bounds = list(pairwise(count * k // total for k in range(total + 1)))
+    results: list = [None] * total
+    queue = iter(range(total))  # shared: a thread takes the next piece as soon as it is free
+
+    def work() -> None:
+        for k in queue:
+            results[k] = kernel(*bounds[k], *args)
+
     pool = _pool(os.getpid())
-    futures = [pool.submit(kernel, a, b, *args) for a, b in pairwise(bounds[1:])]
-    first = kernel(bounds[0], bounds[1], *args)
-    return [first, *(future.result() for future in futures)]
+    futures = [pool.submit(work) for _ in range(min(threads, total) - 1)]
+    work()
+    for future in futures:
+        future.result()
+    return results

@@ -1,22 +1,39 @@
 """Triangles → fragments → filtered samples → one sparse operator. Plain tensor functions; knows nothing of scenes."""
 
-from .fragments import Fragments, barycentrics, rasterize
+from .antialias import antialias, edge_blends, opposite_corners
+from .fragments import Fragments, rasterize
+from .interpolate import interpolate
+from .lookup import sample_texture
+from .mipmap import mip_levels
 from .operator import SparseOperator, assemble_rows
-from .samples import Samples, sample_surface
-from .textures import WRAPS, TexelLayout, bilinear_taps, gather_texels
+from .resolve import resolve
+from .samples import Samples, gather_surface, sample_surface
+from .texels import take_texels
+from .textures import FILTERS, WRAPS, Taps, TexelLayout, bilinear_taps, flatten_maps, taps
 from .zbuffer import z_buffer
 
 __all__ = [
+    "FILTERS",
     "WRAPS",
     "Fragments",
     "Samples",
     "SparseOperator",
+    "Taps",
     "TexelLayout",
+    "antialias",
     "assemble_rows",
-    "barycentrics",
     "bilinear_taps",
-    "gather_texels",
+    "edge_blends",
+    "flatten_maps",
+    "gather_surface",
+    "interpolate",
+    "mip_levels",
+    "opposite_corners",
     "rasterize",
+    "resolve",
     "sample_surface",
+    "sample_texture",
+    "take_texels",
+    "taps",
     "z_buffer",
 ]

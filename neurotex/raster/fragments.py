@@ -1,46 +1,103 @@
-"""Fragments: what each pixel centre sees, in PyTorch3D's names and layout."""
+"""Fragments: which faces each pixel centre sees, in PyTorch3D's names, layout and arithmetic.
+
+A face's corners come in *NDC*: x to the right and y up, the image's shorter side spanning [−1, 1] and its centre at 0,
+and third the depth along the view axis in scene units. (PyTorch3D's x points left; `scene.conventions` converts.)
+Results agree with PyTorch3D 0.7.9's CPU rasteriser to the rounding of float32: formulas, the order of operations and
+the ε of 1e-8 that it adds to areas are its own (`rasterize_meshes_cpu.cpp`, `geometry_utils.h`).
+"""
 
 from __future__ import annotations
 
+import ctypes
+import math
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
 
+import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from .zbuffer import edge_functions, z_buffer
+from .. import operators
+from ..errors import ArgumentError
+from ..threads import parallel_for
+from . import fragment_kernels as kernels
+from .clipping import clip_faces
+from .zbuffer import edge_functions
+
+EPSILON = kernels.EPSILON
+SMALL = 1e-5  # PyTorch3D's least sum of clipped barycentric coordinates
+CANDIDATES = 1 << 20  # face-pixel pairs the reference works on at a time: bounds its temporaries at about 0.2 GB
+PAGE, MADV_HUGEPAGE = 1 << 21, 14  # a large page of Linux, and its advice to use them
+RUNS = 4  # of bands per thread: a thread that is held up leaves more of them to the others
+BAND_BYTES = 1 << 18  # outputs of a band of rows that a kernel fills at a time: they stay in the L2 cache
 
 
 @dataclass(frozen=True)
 class Fragments:
-    """Per pixel: the face seen (−1 for none), its depth along the view axis, and where on it (−1 where none)."""
+    """Per pixel the K nearest faces by depth, −1 where there are fewer.
 
-    pix_to_face: Int[Tensor, "views height width 1"]
-    zbuf: Float[Tensor, "views height width 1"]
-    bary_coords: Float[Tensor, "views height width 1 3"]
+    `pix_to_face` indexes the packed faces; `zbuf` is depth along the view axis and `bary_coords` the place on the face;
+    `dists` is the squared distance in NDC from the pixel's centre to the nearest edge, negative inside the face.
+    """
+
+    pix_to_face: Int[Tensor, "images height width layers"]
+    zbuf: Float[Tensor, "images height width layers"]
+    bary_coords: Float[Tensor, "images height width layers 3"]
+    dists: Float[Tensor, "images height width layers"]
 
 
 def rasterize(
-    screen: Float[Tensor, "views vertices 4"], faces: Int[Tensor, "faces 3"], size: tuple[int, int], near: float = 1e-4
+    corners: Float[Tensor, "faces 3 3"],
+    size: tuple[int, int],
+    *,
+    first: Sequence[int] = (0,),
+    faces_per_pixel: int = 1,
+    blur_radius: float = 0.0,
+    perspective_correct: bool = True,
+    clip_barycentric_coords: bool | None = None,
+    cull_backfaces: bool = False,
+    near: float | None = None,
 ) -> Fragments:
-    """Rasterise one mesh in several views; `screen` is each view's screen space (see `zbuffer`).
+    """Rasterise faces, each given by its `corners` in NDC (see above), in images of `size` (height, width) pixels.
 
-    `pix_to_face` indexes `faces` in every view. Depth and barycentric coordinates carry gradients to `screen`;
-    which face is seen does not.
+    Faces are packed: image i sees faces first[i] up to first[i + 1], the last image all that remain, and `pix_to_face`
+    indexes the packed list. Meshes that differ and several views of one mesh are both that. A face covers a pixel
+    whose centre lies strictly inside it, or nearer to it than the root of `blur_radius` (a squared distance in NDC).
+    Of several, the `faces_per_pixel` nearest by depth are kept, the lower index first where depths are equal.
+
+    `perspective_correct` is for x and y that were divided by depth. `clip_barycentric_coords` moves coordinates outside
+    of a face to its border before depth is taken; None does so where there is blur. `cull_backfaces` leaves out faces
+    whose corners run clockwise. `near` cuts faces at this depth, as PyTorch3D's `z_clip_value` does; without it, a face
+    with a corner of depth below 1e-8 is left out. Faces that are degenerate or not finite cover nothing.
+
+    Which faces are seen is discrete; zbuf, bary_coords and dists carry gradients to `corners`. Computes in the type of
+    `corners`, float32 or float64; on CPU by a compiled kernel.
     """
-    views, (height, width) = len(screen), size
-    ids = torch.stack([z_buffer(view, faces, size, near)[0] for view in screen]).long()
-    view, y, x = (ids >= 0).nonzero(as_tuple=True)
-    corners = screen[view[:, None], faces[ids[view, y, x]].long()]
-    bary = barycentrics(corners, torch.stack([x, y], -1) + 0.5)
-    at = (view, y, x)
-    zbuf = screen.new_full((views, height, width), -1).index_put(at, (bary * corners[..., 2]).sum(-1))
-    bary = screen.new_full((views, height, width, 3), -1).index_put(at, bary)
-    return Fragments(ids[..., None], zbuf[..., None], bary[..., None, :])
+    first = [int(start) for start in first]
+    _check(corners, size, first, faces_per_pixel, blur_radius, perspective_correct, near)
+    if clip_barycentric_coords is None:
+        clip_barycentric_coords = blur_radius > 0
+    pieces = None if near is None else clip_faces(corners, first, near, perspective_correct)
+    drawn = corners if pieces is None else pieces.corners
+    starts = first if pieces is None else pieces.first
+    neighbours = corners.new_empty(0, dtype=torch.int64)
+    if pieces is not None and bool((pieces.neighbour >= 0).any()):
+        neighbours = pieces.neighbour
+    modes = (blur_radius, perspective_correct, clip_barycentric_coords, cull_backfaces)
+    pix, zbuf, bary, dists = torch.ops.neurotex.rasterize_faces(
+        drawn, starts, neighbours, *size, faces_per_pixel, *modes
+    )
+    if pieces is not None:
+        pix, bary = pieces.on_faces(pix, bary)
+    return Fragments(pix, zbuf, bary, dists)
 
 
 def barycentrics(corners: Float[Tensor, "n 3 4"], pixel: Float[Tensor, "n 2"]) -> Float[Tensor, "n 3"]:
-    """Perspective-correct barycentric coordinates of the points of faces that are seen at `pixel` (x, y).
+    """Perspective-correct barycentric coordinates, from corners in screen space (see `zbuffer`), of points of faces.
 
     The edge functions at (x, y), divided by their sum. Corners are first moved so that the pixel is the origin:
     the cross products then have no large terms to cancel, and float32 suffices. Differentiable in both arguments.
@@ -49,3 +106,430 @@ def barycentrics(corners: Float[Tensor, "n 3 4"], pixel: Float[Tensor, "n 2"]) -
     moved = torch.cat([corners[..., :2] - pixel[:, None].to(w) * w, corners[..., 2:]], dim=-1)
     edges = edge_functions(moved)[0][..., 2]
     return edges / edges.sum(-1, keepdim=True)
+
+
+def pixel_centres(size: tuple[int, int], like: Tensor) -> tuple[Float[Tensor, "width"], Float[Tensor, "height"]]:
+    """NDC x of the columns and y of the rows of an image: `PixToNonSquareNdc`, mirrored since its x points left."""
+
+    def one(count: int, other: int) -> Tensor:
+        span = 2.0 * max(1.0, count / other)  # a double: used below, it is rounded to the type at hand
+        descending = torch.arange(count - 1, -1, -1, dtype=like.dtype, device=like.device)
+        return (span * descending + span / 2) / count - span / 2
+
+    height, width = size
+    return -one(width, height), one(height, width)
+
+
+class Seen(NamedTuple):
+    """One face at one pixel: coordinates on it, its depth there, the squared distance to its edges, whether inside."""
+
+    bary: Float[Tensor, "n 3"]
+    depth: Float[Tensor, "n"]
+    distance: Float[Tensor, "n"]
+    inside: Bool[Tensor, "n"]
+
+
+def look(
+    corners: Float[Tensor, "n 3 3"],
+    x: Float[Tensor, "n"],
+    y: Float[Tensor, "n"],
+    perspective: bool,
+    clip: bool,
+) -> Seen:
+    """Faces, given by their NDC corners, at one point (x, y) each. Differentiable; areas must not vanish.
+
+    Linear coordinates b are edge functions over (area + ε). In perspective, b_i over depth z_i and normalised:
+    b_0 z_1 z_2 and so on, over their sum. Clipped, negative ones become 0 and the rest is normalised again.
+    """
+    (x0, y0, z0), (x1, y1, z1), (x2, y2, z2) = (corner.unbind(-1) for corner in corners.unbind(-2))
+    area = _plus_epsilon((y2 - y0) * (x1 - x0) - (x2 - x0) * (y1 - y0))
+    b0 = ((y - y1) * (x2 - x1) - (x - x1) * (y2 - y1)) / area
+    b1 = ((y - y2) * (x0 - x2) - (x - x2) * (y0 - y2)) / area
+    b2 = ((y - y0) * (x1 - x0) - (x - x0) * (y1 - y0)) / area
+    if perspective:
+        b0, b1, b2 = b0 * z1 * z2, b1 * z0 * z2, b2 * z0 * z1
+        total = (b0 + b1 + b2).clamp_min(EPSILON)
+        b0, b1, b2 = b0 / total, b1 / total, b2 / total
+    inside = (b0 > 0) & (b1 > 0) & (b2 > 0)
+    if clip:
+        b0, b1, b2 = b0.clamp_min(0), b1.clamp_min(0), b2.clamp_min(0)
+        total = (b0 + b1 + b2).clamp_min(SMALL)
+        b0, b1, b2 = b0 / total, b1 / total, b2 / total
+    depth = b0 * z0 + b1 * z1 + b2 * z2
+    return Seen(torch.stack([b0, b1, b2], -1), depth, edge_distance(corners, x, y), inside)
+
+
+def edge_distance(corners: Float[Tensor, "n 3 3"], x: Float[Tensor, "n"], y: Float[Tensor, "n"]) -> Float[Tensor, "n"]:
+    """Squared distance in NDC from a point to the nearest edge of a face; to its end, of an edge shorter than √ε."""
+    (x0, y0, _), (x1, y1, _), (x2, y2, _) = (corner.unbind(-1) for corner in corners.unbind(-2))
+
+    def to_edge(ax: Tensor, ay: Tensor, bx: Tensor, by: Tensor) -> Tensor:
+        dx, dy = bx - ax, by - ay
+        length = dx * dx + dy * dy
+        short = length <= EPSILON
+        t = ((dx * (x - ax) + dy * (y - ay)) / torch.where(short, 1, length)).clamp(0, 1)
+        foot_x, foot_y = torch.where(short, bx, ax + t * dx), torch.where(short, by, ay + t * dy)
+        return (x - foot_x) * (x - foot_x) + (y - foot_y) * (y - foot_y)
+
+    d01, d02, d12 = to_edge(x0, y0, x1, y1), to_edge(x0, y0, x2, y2), to_edge(x1, y1, x2, y2)
+    d01 = torch.where(d02 < d01, d02, d01)  # of equally near edges the first has the gradient
+    return torch.where(d12 < d01, d12, d01)
+
+
+def rasterize_faces_reference(
+    corners: Tensor,
+    first: Sequence[int],
+    neighbours: Tensor,
+    height: int,
+    width: int,
+    layers: int,
+    blur: float,
+    perspective: bool,
+    clip: bool,
+    cull: bool,
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """The operator in plain tensor language: expand boxes, test every pixel in them, keep the nearest of each pixel."""
+    x_of, y_of = pixel_centres((height, width), corners)
+    low, high = _boxes(corners, x_of, y_of, blur, cull)
+    ends = [*first[1:], len(corners)]
+    image = torch.repeat_interleave(torch.tensor([end - start for start, end in zip(first, ends, strict=True)]))
+    image = image.to(corners.device)
+    blur = corners.new_tensor(blur)
+
+    planes = corners.reshape(-1, 9).T.contiguous()  # each coordinate of all faces: what is gathered is read in order
+
+    def gather(faces: Tensor) -> Tensor:
+        return planes.index_select(1, faces).view(3, 3, -1).permute(2, 0, 1)
+
+    pixel = low.new_empty(0)
+    face, values = low.new_empty(0), corners.new_empty((5, 0))  # depth, distance, coordinates
+    for found, column, row in _candidates(low, (high - low).clamp_min(0)):
+        # few of them are left for the costly formulas
+        keep = _inside(gather(found), x_of[column], y_of[row])
+        if float(blur) > 0:
+            outside = (~keep).nonzero()[:, 0]
+            away = edge_distance(gather(found[outside]), x_of[column[outside]], y_of[row[outside]])
+            keep[outside] = away < blur
+        found, column, row = found[keep], column[keep], row[keep]
+        seen = look(gather(found), x_of[column], y_of[row], perspective, clip)
+        signed = torch.where(seen.inside, -seen.distance, seen.distance)
+        keep = seen.inside | (seen.distance < blur)
+        keep = (keep & (seen.depth >= 0) & (seen.depth < torch.inf)).nonzero()[:, 0]
+        pixel = torch.cat([pixel, ((image[found] * height + row) * width + column)[keep]])
+        face = torch.cat([face, found[keep]])
+        found_values = torch.stack([seen.depth, signed, *seen.bary.unbind(-1)])[:, keep]
+        values = torch.cat([values, found_values], 1)
+        if len(neighbours):
+            keep = _duels(pixel, face, values, neighbours, layers)
+            pixel, face, values = pixel[keep], face[keep], values[:, keep]
+        order, layer = _nearest(pixel, values[0], layers)
+        pixel, face, values = pixel[order], face[order], values[:, order]
+
+    pix, zbuf, bary, dists = (out.fill_(-1) for out in _empty((len(first), height, width, layers), corners))
+    at = pixel * layers + layer if len(pixel) else pixel
+    pix.view(-1)[at], zbuf.view(-1)[at], dists.view(-1)[at] = face, values[0], values[1]
+    bary.view(-1, 3)[at] = values[2:].T
+    return pix, zbuf, bary, dists
+
+
+def _boxes(corners: Tensor, x_of: Tensor, y_of: Tensor, blur: float, cull: bool) -> tuple[Tensor, Tensor]:
+    """Boxes of pixels (x, y) whose centres faces may cover: from low (faces, 2) up to and without high (faces, 2)."""
+    (x0, y0, _), (x1, y1, _), (x2, y2, _) = (corner.unbind(-1) for corner in corners.unbind(-2))
+    area = (y2 - y0) * (x1 - x0) - (x2 - x0) * (y1 - y0)
+    length = sum(d * d for d in (x1 - x0, y1 - y0, x2 - x0, y2 - y0, x2 - x1, y2 - y1))
+    size = area.double() if cull else area.double().abs()
+    drawn = (size > EPSILON) & area.isfinite() & length.isfinite()
+    drawn &= (corners[..., 2].double() >= EPSILON).all(1) & corners[..., 2].isfinite().all(1)
+    radius = corners.new_tensor(blur).sqrt()
+    least, most = corners[..., :2].amin(1) - radius, corners[..., :2].amax(1) + radius
+    # rows go down and y goes up: both are searched in ascending order
+    low = torch.stack(
+        [torch.searchsorted(x_of, least[:, 0].contiguous()), torch.searchsorted(-y_of, -most[:, 1].contiguous())], 1
+    )
+    high = torch.stack(
+        [
+            torch.searchsorted(x_of, most[:, 0].contiguous(), right=True),
+            torch.searchsorted(-y_of, -least[:, 1].contiguous(), right=True),
+        ],
+        1,
+    )
+    return low, torch.where(drawn[:, None], high, low)
+
+
+def _candidates(low: Tensor, extent: Tensor) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    """Faces, columns and rows of the pixels in boxes, about CANDIDATES at a time: face by face, and rows downwards."""
+    for start, stop in _runs(extent[:, 0] * extent[:, 1]):
+        owner, line = _expand(extent[start:stop, 1])
+        left, row, width = low[start:stop, 0][owner], low[start:stop, 1][owner] + line, extent[start:stop, 0][owner]
+        for top, bottom in _runs(width):  # one, unless a single face is larger than all that is allowed
+            span, step = _expand(width[top:bottom])
+            span = span + top
+            yield owner[span] + start, left[span] + step, row[span]
+
+
+def _runs(counts: Tensor) -> Iterator[tuple[int, int]]:
+    """Runs of indices whose counts add up to CANDIDATES at most, or that are a single index."""
+    total = counts.cumsum(0)
+    start = 0
+    while start < len(counts):
+        done = int(total[start - 1]) if start else 0
+        stop = max(int(torch.searchsorted(total, done + CANDIDATES, right=True)), start + 1)
+        yield start, stop
+        start = stop
+
+
+def _expand(counts: Tensor) -> tuple[Tensor, Tensor]:
+    """Each index i as often as counts[i] says, and a number that counts up from 0 in every such run."""
+    owner = torch.repeat_interleave(counts)
+    return owner, torch.arange(len(owner), device=owner.device) - (counts.cumsum(0) - counts)[owner]
+
+
+def _inside(corners: Tensor, x: Tensor, y: Tensor) -> Tensor:
+    """Whether points are inside their faces: all edge functions have one sign."""
+    (x0, y0, _), (x1, y1, _), (x2, y2, _) = (corner.unbind(-1) for corner in corners.unbind(-2))
+    e0 = (y - y1) * (x2 - x1) - (x - x1) * (y2 - y1)
+    e1 = (y - y2) * (x0 - x2) - (x - x2) * (y0 - y2)
+    e2 = (y - y0) * (x1 - x0) - (x - x0) * (y1 - y0)
+    return (torch.minimum(torch.minimum(e0, e1), e2) > 0) | (torch.maximum(torch.maximum(e0, e1), e2) < 0)
+
+
+def _nearest(pixel: Tensor, depth: Tensor, layers: int) -> tuple[Tensor, Tensor]:
+    """Of entries in ascending order of faces, the nearest of each pixel by pixel, depth and face; and their layers."""
+    order = torch.sort(depth, stable=True).indices
+    order = order[torch.sort(pixel[order], stable=True).indices]
+    ranked = pixel[order]
+    rank = torch.arange(len(ranked), device=ranked.device)
+    begins = torch.where(ranked == ranked.roll(1), 0, rank)  # the first of all begins at 0, whatever it is
+    layer = rank - begins.cummax(0).values
+    keep = (layer < layers).nonzero()[:, 0]
+    return order[keep], layer[keep]
+
+
+def _duels(pixel: Tensor, face: Tensor, values: Tensor, neighbours: Tensor, layers: int) -> Tensor:
+    """Which entries to keep where both halves of a face that was cut in two are in a pixel.
+
+    PyTorch3D looks at one face after the other, and a half that finds the other one among the pixel's nearest faces so
+    far takes its place if it is nearer in the image, or goes. What it has displaced is lost, so this takes turns, too.
+    """
+    distance = values[1].abs()
+    halves = neighbours[face]
+    pair = pixel * (len(neighbours) + 1) + torch.where(halves >= 0, torch.minimum(face, halves), len(neighbours))
+    _, which, count = torch.unique(pair, return_inverse=True, return_counts=True)
+    fought = torch.unique(pixel[(halves >= 0) & (count[which] > 1)])
+    entry = torch.isin(pixel, fought).nonzero()[:, 0]
+    entry = entry[torch.sort(pixel[entry], stable=True).indices]
+    begin = torch.searchsorted(pixel[entry], fought)
+    turns = torch.searchsorted(pixel[entry], fought, right=True) - begin
+    queue = torch.full((len(fought), layers + 1), -1, dtype=torch.int64, device=pixel.device)
+    for turn in range(int(turns.max()) if len(turns) else 0):
+        rows = (turns > turn).nonzero()[:, 0]
+        new, held = entry[begin[rows] + turn], queue[rows]
+        rival = (held >= 0) & (halves[new] >= 0)[:, None] & (face[held] == halves[new, None])
+        slot = torch.where(rival.any(1), rival.int().argmax(1), layers)
+        stays = rival.any(1) & ~(distance[new] < distance[held.gather(1, slot[:, None])[:, 0]])
+        held.scatter_(1, slot[:, None], torch.where(stays, held.gather(1, slot[:, None])[:, 0], new)[:, None])
+        held = held.gather(1, torch.where(held >= 0, face[held], len(neighbours)).sort(dim=1, stable=True).indices)
+        held = held.gather(1, torch.where(held >= 0, values[0][held], torch.inf).sort(dim=1, stable=True).indices)
+        held[:, layers] = -1
+        queue[rows] = held
+    keep = torch.ones_like(pixel, dtype=torch.bool)
+    keep[entry] = False
+    keep[queue[queue >= 0]] = True
+    return keep
+
+
+def rasterize_faces_backward_reference(
+    corners: Tensor,
+    pix: Tensor,
+    grad_zbuf: Tensor | None,
+    grad_bary: Tensor | None,
+    grad_dists: Tensor | None,
+    perspective: bool,
+    clip: bool,
+) -> Tensor:
+    """Gradient to the corners: `look` again where something is seen, and autograd through it."""
+    x_of, y_of = pixel_centres(tuple(pix.shape[1:3]), corners)
+    out = torch.zeros_like(corners)
+    for place in (pix.reshape(-1) >= 0).nonzero()[:, 0].split(CANDIDATES):
+        at = torch.unravel_index(place, pix.shape)
+        face = pix[at]
+        with torch.enable_grad():
+            leaf = corners[face].detach().requires_grad_()
+            seen = look(leaf, x_of[at[2]], y_of[at[1]], perspective, clip)
+            signed = torch.where(seen.inside, -seen.distance, seen.distance)
+            given = [(seen.depth, grad_zbuf), (seen.bary, grad_bary), (signed, grad_dists)]
+            values, upstream = zip(*((value, grad[at]) for value, grad in given if grad is not None), strict=True)
+            (back,) = torch.autograd.grad(values, leaf, upstream)
+        out.index_add_(0, face, back)
+    return out
+
+
+def _plus_epsilon(area: Tensor) -> Tensor:
+    """Added in double, as C++ does with its double constant, then rounded."""
+    return (area.double() + EPSILON).to(area.dtype)
+
+
+def _rows(width: int, layers: int, itemsize: int) -> int:
+    """Rows of a band: their outputs fill BAND_BYTES, and never more than 16."""
+    return min(16, max(1, BAND_BYTES // (width * layers * (8 + 5 * itemsize))))
+
+
+def _rasterize_faces_cpu(
+    corners: Tensor,
+    first: Sequence[int],
+    neighbours: Tensor,
+    height: int,
+    width: int,
+    layers: int,
+    blur: float,
+    perspective: bool,
+    clip: bool,
+    cull: bool,
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    pix, zbuf, bary, dists = _empty((len(first), height, width, layers), corners)
+    x_of, y_of = (centres.numpy() for centres in pixel_centres((height, width), corners))
+    faces, number = corners.detach().contiguous().numpy(), x_of.dtype.type
+    areas, boxes = np.empty(len(faces), x_of.dtype), np.empty((len(faces), 4), np.int32)
+    radius = np.sqrt(number(blur))
+    parallel_for(kernels.setup_faces, len(faces), faces, x_of, -y_of, radius, cull, areas, boxes, grain=2048)
+    rows = _rows(width, layers, x_of.itemsize)
+    bands = -(-height // rows)
+    count = len(first) * bands
+    offsets, cost = np.zeros(count + 1, np.int64), np.full(count, rows * width * layers // 2, np.int64)
+    order = kernels.bin_faces(boxes, np.array([*first, len(faces)]), rows, bands, offsets, cost)
+    # runs of bands with about the same work in each
+    runs = min(RUNS * torch.get_num_threads(), count)
+    total = cost.cumsum()
+    cuts = np.searchsorted(total, total[-1] / runs * np.arange(runs + 1))
+    cuts[-1] = count
+    modes = (perspective, clip, number(EPSILON), number(SMALL))
+    out = (pix.numpy(), zbuf.numpy(), bary.numpy(), dists.numpy())
+    work = (cuts, order, offsets, rows, bands, faces)
+    place = (areas, boxes, x_of, y_of)
+    if layers == 1 and blur == 0 and not len(neighbours):
+        parallel_for(kernels.nearest_faces, runs, *work, *place, *modes, *out, pieces=RUNS)
+    else:
+        soft = (neighbours.numpy(), *place, number(blur))
+        parallel_for(kernels.face_layers, runs, *work, *soft, *modes, *out, pieces=RUNS)
+    return pix, zbuf, bary, dists
+
+
+def _empty(shape: tuple[int, ...], like: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Unwritten pix_to_face, zbuf, bary_coords and dists of `shape`, in the type and on the device of `like`.
+
+    Linux is asked for pages of 2 MB under them: touching 4 KB ones first would cost more than the writing.
+    """
+    pix = like.new_empty(shape, dtype=torch.int64)
+    out = (pix, like.new_empty(shape), like.new_empty((*shape, 3)), like.new_empty(shape))
+    if sys.platform == "linux" and type(like) is Tensor and like.device.type == "cpu":
+        for tensor in out:
+            start = -(-tensor.data_ptr() // PAGE) * PAGE
+            length = (tensor.data_ptr() + tensor.nbytes) // PAGE * PAGE - start
+            if length > 0:
+                _madvise()(start, length, MADV_HUGEPAGE)  # no more than advice: whether it is taken does not matter
+    return out
+
+
+@lru_cache(maxsize=1)
+def _madvise() -> Callable[[int, int, int], int]:
+    function = ctypes.CDLL(None).madvise
+    function.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
+    return function
+
+
+def _rasterize_faces_fake(
+    corners: Tensor,
+    first: Sequence[int],
+    neighbours: Tensor,
+    height: int,
+    width: int,
+    layers: int,
+    blur: float,
+    perspective: bool,
+    clip: bool,
+    cull: bool,
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    return _empty((len(first), height, width, layers), corners)
+
+
+def _backward_cpu(
+    corners: Tensor,
+    pix: Tensor,
+    grad_zbuf: Tensor | None,
+    grad_bary: Tensor | None,
+    grad_dists: Tensor | None,
+    perspective: bool,
+    clip: bool,
+) -> Tensor:
+    x_of, y_of = (centres.numpy() for centres in pixel_centres(tuple(pix.shape[1:3]), corners))
+    number = x_of.dtype.type
+    given = []
+    for grad, axes in ((grad_zbuf, 4), (grad_bary, 5), (grad_dists, 4)):
+        wanted = grad is not None
+        given += [wanted, grad.detach().contiguous().numpy() if wanted else np.empty((0,) * axes, x_of.dtype)]
+    threads = min(torch.get_num_threads(), pix.shape[0] * pix.shape[1])
+    out = np.zeros((threads, *corners.shape), np.float64)
+    modes = (perspective, clip, number(EPSILON), number(SMALL))
+    faces = corners.detach().contiguous().numpy()
+    parallel_for(kernels.faces_backward, threads, pix.numpy(), faces, x_of, y_of, *modes, *given, out)
+    return torch.from_numpy(out.sum(0)).to(corners.dtype)
+
+
+def _backward_fake(corners: Tensor, *_: object) -> Tensor:
+    return torch.empty_like(corners)
+
+
+def _setup_context(ctx: object, inputs: tuple, output: tuple) -> None:
+    corners, *_, ctx.perspective, ctx.clip, _ = inputs
+    ctx.save_for_backward(corners, output[0])
+    ctx.set_materialize_grads(False)
+
+
+def _backward(ctx: object, _: Tensor | None, *grads: Tensor | None) -> tuple:
+    grad = None
+    if any(g is not None for g in grads):
+        corners, pix = ctx.saved_tensors
+        grad = torch.ops.neurotex.rasterize_faces_backward(corners, pix, *grads, ctx.perspective, ctx.clip)
+    return grad, *(None,) * 9
+
+
+operators.register(
+    "rasterize_faces(Tensor corners, int[] first, Tensor neighbours, int height, int width, int layers, float blur, "
+    "bool perspective, bool clip, bool cull) -> (Tensor, Tensor, Tensor, Tensor)",
+    reference=rasterize_faces_reference,
+    cpu=_rasterize_faces_cpu,
+    fake=_rasterize_faces_fake,
+)
+operators.register(
+    "rasterize_faces_backward(Tensor corners, Tensor pix, Tensor? grad_zbuf, Tensor? grad_bary, Tensor? grad_dists, "
+    "bool perspective, bool clip) -> Tensor",
+    reference=rasterize_faces_backward_reference,
+    cpu=_backward_cpu,
+    fake=_backward_fake,
+)
+torch.library.register_autograd("neurotex::rasterize_faces", _backward, setup_context=_setup_context)
+
+
+def _check(
+    corners: Tensor,
+    size: tuple[int, int],
+    first: list[int],
+    layers: int,
+    blur: float,
+    perspective: bool,
+    near: float | None,
+) -> None:
+    if min(size) < 1:
+        raise ArgumentError(
+            f"an image of {size[0]} x {size[1]} pixels has nothing to rasterise: ask for at least 1 x 1."
+        )
+    if corners.dtype not in (torch.float32, torch.float64):
+        raise ArgumentError(f"corners are {corners.dtype}; give float32 or float64.")
+    if not first or first[0] != 0 or first != sorted(first) or first[-1] > len(corners):
+        raise ArgumentError(f"first is {first}; it must ascend from 0 and end within the {len(corners)} faces.")
+    if layers < 1:
+        raise ArgumentError(f"faces_per_pixel is {layers}, but must be 1 or more.")
+    if not 0 <= blur < math.inf:
+        raise ArgumentError(f"blur_radius is {blur}, but must be a squared distance in NDC: 0 or more.")
+    if near is not None and not (math.isfinite(near) and (near > 0 or not perspective)):
+        raise ArgumentError(f"near is {near}, but must be a finite depth, above 0 in perspective.")

@@ -6,14 +6,16 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
+from torch.nn.functional import pad
 
 from .. import operators
 from ..threads import parallel_for
 from . import operator_kernels as kernels
+from .texels import PADDED
 
 
 class SparseOperator(nn.Module):
-    """y = A x for a fixed sparse A (rows × columns), applied to three channels at once.
+    """y = A x for a fixed sparse A (rows × columns), applied to up to four channels at once.
 
     Kept as compressed rows of A and of Aᵀ, with 32-bit columns: forward and backward each stream their own copy in
     order. `values` is (nnz, 1), or (nnz, 3) where the channels differ.
@@ -32,11 +34,11 @@ class SparseOperator(nn.Module):
         """Number of stored entries."""
         return len(self.columns)
 
-    def forward(self, x: Float[Tensor, "columns 3"]) -> Float[Tensor, "rows 3"]:
+    def forward(self, x: Float[Tensor, "columns c"]) -> Float[Tensor, "rows c"]:
         """A x; the gradient is Aᵀ times the incoming one."""
         return torch.ops.neurotex.sparse_product(x, *self._matrix(), *self._transposed())
 
-    def transposed_product(self, y: Float[Tensor, "rows 3"]) -> Float[Tensor, "columns 3"]:
+    def transposed_product(self, y: Float[Tensor, "rows c"]) -> Float[Tensor, "columns c"]:
         """Aᵀ y; its gradient is A times the incoming one."""
         return torch.ops.neurotex.sparse_product(y, *self._transposed(), *self._matrix())
 
@@ -51,11 +53,13 @@ class SparseOperator(nn.Module):
 
 
 def _product_cpu(x: Tensor, pointers: Tensor, columns: Tensor, values: Tensor, *transposed: Tensor) -> Tensor:
-    out = x.new_empty((len(pointers) - 1, 3))
+    out = x.new_empty((len(pointers) - 1, PADDED))
     kernel = kernels.csr_product if values.shape[1] == 1 else kernels.csr_product_rgb
     matrix = (pointers.numpy(), columns.numpy().view(np.uint32), values.numpy())
-    parallel_for(kernel, len(out), *matrix, x.contiguous().numpy(), out.numpy(), grain=1024)
-    return out
+    parallel_for(
+        kernel, len(out), *matrix, pad(x, (0, PADDED - x.shape[1])).contiguous().numpy(), out.numpy(), grain=1024
+    )
+    return out[:, : x.shape[1]]
 
 
 def _product_anywhere(x: Tensor, pointers: Tensor, columns: Tensor, values: Tensor, *transposed: Tensor) -> Tensor:
@@ -63,7 +67,7 @@ def _product_anywhere(x: Tensor, pointers: Tensor, columns: Tensor, values: Tens
 
 
 def _product_fake(x: Tensor, pointers: Tensor, *rest: Tensor) -> Tensor:
-    return x.new_empty((pointers.shape[0] - 1, 3))
+    return x.new_empty((pointers.shape[0] - 1, PADDED))[:, : x.shape[1]]
 
 
 def _keep_matrices(ctx, inputs: tuple, output: Tensor) -> None:
@@ -73,7 +77,7 @@ def _keep_matrices(ctx, inputs: tuple, output: Tensor) -> None:
 def _transposed_product(ctx, grad: Tensor) -> tuple:
     matrix = ctx.saved_tensors
     # the transpose's transpose is the matrix itself, so the product can be differentiated any number of times
-    return (torch.ops.neurotex.sparse_product(grad.contiguous(), *matrix[3:], *matrix[:3]), *[None] * 6)
+    return (torch.ops.neurotex.sparse_product(grad, *matrix[3:], *matrix[:3]), *[None] * 6)
 
 
 # the transposed matrix comes along for the backward pass
@@ -91,6 +95,8 @@ def product_reference(x: Tensor, pointers: Tensor, columns: Tensor, values: Tens
     """The product in plain tensor language."""
     rows = torch.repeat_interleave(torch.arange(len(pointers) - 1, device=x.device), pointers.diff())
     out = x.new_zeros((len(pointers) - 1, x.shape[1]))
+    if values.shape[1] == 3:  # a fourth channel has no light
+        values = pad(values, (0, x.shape[1] - 3))
     return out.index_add(0, rows, values * x[columns.long()])
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..jit import jit, jit_fused
+from ..jit import jit, jit_simd
 
 
 @jit
@@ -66,28 +66,45 @@ def transpose_csr(pointers, columns, values, out_pointers, out_columns, out_valu
                 out_values[target, c] = values[k, c]
 
 
-@jit_fused
+@jit_simd
 def csr_product(start, stop, pointers, columns, values, x, out):
-    """out[rows] = matrix[rows] @ x for rows [start, stop); x and out are (…, 3), one value for all channels.
+    """out[rows] = matrix[rows] @ x for rows [start, stop); x and out are (…, 4), one value for all channels.
 
+    Four channels make one vector register. Two sums run side by side: each waits for its own last addition only.
     `columns` come as uint32: a signed index would be tested for wrap-around at every entry.
     """
+    k = pointers[start]
     for row in range(start, stop):
-        s0 = s1 = s2 = x[0, 0] * 0
-        for k in range(pointers[row], pointers[row + 1]):
-            c = columns[k]
-            v = values[k, 0]
+        end = pointers[row + 1]
+        s0 = s1 = s2 = s3 = t0 = t1 = t2 = t3 = x[0, 0] * 0
+        while k + 1 < end:
+            c, v = columns[k], values[k, 0]
             s0 += v * x[c, 0]
             s1 += v * x[c, 1]
             s2 += v * x[c, 2]
-        out[row, 0] = s0
-        out[row, 1] = s1
-        out[row, 2] = s2
+            s3 += v * x[c, 3]
+            c, v = columns[k + 1], values[k + 1, 0]
+            t0 += v * x[c, 0]
+            t1 += v * x[c, 1]
+            t2 += v * x[c, 2]
+            t3 += v * x[c, 3]
+            k += 2
+        if k < end:
+            c, v = columns[k], values[k, 0]
+            s0 += v * x[c, 0]
+            s1 += v * x[c, 1]
+            s2 += v * x[c, 2]
+            s3 += v * x[c, 3]
+            k += 1
+        out[row, 0] = s0 + t0
+        out[row, 1] = s1 + t1
+        out[row, 2] = s2 + t2
+        out[row, 3] = s3 + t3
 
 
-@jit_fused
+@jit_simd
 def csr_product_rgb(start, stop, pointers, columns, values, x, out):
-    """As `csr_product`, with a value of its own for each of the three channels (lights of differing colours)."""
+    """As `csr_product`, with a value of its own for each of the first three channels (lights of differing colours)."""
     for row in range(start, stop):
         s0 = s1 = s2 = x[0, 0] * 0
         for k in range(pointers[row], pointers[row + 1]):
@@ -98,3 +115,4 @@ def csr_product_rgb(start, stop, pointers, columns, values, x, out):
         out[row, 0] = s0
         out[row, 1] = s1
         out[row, 2] = s2
+        out[row, 3] = 0

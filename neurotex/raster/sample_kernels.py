@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..jit import jit
+from .zbuffer_kernels import edge_functions
 
 
 @jit
@@ -16,14 +17,20 @@ def count_samples(start, stop, ids, counts):
 
 
 @jit
-def gather_samples(start, stop, ids, faces, edges, attributes, grid, offsets, pixel, face, values):
+def gather_samples(start, stop, ids, screen, faces, attributes, grid, top, offsets, pixel, face, values, derivatives):
     """Covered samples of the output rows [start, stop), pixel by pixel, with their interpolated vertex attributes.
 
-    `ids` is `grid` times finer than the output image. `offsets[y]` is where output row y starts in the three
-    results. Order within a row: output pixel, then sample row, then sample column.
+    The leading attributes, as many as `derivatives` has columns, are also differentiated by x and y; see
+    `samples.barycentric_derivatives`.
+
+    `ids` is `grid` times finer than the output image, and begins with row number `top`. `offsets[y]` is where output
+    row y starts in the results. Order within a row: output pixel, then sample row, then sample column.
     """
     width = ids.shape[1] // grid
-    channels, real = attributes.shape[1], values.dtype.type
+    channels, columns, real = attributes.shape[1], derivatives.shape[1], values.dtype.type
+    last = -1  # neighbours often see the same face: its edge functions are kept
+    a0 = b0 = c0 = a1 = b1 = c1 = a2 = b2 = c2 = 0.0
+    i = j = k = 0
     for row in range(start, stop):
         s = offsets[row]
         for column in range(width):
@@ -32,15 +39,27 @@ def gather_samples(start, stop, ids, faces, edges, attributes, grid, offsets, pi
                     f = ids[y, x]
                     if f < 0:
                         continue
-                    px, py = x + 0.5, y + 0.5
-                    e0 = edges[f, 0, 0] * px + (edges[f, 0, 1] * py + edges[f, 0, 2])
-                    e1 = edges[f, 1, 0] * px + (edges[f, 1, 1] * py + edges[f, 1, 2])
-                    e2 = edges[f, 2, 0] * px + (edges[f, 2, 1] * py + edges[f, 2, 2])
+                    if f != last:
+                        a0, b0, c0, a1, b1, c1, a2, b2, c2, _ = edge_functions(screen, faces, f)
+                        i, j, k = faces[f, 0], faces[f, 1], faces[f, 2]
+                        last = f
+                    px, py = x + 0.5, y + top + 0.5
+                    e0 = a0 * px + (b0 * py + c0)
+                    e1 = a1 * px + (b1 * py + c1)
+                    e2 = a2 * px + (b2 * py + c2)
                     scale = 1.0 / (e0 + e1 + e2)
                     t0, t1, t2 = real(e0 * scale), real(e1 * scale), real(e2 * scale)
-                    i, j, k = faces[f, 0], faces[f, 1], faces[f, 2]
                     for c in range(channels):
                         values[s, c] = t0 * attributes[i, c] + t1 * attributes[j, c] + t2 * attributes[k, c]
+                    if columns > 0:
+                        mean_a, mean_b = (a0 + a1 + a2) * scale, (b0 + b1 + b2) * scale
+                        x0, y0 = real((a0 - e0 * mean_a) * scale), real((b0 - e0 * mean_b) * scale)
+                        x1, y1 = real((a1 - e1 * mean_a) * scale), real((b1 - e1 * mean_b) * scale)
+                        x2, y2 = real((a2 - e2 * mean_a) * scale), real((b2 - e2 * mean_b) * scale)
+                        for c in range(columns):
+                            v0, v1, v2 = attributes[i, c], attributes[j, c], attributes[k, c]
+                            derivatives[s, c, 0] = x0 * v0 + x1 * v1 + x2 * v2
+                            derivatives[s, c, 1] = y0 * v0 + y1 * v1 + y2 * v2
                     pixel[s] = row * width + column
                     face[s] = f
                     s += 1

@@ -12,19 +12,21 @@ from torch import Tensor
 from ..threads import parallel_for
 from . import sample_kernels as kernels
 from .fragments import barycentrics
-from .zbuffer import setup_faces, z_buffer
+from .zbuffer import edge_functions, z_buffer
 
 
 @dataclass(frozen=True)
 class Samples:
     """Only what is covered is kept: an image is mostly background.
 
-    `pixel` is the row-major index into the output image, ascending; `values` are the vertex attributes there.
+    `pixel` is the row-major index into the output image, ascending; `values` are the vertex attributes there, and
+    `derivatives` says how fast the leading ones change per sample step to the right and down.
     """
 
     pixel: Int[Tensor, "samples"]
     face: Int[Tensor, "samples"]
     values: Float[Tensor, "samples channels"]
+    derivatives: Float[Tensor, "samples columns 2"]
 
 
 def sample_surface(
@@ -34,37 +36,77 @@ def sample_surface(
     size: tuple[int, int],
     grid: int = 1,
     near: float = 1e-4,
+    derivatives: int = 0,
 ) -> Samples:
     """Rasterise at `grid` × `grid` samples per pixel of a (height, width) image and interpolate `attributes` there.
 
-    Samples lie on a regular grid (sample centres, box filter). Gradients reach `attributes` and `screen` through the
-    perspective-correct interpolation; visibility itself is a discrete step and passes none. Without gradients on
-    CPU a kernel does it all.
+    Samples lie on a regular grid (sample centres, box filter). `derivatives` is the number of leading attributes (2
+    where these are u and v) whose screen-space derivatives are wanted, per sample step of 1 / grid pixels. Gradients
+    reach `attributes` and `screen` through the perspective-correct interpolation; visibility itself is a discrete step
+    and passes none. Without gradients on CPU a kernel does it all.
     """
     fine = screen * screen.new_tensor([grid, grid, 1, 1])
     fine_size = (size[0] * grid, size[1] * grid)
     ids, _ = z_buffer(fine, faces, fine_size, near)
+    return gather_surface(ids, fine, faces, attributes, grid, derivatives)
+
+
+def gather_surface(
+    ids: Int[Tensor, "height width"],
+    screen: Float[Tensor, "vertices 4"],
+    faces: Int[Tensor, "faces 3"],
+    attributes: Float[Tensor, "vertices channels"],
+    grid: int = 1,
+    derivatives: int = 0,
+    top: int = 0,
+) -> Samples:
+    """The covered samples of `ids`, which `z_buffer(screen, faces, …, top=top)` saw; see `sample_surface`.
+
+    Here `screen` is in samples, of which `grid` × `grid` make a pixel, and `top` is the number of the first row of
+    samples. `pixel` counts from that row on.
+    """
     wants_grad = torch.is_grad_enabled() and (screen.requires_grad or attributes.requires_grad)
     gather = _gather_reference if wants_grad or screen.device.type != "cpu" else _gather_kernel
-    return gather(fine, faces, attributes, ids, grid)
+    return gather(screen, faces, attributes, ids, grid, derivatives, top)
 
 
-def _gather_reference(fine: Tensor, faces: Tensor, attributes: Tensor, ids: Tensor, grid: int) -> Samples:
+def _gather_reference(
+    fine: Tensor, faces: Tensor, attributes: Tensor, ids: Tensor, grid: int, derivatives: int, top: int
+) -> Samples:
     height, width = ids.shape[0] // grid, ids.shape[1] // grid
     blocks = ids.view(height, grid, width, grid).transpose(1, 2).reshape(-1)
     place = (blocks >= 0).nonzero()[:, 0]
     face = blocks[place].long()
     pixel, sub = place // grid**2, place % grid**2
     x = pixel % width * grid + sub % grid
-    y = pixel // width * grid + sub // grid
+    y = pixel // width * grid + sub // grid + top
     corner = faces[face].long()
     bary = barycentrics(fine[corner], torch.stack([x, y], -1) + 0.5)
-    return Samples(pixel, face, (bary[..., None] * attributes[corner]).sum(1))
+    values = attributes[corner]
+    slopes = bary.new_empty((len(bary), 3, 2))
+    if derivatives:
+        slopes = barycentric_derivatives(fine[corner], torch.stack([x, y], -1) + 0.5)
+    slopes = (values[:, :, :derivatives, None] * slopes[:, :, None]).sum(1)
+    return Samples(pixel, face, (bary[..., None] * values).sum(1), slopes)
 
 
-def _gather_kernel(fine: Tensor, faces: Tensor, attributes: Tensor, ids: Tensor, grid: int) -> Samples:
+def barycentric_derivatives(corners: Float[Tensor, "n 3 4"], pixel: Float[Tensor, "n 2"]) -> Float[Tensor, "n 3 2"]:
+    """∂/∂(x, y) of `barycentrics` at `pixel`, differentiable in both arguments.
+
+    b_i = e_i / Σe with edge functions e_i = a_i x + b_i y + c_i, so ∂b_i/∂x = (a_i − b_i Σa) / Σe, likewise for y.
+    """
+    w = corners[..., 3:]
+    # the pixel becomes the origin: see `barycentrics`
+    moved = torch.cat([corners[..., :2] - pixel[:, None].to(w) * w, corners[..., 2:]], dim=-1)
+    slope, value = edge_functions(moved)[0].split([2, 1], dim=-1)
+    total = value.sum(1, keepdim=True)
+    return (slope - value / total * slope.sum(1, keepdim=True)) / total
+
+
+def _gather_kernel(
+    fine: Tensor, faces: Tensor, attributes: Tensor, ids: Tensor, grid: int, derivatives: int, top: int
+) -> Samples:
     screen, index, seen = fine.detach().contiguous().numpy(), faces.contiguous().numpy(), ids.numpy()
-    edges, _ = setup_faces(screen, index, tuple(ids.shape))
     counts = np.empty(ids.shape[0], np.int64)
     parallel_for(kernels.count_samples, len(counts), seen, counts, grain=64)
     offsets = np.concatenate([[0], counts.reshape(-1, grid).sum(1).cumsum()])
@@ -72,6 +114,8 @@ def _gather_kernel(fine: Tensor, faces: Tensor, attributes: Tensor, ids: Tensor,
     pixel = torch.empty(total, dtype=torch.int64)
     face = torch.empty(total, dtype=torch.int64)
     values = attributes.new_empty((total, attributes.shape[1]))
-    arrays = (attributes.detach().contiguous().numpy(), grid, offsets, pixel.numpy(), face.numpy(), values.numpy())
-    parallel_for(kernels.gather_samples, len(offsets) - 1, seen, index, edges, *arrays, grain=16)
-    return Samples(pixel, face, values)
+    slopes = attributes.new_empty((total, derivatives, 2))
+    results = (pixel.numpy(), face.numpy(), values.numpy(), slopes.numpy())
+    arrays = (attributes.detach().contiguous().numpy(), grid, top, offsets, *results)
+    parallel_for(kernels.gather_samples, len(offsets) - 1, seen, screen, index, *arrays, grain=16, pieces=4)
+    return Samples(pixel, face, values, slopes)

@@ -1,6 +1,7 @@
 """Texture lookup as taps: which texels a point reads and with which weights.
 
-Lookup and baked operator are the same taps, once multiplied at once, once kept as a matrix.
+Lookup and baked operator are the same taps, once multiplied at once, once kept as a matrix. A filter is a choice of
+taps: nearest reads 1 texel, bilinear 4, trilinear 4 in each of two mip levels, anisotropic a row of trilinear probes.
 """
 
 from __future__ import annotations
@@ -12,30 +13,195 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from ..errors import ArgumentError
 from ..threads import parallel_for
 from . import texture_kernels as kernels
+from .mipmap import level_of_detail, level_shapes, mip_levels, probes
 
 WRAPS = ("repeat", "clamp")  # glTF's REPEAT and CLAMP_TO_EDGE
+FILTERS = ("nearest", "bilinear", "trilinear", "anisotropic")  # numbered so in the kernels
+MIPMAPPED = FILTERS[2:]
+TAPS = {"nearest": 1, "bilinear": 4, "trilinear": 8, "anisotropic": 8}  # per row
 
 
 @dataclass(frozen=True)
 class TexelLayout:
-    """Several textures in one flat list of texels: where each begins, its (height, width), whether it wraps around."""
+    """Several textures in one flat list of texels: where each begins, its (height, width), whether it wraps around.
+
+    A mip-mapped texture is followed by its levels down to number `last`, which is 0 for the others; `levels` says
+    where each level begins, the last one repeated to fill the table. `filter` is each filter's place in `FILTERS`.
+    """
 
     first: Int[Tensor, "textures"]
     shape: Int[Tensor, "textures 2"]
     repeat: Bool[Tensor, "textures"]
+    last: Int[Tensor, "textures"]
+    levels: Int[Tensor, "textures levels"]
+    filter: Int[Tensor, "textures"]
+    filters: tuple[str, ...]
     total: int
 
     @classmethod
     def of(
-        cls, shapes: Sequence[tuple[int, int]], wraps: Sequence[str], device: torch.device | None = None
+        cls,
+        shapes: Sequence[tuple[int, int]],
+        wraps: Sequence[str],
+        device: torch.device | None = None,
+        filters: Sequence[str] | None = None,
     ) -> TexelLayout:
-        """Textures of these (height, width), one after the other, each row by row."""
-        shape = torch.tensor(shapes, device=device)
-        ends = shape.prod(1).cumsum(0)
-        repeat = torch.tensor([wrap == "repeat" for wrap in wraps], device=device)
-        return cls(ends - shape.prod(1), shape, repeat, int(ends[-1]))
+        """Textures of these (height, width), one after the other, each row by row; all bilinear without `filters`."""
+        filters = ("bilinear",) * len(shapes) if filters is None else tuple(filters)
+        chains, total = [], 0
+        for shape, name in zip(shapes, filters, strict=True):
+            starts = []
+            for height, width in level_shapes(shape) if name in MIPMAPPED else [shape]:
+                starts.append(total)
+                total += height * width
+            chains.append(starts)
+        longest = max(map(len, chains))
+        levels = torch.tensor([starts + starts[-1:] * (longest - len(starts)) for starts in chains], device=device)
+        return cls(
+            first=levels[:, 0].contiguous(),
+            shape=torch.tensor(shapes, device=device),
+            repeat=torch.tensor([wrap == "repeat" for wrap in wraps], device=device),
+            last=torch.tensor([len(starts) - 1 for starts in chains], device=device),
+            levels=levels,
+            filter=torch.tensor([FILTERS.index(name) for name in filters], device=device),
+            filters=filters,
+            total=total,
+        )
+
+    @property
+    def mipmapped(self) -> bool:
+        """Whether any texture has levels: then lookups need the derivatives of UV."""
+        return any(name in MIPMAPPED for name in self.filters)
+
+
+def flatten_maps(
+    maps: Sequence[Float[Tensor, "channels _ _"]], layout: TexelLayout
+) -> Float[Tensor, "texels channels"]:
+    """Textures (C, H, W) as the list of texels that `layout` describes, with the levels of those that are mip-mapped.
+
+    Differentiable in the maps. Levels are averages of light: decode sRGB first.
+    """
+    levels = [mip_levels(m) if name in MIPMAPPED else [m] for m, name in zip(maps, layout.filters, strict=True)]
+    texels = torch.cat([level.flatten(1).T for chain in levels for level in chain])
+    if len(texels) != layout.total:
+        raise ArgumentError(f"these maps have {len(texels)} texels with all levels, but their layout {layout.total}.")
+    return texels
+
+
+@dataclass(frozen=True)
+class Taps:
+    """Which texels n points read, and with which weights.
+
+    Point p owns the rows `first[p] : first[p + 1]` of `index` and `weight`, one or more: the probes of its filter. The
+    weights of a point sum to 1.
+    """
+
+    first: Int[Tensor, "n_plus_1"]
+    index: Int[Tensor, "rows taps"]
+    weight: Float[Tensor, "rows taps"]
+
+    def gather(self, texels: Float[Tensor, "texels channels"]) -> Float[Tensor, "n channels"]:
+        """What the points see. Differentiable in `texels` and in the weights."""
+        rows = gather_texels(texels, self.index, self.weight)
+        if len(rows) == len(self.first) - 1:
+            return rows
+        points = torch.repeat_interleave(self.first.diff())
+        return rows.new_zeros((len(self.first) - 1, rows.shape[1])).index_add(0, points, rows)
+
+    def per_row(self, values: Float[Tensor, "n channels"]) -> Float[Tensor, "rows channels"]:
+        """Values of points, handed to each of their rows."""
+        return values if len(self.index) == len(values) else values.repeat_interleave(self.first.diff(), dim=0)
+
+
+def taps(
+    uv: Float[Tensor, "n 2"],
+    duv: Float[Tensor, "n columns 2"],
+    texture: Int[Tensor, "n"],
+    layout: TexelLayout,
+    anisotropy: int = 8,
+) -> Taps:
+    """Texels and weights of lookup at `uv` in texture number `texture`, each texture with its own filter.
+
+    `duv` is ∂(u, v)/∂(x, y) per sample step, (n, 2, 2); it is not read, and may have no columns, if no texture is
+    mip-mapped. Infinite derivatives, or none at all (NaN), see the coarsest level. `anisotropy` in [1, 16] is the
+    largest number of probes of an anisotropic lookup. Weights are differentiable in `uv` and `duv`, but for the steps
+    from one number of probes to the next. Without gradients on CPU a kernel does it.
+    """
+    if not 1 <= anisotropy <= 16:
+        raise ArgumentError(f"an anisotropy of {anisotropy} is not between 1 and 16.")
+    if layout.mipmapped and duv.shape[1] != 2:
+        raise ArgumentError("mip-mapped lookup needs the derivatives of UV: call sample_surface with derivatives=2.")
+    if set(layout.filters) == {"bilinear"}:
+        return Taps(torch.arange(len(uv) + 1, device=uv.device), *bilinear_taps(uv, texture, layout))
+    wants_grad = torch.is_grad_enabled() and (uv.requires_grad or duv.requires_grad)
+    if wants_grad or uv.device.type != "cpu":
+        return taps_reference(uv, duv, texture, layout, anisotropy)
+    return _taps_kernel(uv, duv, texture, layout, anisotropy)
+
+
+def _taps_kernel(uv: Tensor, duv: Tensor, texture: Tensor, layout: TexelLayout, anisotropy: int) -> Taps:
+    points = (uv.detach().numpy(), duv.detach().numpy(), texture.numpy())
+    table = [t.numpy() for t in (layout.filter, layout.shape, layout.last)]
+    first = torch.arange(len(uv) + 1)
+    if "anisotropic" in layout.filters:
+        # in place: how many probes of each point, then where the next one's begin
+        parallel_for(kernels.count_probes, len(uv), *points[1:], *table, anisotropy, first[1:].numpy(), grain=4096)
+        first = first.cumsum(0)
+    rows, width = int(first[-1]), max(TAPS[name] for name in layout.filters)
+    index = torch.empty((rows, width), dtype=torch.int32)
+    weight = uv.new_empty((rows, width))
+    images, results = (layout.levels.numpy(), layout.repeat.numpy()), (first.numpy(), index.numpy(), weight.numpy())
+    parallel_for(kernels.filtered_taps, len(uv), *points, *table, anisotropy, *images, *results, grain=4096)
+    return Taps(first, index, weight)
+
+
+def taps_reference(
+    uv: Float[Tensor, "n 2"],
+    duv: Float[Tensor, "n columns 2"],
+    texture: Int[Tensor, "n"],
+    layout: TexelLayout,
+    anisotropy: int = 8,
+) -> Taps:
+    """`taps` in plain tensor language: every point as probes at two levels, less of both where the filter says so."""
+    texture = texture.long()
+    shape, last, kind = layout.shape[texture], layout.last[texture], layout.filter[texture]
+    count, level, axis = torch.ones_like(texture), uv.new_zeros(len(uv)), torch.zeros_like(uv)
+    if layout.mipmapped:
+        level = level_of_detail(duv, shape, last)
+        several = kind == FILTERS.index("anisotropic")
+        many, finer, vector = probes(duv, shape, last, anisotropy)
+        count, level = torch.where(several, many, count), torch.where(several, finer, level)
+        axis = torch.where(several[:, None], vector, axis)
+    first = torch.cat([count.new_zeros(1), count.cumsum(0)])
+    point = torch.repeat_interleave(count)
+    # probe i of N lies in the middle of the i-th of N equal parts of the footprint
+    number = (torch.arange(len(point), device=uv.device) - first[point]).to(uv)
+    place = uv[point] + ((number + 0.5) / count[point] - 0.5)[:, None] * axis[point]
+    low = level.detach().floor()
+    fine = (level - low)[point, None]
+    low = low.long()
+    pairs = []
+    for k, share in ((low, 1 - fine), (torch.minimum(low + 1, last), fine)):
+        size = (shape >> k[:, None]).clamp_min(1)
+        begin = layout.levels[texture, k]
+        index, weight = _corners(place, begin[point], size[point], layout.repeat[texture][point])
+        pairs.append((index, weight * share / count[point, None]))
+    index, weight = (torch.cat(pair, 1) for pair in zip(*pairs, strict=True))
+    nearest = (kind == FILTERS.index("nearest"))[point, None]
+    index = torch.where(nearest, _nearest(uv, texture, layout)[point, None], index)
+    weight = torch.where(nearest, torch.eye(1, 8, dtype=uv.dtype, device=uv.device), weight)
+    width = max(TAPS[name] for name in layout.filters)
+    return Taps(first, index[:, :width].contiguous(), weight[:, :width].contiguous())
+
+
+def _nearest(uv: Tensor, texture: Tensor, layout: TexelLayout) -> Tensor:
+    """The texel that each point lies in."""
+    shape = layout.shape[texture].flip(-1)
+    x, y = _wrapped((_upside_down(uv) * shape).floor().long(), shape, layout.repeat[texture, None]).unbind(1)
+    return (layout.first[texture] + y * shape[:, 0] + x).int()
 
 
 def bilinear_taps(
@@ -62,18 +228,31 @@ def bilinear_taps_reference(
 ) -> tuple[Int[Tensor, "n 4"], Float[Tensor, "n 4"]]:
     """`bilinear_taps` in plain tensor language."""
     texture = texture.long()
-    shape = layout.shape[texture].flip(-1)
-    place = torch.stack([uv[:, 0], 1 - uv[:, 1]], -1) * shape - 0.5
+    return _corners(uv, layout.first[texture], layout.shape[texture], layout.repeat[texture])
+
+
+def _corners(uv: Tensor, first: Tensor, shape: Tensor, repeat: Tensor) -> tuple[Tensor, Tensor]:
+    """The four texels around each point, and their bilinear weights, in images that begin at `first`."""
+    shape = shape.flip(-1)
+    place = _upside_down(uv) * shape - 0.5
     low = place.detach().floor()
     fraction = place - low
     corners = torch.stack([low.long(), low.long() + 1], -1)  # n, (x, y), (low, high)
-    limit = shape[:, :, None]
-    corners = torch.where(layout.repeat[texture, None, None], corners % limit, corners.clamp_min(0).minimum(limit - 1))
-    x, y = corners.unbind(1)
-    index = layout.first[texture, None] + (y[:, :, None] * shape[:, :1, None] + x[:, None, :]).flatten(1)
+    x, y = _wrapped(corners, shape[:, :, None], repeat[:, None, None]).unbind(1)
+    index = first[:, None] + (y[:, :, None] * shape[:, :1, None] + x[:, None, :]).flatten(1)
     fx, fy = fraction.unbind(-1)
     wx, wy = torch.stack([1 - fx, fx], -1), torch.stack([1 - fy, fy], -1)
     return index.int(), (wy[:, :, None] * wx[:, None, :]).flatten(1)
+
+
+def _upside_down(uv: Tensor) -> Tensor:
+    """From (0, 0) at the bottom left to (0, 0) at the top left."""
+    return torch.stack([uv[:, 0], 1 - uv[:, 1]], -1)
+
+
+def _wrapped(texel: Tensor, size: Tensor, repeat: Tensor) -> Tensor:
+    """Texel coordinates outside of the image, brought back to it."""
+    return torch.where(repeat, texel % size, texel.clamp_min(0).minimum(size - 1))
 
 
 def gather_texels(

@@ -22,11 +22,19 @@ CANDIDATES = 1 << 22  # face-pixel pairs the reference expands at a time: bounds
 
 
 def z_buffer(
-    screen: Float[Tensor, "vertices 4"], faces: Int[Tensor, "faces 3"], size: tuple[int, int], near: float = 1e-4
+    screen: Float[Tensor, "vertices 4"],
+    faces: Int[Tensor, "faces 3"],
+    size: tuple[int, int],
+    near: float = 1e-4,
+    *,
+    top: int = 0,
+    beyond: Float[Tensor, "height width"] | None = None,
 ) -> tuple[Int[Tensor, "height width"], Float[Tensor, "height width"]]:
     """Nearest face (int32, −1 where there is none) and its float32 depth (inf there) at each pixel centre.
 
-    `size` is (height, width) in pixels. Samples closer than `near` (scene units, > 0) are cut. Both windings are seen.
+    `size` is (height, width) in pixels, the first row being number `top` of the image. With `beyond`, the depths of an
+    earlier call, the next layer behind them is found: depth peeling (Everitt, "Interactive order-independent
+    transparency", 2001). Samples closer than `near` (scene units, > 0) are cut. Both windings are seen.
     An exact tie of depths goes to the lower face index. Degenerate faces and faces with NaN or infinite corners cover
     nothing. No gradient: visibility is a discrete step. Runs on any device; on CPU a compiled kernel does the work.
     """
@@ -35,16 +43,10 @@ def z_buffer(
         raise ArgumentError(f"an image of {height} x {width} pixels has nothing to rasterise: ask for at least 1 x 1.")
     if not near > 0:
         raise ArgumentError(f"near is {near}, but must be a distance above 0.")
-    ids, depth = torch.ops.neurotex.z_buffer(screen.detach(), faces, height, width, near)
+    if beyond is None:
+        beyond = screen.new_empty((0, 0), dtype=torch.float32)
+    ids, depth = torch.ops.neurotex.z_buffer(screen.detach(), faces, height, width, near, top, beyond)
     return ids, depth
-
-
-def setup_faces(screen: np.ndarray, faces: np.ndarray, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-    """`kernels.setup_faces` over all faces: edge functions (faces, 3, 3) float64 and boxes (faces, 4) int32."""
-    edges = np.empty((len(faces), 3, 3), np.float64)
-    boxes = np.empty((len(faces), 4), np.int32)
-    parallel_for(kernels.setup_faces, len(faces), screen, faces, *size, edges, boxes, grain=4096)
-    return edges, boxes
 
 
 def edge_functions(corners: Float[Tensor, "*faces 3 4"]) -> tuple[Float[Tensor, "*faces 3 3"], Float[Tensor, "*faces"]]:
@@ -61,7 +63,12 @@ def edge_functions(corners: Float[Tensor, "*faces 3 4"]) -> tuple[Float[Tensor, 
 
 
 def z_buffer_reference(
-    screen: Float[Tensor, "vertices 4"], faces: Int[Tensor, "faces 3"], size: tuple[int, int], near: float = 1e-4
+    screen: Float[Tensor, "vertices 4"],
+    faces: Int[Tensor, "faces 3"],
+    size: tuple[int, int],
+    near: float = 1e-4,
+    top: int = 0,
+    beyond: Float[Tensor, "_ _"] | None = None,
 ) -> tuple[Int[Tensor, "height width"], Float[Tensor, "height width"]]:
     """`z_buffer` in plain tensor language, for any device: expand boxes, test edges, keep the least depth per pixel."""
     height, width = size
@@ -72,9 +79,9 @@ def z_buffer_reference(
 
     # pixel boxes, [x0, x1) × [y0, y1); the whole image where a corner lies behind the camera
     xy = corners[..., :2] / torch.where(w > 0, w, torch.ones_like(w))[..., None]
-    limit = corners.new_tensor([width, height])
-    low = torch.minimum((xy.amin(1) - 0.5).ceil().clamp_min(0), limit)
-    high = torch.minimum(((xy.amax(1) - 0.5).floor() + 1).clamp_min(0), limit)
+    limit, start = corners.new_tensor([width, height]), corners.new_tensor([0, top])
+    low = torch.minimum(((xy.amin(1) - 0.5).ceil() - start).clamp_min(0), limit)
+    high = torch.minimum(((xy.amax(1) - 0.5).floor() + 1 - start).clamp_min(0), limit)
     behind = (w <= 0).any(1)[:, None]
     low, high = torch.where(behind, torch.zeros_like(low), low), torch.where(behind, limit, high)
     seen = (det != 0) & det.isfinite() & (w > 0).any(1)
@@ -94,13 +101,15 @@ def z_buffer_reference(
         place = torch.arange(len(face), device=n.device) - torch.repeat_interleave(n.cumsum(0) - n, n)
         x = low[face, 0] + place % extent[face, 0]
         y = low[face, 1] + place // extent[face, 0]
-        px, py = (x + 0.5).double()[:, None], (y + 0.5).double()[:, None]
+        px, py = (x + 0.5).double()[:, None], (y + top + 0.5).double()[:, None]
         a, b, c = edges[face].unbind(-1)
         e = a * px + (b * py + c)
         norm = e[:, 0] + e[:, 1] + e[:, 2]
         d = corners[face, :, 2]
         depth = ((e[:, 0] * d[:, 0] + e[:, 1] * d[:, 1] + e[:, 2] * d[:, 2]) / norm).float()
         hit = (e >= 0).all(1) & (norm > 0) & (depth >= near) & depth.isfinite()
+        if beyond is not None and len(beyond):
+            hit &= depth > beyond[y, x]
         # positive floats sort like their bits: one 64-bit minimum settles depth first, then the face's index
         bits = depth[hit].view(torch.int32).long() << 32 | face[hit]
         key.scatter_reduce_(0, (y * width + x)[hit], bits, "amin")
@@ -112,28 +121,40 @@ def z_buffer_reference(
     return ids.view(height, width), torch.where(covered, depth, torch.inf).view(height, width)
 
 
-def _z_buffer_cpu(screen: Tensor, faces: Tensor, height: int, width: int, near: float) -> tuple[Tensor, Tensor]:
+def _z_buffer_cpu(
+    screen: Tensor, faces: Tensor, height: int, width: int, near: float, top: int, beyond: Tensor
+) -> tuple[Tensor, Tensor]:
     corners, index = screen.contiguous().numpy(), faces.contiguous().numpy()
     ids = torch.empty((height, width), dtype=torch.int32)
     depth = torch.empty((height, width), dtype=torch.float32)
-    edges, boxes = setup_faces(corners, index, (height, width))
+    boxes = np.empty((len(index), 4), np.int32)
+    parallel_for(kernels.find_boxes, len(index), corners, index, top, height, width, boxes, grain=4096)
     bands = -(-height // kernels.BAND)
-    arrays = (corners, index, edges, boxes, np.float32(near), ids.numpy(), depth.numpy())
-    parallel_for(kernels.z_buffer, bands, *arrays)
+    first = np.zeros(bands + 1, np.int64)
+    kernels.bin_faces(boxes, first, np.empty(0, np.int32))
+    members = np.empty(first[-1], np.int32)
+    if len(members):
+        kernels.bin_faces(boxes, first, members)
+    limits = (top, np.float32(near), beyond.contiguous().numpy())
+    arrays = (corners, index, boxes, first, members, *limits, ids.numpy(), depth.numpy())
+    parallel_for(kernels.z_buffer, bands, *arrays, pieces=4)
     return ids, depth
 
 
-def _z_buffer_anywhere(screen: Tensor, faces: Tensor, height: int, width: int, near: float) -> tuple[Tensor, Tensor]:
-    return z_buffer_reference(screen, faces, (height, width), near)
+def _z_buffer_anywhere(
+    screen: Tensor, faces: Tensor, height: int, width: int, near: float, top: int, beyond: Tensor
+) -> tuple[Tensor, Tensor]:
+    return z_buffer_reference(screen, faces, (height, width), near, top, beyond)
 
 
-def _z_buffer_fake(screen: Tensor, faces: Tensor, height: int, width: int, near: float) -> tuple[Tensor, Tensor]:
+def _z_buffer_fake(screen: Tensor, faces: Tensor, height: int, width: int, *rest: object) -> tuple[Tensor, Tensor]:
     shape = (height, width)
     return screen.new_empty(shape, dtype=torch.int32), screen.new_empty(shape, dtype=torch.float32)
 
 
 operators.register(
-    "z_buffer(Tensor screen, Tensor faces, int height, int width, float near) -> (Tensor, Tensor)",
+    "z_buffer(Tensor screen, Tensor faces, int height, int width, float near, int top, Tensor beyond)"
+    " -> (Tensor, Tensor)",
     reference=_z_buffer_anywhere,
     cpu=_z_buffer_cpu,
     fake=_z_buffer_fake,

@@ -1,7 +1,20 @@
 """Scene → image."""
 
-from .baked import BakedScene, bake
+from .baked import BakedMatrix, BakedSamples, BakedScene, bake
 from .embedded import render
+from .passes import Passes, render_passes
 from .turntable import around, on_background, save_gif, turntable
 
-__all__ = ["BakedScene", "around", "bake", "on_background", "render", "save_gif", "turntable"]
+__all__ = [
+    "BakedMatrix",
+    "BakedSamples",
+    "BakedScene",
+    "Passes",
+    "around",
+    "bake",
+    "on_background",
+    "render",
+    "render_passes",
+    "save_gif",
+    "turntable",
+]

@@ -1,8 +1,15 @@
-"""A static scene as one sparse matrix.
+"""A static scene, prepared once so that a step of a fit only does what depends on its textures.
 
-With fixed meshes, cameras and lights a diffuse image is linear in the albedo of the texels. The matrix holds
-visibility, filtering, antialiasing and shading, of all views at once; a step of a fit then costs two sparse products,
-whatever the mesh or the number of samples per pixel. It equals `render` up to rounding.
+With fixed meshes, cameras, lights and cut-outs, which texels a sample reads and with which weights is fixed, too.
+
+- Where all surfaces are diffuse, the image is linear in the albedo of the texels: visibility, filtering, antialiasing
+  and light of all views are one sparse matrix, and a step is two sparse products, whatever the mesh or the number of
+  samples per pixel (`BakedMatrix`).
+- Roughness, metallic and normal maps enter the light non-linearly. Then the samples' taps and geometry are kept, and a
+  step looks up and shades every sample (`BakedSamples`).
+
+Both are exact: they equal `render` up to rounding, as long as nothing but the values of textures changes. A texture of
+another size, a moved vertex, camera or light, and an alpha map that cuts elsewhere need another bake.
 """
 
 from __future__ import annotations
@@ -15,41 +22,50 @@ from torch import Tensor, nn
 
 from .. import raster
 from ..errors import SceneError
-from ..scene import Evaluation, Scene
-from .embedded import camera_surface, check_scene, scene_texels, transport
+from ..scene import Scene
+from .embedded import BUDGET, check_scene, pixel_runs
+from .maps import Key, SceneMaps
+from .radiance import radiance, transport
+from .surface import Surface, View
 
 
 class BakedScene(nn.Module):
     """What `bake` returns: call it to render. Textures stay live, everything else is frozen.
 
-    Only covered pixels are rows of `operator`; `pixel` says where in the stack of views each one lies.
+    Only covered pixels are computed: `pixel` says where in the stack of views each lies, `alpha` how much of it is
+    covered.
     """
 
     def __init__(
         self,
         scene: Scene,
-        operator: raster.SparseOperator,
+        maps: SceneMaps,
         pixel: Int[Tensor, "rows"],
         alpha: Float[Tensor, "rows"],
         size: tuple[int, int],
     ):
         super().__init__()
         self.scene = scene
-        self.operator = operator
         self.size = size
         self.shape = (len(scene.cameras), *size)
+        self._keys = dict(maps.keys)
         self.register_buffer("pixel", pixel, persistent=False)
         self.register_buffer("alpha", alpha, persistent=False)
 
     def pixels(self, latents: Mapping[str, Tensor] | None = None) -> Float[Tensor, "rows 3"]:
         """Linear RGB of the covered pixels only: all that a photometric loss needs."""
-        texels, layout = scene_texels(self.scene, Evaluation(latents))
-        if layout.total != self.operator.shape[1]:
-            raise SceneError(
-                f"the textures now have {layout.total} texels, but the scene was baked for {self.operator.shape[1]}: "
-                "bake it again."
-            )
-        return self.operator(texels)
+        maps = SceneMaps(self.scene, latents)
+        for name, (shapes, *_) in maps.keys.items():
+            if maps.keys[name] != self._keys.get(name):
+                before = "none" if name not in self._keys else self._keys[name][0]
+                raise SceneError(
+                    f"the {name} maps are now {shapes} pixels, but the scene was baked for {before}, or for another "
+                    "sampler: bake it again."
+                )
+        return self._pixels(maps)
+
+    def _pixels(self, maps: SceneMaps) -> Float[Tensor, "rows 3"]:
+        raise NotImplementedError
 
     def forward(self, latents: Mapping[str, Tensor] | None = None) -> Float[Tensor, "views 4 h w"]:
         """The images, as `render` gives them."""
@@ -67,26 +83,78 @@ class BakedScene(nn.Module):
         return images.movedim(1, -1).reshape(-1, images.shape[1])[self.pixel]
 
 
+class BakedMatrix(BakedScene):
+    """Diffuse surfaces: `operator` takes the albedo of the texels that are seen, numbers `texel`, to the pixels."""
+
+    def __init__(self, operator: raster.SparseOperator, texel: Int[Tensor, "columns"], *args: object):
+        super().__init__(*args)
+        self.operator = operator
+        self.register_buffer("texel", texel, persistent=False)
+
+    def _pixels(self, maps: SceneMaps) -> Tensor:
+        return self.operator(maps.albedo(self.texel))[:, :3]
+
+
+class BakedSamples(BakedScene):
+    """Surfaces of all kinds: per strip of a view its samples, their taps by kind of map, and the rows they add to."""
+
+    def __init__(self, strips: list[tuple[int, Surface, dict[Key, raster.Taps], Tensor, Tensor]], *args: object):
+        super().__init__(*args)
+        self._strips = strips
+
+    def _pixels(self, maps: SceneMaps) -> Tensor:
+        lights, cameras = self.scene.lights, self.scene.cameras
+        rows = []
+        for view, surface, taps, row, weight in self._strips:
+            colour = radiance(maps.values(taps), surface, maps.materials, lights, cameras[view])
+            rows.append(colour.new_zeros((int(row[-1]) + 1 if len(row) else 0, 3)).index_add(0, row, colour * weight))
+        return torch.cat(rows)
+
+
 @torch.no_grad()
-def bake(scene: Scene, size: int | tuple[int, int] = 256, *, grid: int = 4) -> BakedScene:
-    """Freeze geometry, cameras and lights of a scene; see `render` for the arguments."""
+def bake(
+    scene: Scene, size: int | tuple[int, int] = 256, *, grid: int = 4, budget: int = BUDGET
+) -> BakedMatrix | BakedSamples:
+    """Freeze geometry, cameras, lights and cut-outs of a scene; for the arguments see `render`."""
     size = check_scene(scene, size, grid)
-    geometry = scene.geometry()
-    layout = scene_texels(scene, Evaluation())[1]
+    geometry, maps = scene.geometry(), SceneMaps(scene)
     parts, pixels, counts = [], [], []
-    for view, camera in enumerate(scene.cameras):
-        surface = camera_surface(geometry, camera, size, grid)
-        index, weight = raster.bilinear_taps(surface.uv, surface.material, layout)
-        light = transport(scene.lights, camera, surface) / grid**2
-        pixel, count = surface.pixel.unique_consecutive(return_counts=True)
-        first = torch.cat([count.new_zeros(1), count.cumsum(0)])
-        parts.append(raster.assemble_rows(first, index, weight, light))
-        pixels.append(pixel + view * size[0] * size[1])
-        counts.append(count)
+    for number, camera in enumerate(scene.cameras):
+        view = View.of(geometry, maps, camera, size, grid)
+        for top, rows in view.strips(budget):
+            surface = view.surface(view.visible(top, rows), top)
+            pixel, first, count = pixel_runs(surface.pixel)
+            parts.append(
+                _matrix(view, scene, surface, first) if maps.linear else _samples(view, number, surface, count)
+            )
+            pixels.append(pixel + (number * size[0] + top) * size[1])
+            counts.append(count)
+    alpha = torch.cat(counts).to(geometry.vertices.dtype) / grid**2
+    common = (scene, maps, torch.cat(pixels), alpha, size)
+    if not maps.linear:
+        return BakedSamples(parts, *common)
     ends = torch.stack([pointers[-1] for pointers, _, _ in parts]).cumsum(0)
     starts = [0, *ends[:-1].tolist()]
     pointers = torch.cat([p[:-1] + start for (p, _, _), start in zip(parts, starts, strict=True)] + [ends[-1:]])
     columns, values = (torch.cat([part[k] for part in parts]) for k in (1, 2))
-    operator = raster.SparseOperator(pointers, columns, values, layout.total)
-    alpha = torch.cat(counts).to(values.dtype) / grid**2
-    return BakedScene(scene, operator, torch.cat(pixels), alpha, size)
+    # most texels are seen by no view: only those that are become columns
+    seen = torch.zeros(maps.layout("base_color").total, dtype=torch.bool, device=columns.device)
+    seen[columns] = True
+    texel = seen.nonzero()[:, 0]
+    number = seen.cumsum(0, dtype=torch.int32) - 1
+    operator = raster.SparseOperator(pointers, number[columns], values, len(texel))
+    return BakedMatrix(operator, texel, *common)
+
+
+def _matrix(view: View, scene: Scene, surface: Surface, first: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """The rows of the sparse matrix for some rows of a view."""
+    taps = view.maps.taps("base_color", surface.uv, surface.duv, surface.material)
+    light = taps.per_row(transport(scene.lights, view.camera, surface) / view.grid**2)
+    return raster.assemble_rows(taps.first[first], taps.index, taps.weight, light)
+
+
+def _samples(view: View, number: int, surface: Surface, count: Tensor) -> tuple:
+    """What `BakedSamples` keeps of some rows of a view."""
+    row = torch.repeat_interleave(count)
+    taps = view.maps.all_taps(surface.uv, surface.duv, surface.material)
+    return number, surface, taps, row, surface.position.new_full((1, 1), 1 / view.grid**2)

@@ -1,21 +1,27 @@
 """The renderer that comes along: rasterise, look up, shade, resolve.
 
-Every covered sample of every view becomes a row of taps into one flat list of texels, with the light it reflects
-per unit of albedo. `render` multiplies taps, light and texels at once; `bake` keeps taps times light as a matrix.
+Every covered sample of every view becomes a row of taps into flat lists of texels. Where surfaces are diffuse, taps,
+light and texels multiply at once, pixel by pixel, and `bake` keeps taps times light as a matrix; else samples are
+shaded one by one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
+from torch.utils.checkpoint import checkpoint
 
-from .. import raster, shading
+from .. import raster
 from ..errors import ArgumentError, SceneError
-from ..scene import Camera, Evaluation, Geometry, Light, Scene, resolution
+from ..scene import Scene, resolution
+from .maps import SceneMaps
+from .radiance import radiance, transport
+from .surface import View
+
+BUDGET = 1 << 30  # bytes
 
 
 def render(
@@ -23,26 +29,39 @@ def render(
     size: int | tuple[int, int] = 256,
     *,
     grid: int = 4,
+    antialias: bool = False,
     latents: Mapping[str, Tensor] | None = None,
+    budget: int = BUDGET,
 ) -> Float[Tensor, "views 4 h w"]:
     """Render every camera of the scene: (views, 4, H, W), linear RGB over black, and coverage as alpha.
 
     `size` is the side of a square image or (height, width), pixels; `grid` × `grid` samples per pixel, box filtered.
-    `latents` gives values to latents by name for this render. Each texture node is evaluated once. Differentiable in
-    textures, latents, weights, vertices and lights; not through visibility.
+    `antialias` blends samples across visible edges, which gives silhouettes a gradient to the vertices (see
+    `neurotex.raster.antialias`). `latents` gives values to latents by name for this render. Each texture node is
+    evaluated once. Differentiable in textures, latents, weights, vertices and lights; through visibility only with
+    `antialias`. An image whose samples need more than about `budget` bytes is worked off in strips, which for
+    gradients are rendered a second time.
     """
     size = check_scene(scene, size, grid)
-    geometry = scene.geometry()
-    texels, layout = scene_texels(scene, Evaluation(latents))
+    geometry, maps = scene.geometry(), SceneMaps(scene, latents)
+    texels = maps.albedo() if maps.linear and not antialias else None
+    # across a UV seam, where vertices are doubled, a surface goes on
+    opposite = raster.opposite_corners(scene.welded()[geometry.faces.long()]) if antialias else None
     images = []
     for camera in scene.cameras:
-        surface = camera_surface(geometry, camera, size, grid)
-        index, weight = raster.bilinear_taps(surface.uv, surface.material, layout)
-        radiance = raster.gather_texels(texels, index, weight) * transport(scene.lights, camera, surface)
-        # light and coverage of a pixel: the mean over its samples, of which only the covered ones are listed
-        values = torch.cat([radiance, torch.ones_like(radiance[:, :1])], dim=1) / grid**2
-        flat = values.new_zeros((size[0] * size[1], 4)).index_add(0, surface.pixel, values)
-        images.append(flat.T.reshape(4, *size))
+        view = View.of(geometry, maps, camera, size, grid)
+        strips = view.strips(budget)
+
+        def strip(top: int, rows: int, view: View = view) -> Tensor:
+            if texels is None:
+                return _shaded(view, scene, top, rows, opposite)
+            return _linear(view, scene, texels, top, rows)
+
+        if len(strips) == 1 or not torch.is_grad_enabled():
+            parts = [strip(*rows) for rows in strips]
+        else:
+            parts = [checkpoint(strip, *rows, use_reentrant=False) for rows in strips]
+        images.append(torch.cat(parts).movedim(-1, 0))
     return torch.stack(images)
 
 
@@ -57,47 +76,55 @@ def check_scene(scene: Scene, size: int | tuple[int, int], grid: int) -> tuple[i
     return resolution(size)
 
 
-def scene_texels(scene: Scene, evaluation: Evaluation) -> tuple[Float[Tensor, "texels 3"], raster.TexelLayout]:
-    """All base-colour maps of the scene, decoded to linear albedo, as one list, and how it is laid out."""
-    maps, materials = [], scene.materials()
-    for material in materials:
-        value = evaluation(material.base_color)
-        if value.ndim != 4 or tuple(value.shape[:2]) != (1, 3):
-            raise SceneError(
-                f"material '{material.name}': base_color must be (1, 3, H, W), but its node gives {tuple(value.shape)}."
-            )
-        maps.append(value)
-    evaluation.check_names()
-    texels = torch.cat([m[0].flatten(1).T for m in map(shading.srgb_to_linear, maps)])
-    wraps = [material.base_color.wrap for material in materials]
-    return texels, raster.TexelLayout.of([tuple(m.shape[2:]) for m in maps], wraps, texels.device)
+def pixel_runs(pixel: Int[Tensor, "n"]) -> tuple[Int[Tensor, "m"], Int[Tensor, "m_plus_1"], Int[Tensor, "m"]]:
+    """The covered pixels, where each one's samples begin, and how many they are."""
+    pixel, count = pixel.unique_consecutive(return_counts=True)
+    return pixel, torch.cat([count.new_zeros(1), count.cumsum(0)]), count
 
 
-@dataclass(frozen=True)
-class Surface:
-    """Surface samples of one view, in pixel order. `normal` is interpolated, not of unit length."""
-
-    pixel: Int[Tensor, "n"]
-    material: Int[Tensor, "n"]
-    uv: Float[Tensor, "n 2"]
-    position: Float[Tensor, "n 3"]
-    normal: Float[Tensor, "n 3"]
-
-
-def camera_surface(geometry: Geometry, camera: Camera, size: tuple[int, int], grid: int) -> Surface:
-    """What a camera sees, as surface samples."""
-    matrix = camera.screen_matrix(size).to(geometry.vertices)
-    screen = geometry.vertices @ matrix[:, :3].T + matrix[:, 3]
-    attributes = torch.cat([geometry.uvs, geometry.vertices, geometry.normals], dim=1)
-    samples = raster.sample_surface(screen, geometry.faces, attributes, size, grid, camera.near)
-    uv, position, normal = samples.values.split([2, 3, 3], dim=1)
-    return Surface(samples.pixel, geometry.face_material[samples.face], uv, position, normal)
+def _linear(view: View, scene: Scene, texels: Tensor, top: int, rows: int) -> Float[Tensor, "rows width 4"]:
+    """Diffuse surfaces: texels straight into pixels."""
+    surface = view.surface(view.visible(top, rows), top)
+    taps = view.maps.taps("base_color", surface.uv, surface.duv, surface.material)
+    light = transport(scene.lights, view.camera, surface) / view.grid**2
+    pixel, first, count = pixel_runs(surface.pixel)
+    colour = raster.resolve(texels, taps.first[first], taps.index, taps.weight, taps.per_row(light))
+    alpha = (count / view.grid**2).to(colour)[:, None]
+    flat = colour.new_zeros((rows * view.size[1], 4))
+    return flat.index_copy(0, pixel, torch.cat([colour[:, :3], alpha], 1)).view(rows, -1, 4)
 
 
-def transport(lights: Iterable[Light], camera: Camera, surface: Surface) -> Float[Tensor, "n c"]:
-    """Radiance towards the eye per unit of albedo, from all lights: one channel if all are grey, else three."""
-    lights = list(lights)
-    grey = all(not light.intensity.requires_grad and len(light.intensity.unique()) == 1 for light in lights)
-    points = torch.stack([light.point(camera.eye) for light in lights])
-    intensity = torch.stack([light.intensity[:1] if grey else light.intensity for light in lights])
-    return shading.diffuse(surface.position, surface.normal, camera.eye, points, intensity)
+def _shaded(
+    view: View, scene: Scene, top: int, rows: int, opposite: Int[Tensor, "faces 3"] | None
+) -> Float[Tensor, "rows width 4"]:
+    """Surfaces of all kinds, sample by sample; antialiased if the faces' neighbours are given."""
+    # edges are found between neighbours: one more row on both sides
+    above, below = (0, 0) if opposite is None else (min(top, 1), min(view.size[0] - top - rows, 1))
+    ids = view.visible(top - above, rows + above + below)
+    surface = view.surface(ids, top - above)
+    taps = view.maps.all_taps(surface.uv, surface.duv, surface.material)
+    colour = radiance(view.maps.values(taps), surface, view.maps.materials, scene.lights, view.camera)
+    samples = torch.cat([colour, torch.ones_like(colour[:, :1])], dim=1)
+    pixel = surface.pixel
+    if opposite is not None:
+        pixel, samples = _with_blends(view, ids, top - above, opposite, pixel, samples)
+    flat = samples.new_zeros(((above + rows + below) * view.size[1], 4))
+    flat = flat.index_add(0, pixel, samples / view.grid**2)
+    return flat.view(-1, view.size[1], 4)[above : above + rows]
+
+
+def _with_blends(
+    view: View, ids: Tensor, top: int, opposite: Tensor, pixel: Int[Tensor, "n"], samples: Float[Tensor, "n 4"]
+) -> tuple[Int[Tensor, "m"], Float[Tensor, "m 4"]]:
+    """Samples and what antialiasing adds to some of them, as more samples of their pixels."""
+    grid, width = view.grid, ids.shape[1]
+    screen = view.screen - view.screen[:, 3:] * view.screen.new_tensor([0, top * grid, 0, 0])
+    blends = raster.edge_blends(ids, screen, view.geometry.faces, opposite)
+    place = torch.arange(ids.numel(), device=ids.device).view(ids.shape)
+    in_order = place.view(-1, grid, width // grid, grid).transpose(1, 2).reshape(-1)  # pixel by pixel, as samples are
+    row = torch.full((ids.numel(),), len(samples), device=ids.device)  # the background is one more row
+    row[in_order[ids.view(-1)[in_order] >= 0]] = torch.arange(len(samples), device=ids.device)
+    seen = torch.cat([samples, samples.new_zeros((1, 4))])[row[blends.taps]]
+    change = (blends.weights.to(samples)[:, :, None] * seen).sum(1)
+    target = blends.to // width // grid * (width // grid) + blends.to % width // grid
+    return torch.cat([pixel, target]), torch.cat([samples, change])

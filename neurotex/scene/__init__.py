@@ -4,7 +4,7 @@ from .camera import Camera, OrthographicCamera, PerspectiveCamera, PinholeCamera
 from .files import to_image
 from .graph import Geometry, Node, Scene, resolution
 from .latent import Evaluation, Latent
-from .light import AmbientLight, DirectionalLight, Flash, Light, PointLight
+from .light import AmbientLight, DirectionalLight, EnvironmentLight, Flash, Light, PointLight
 from .material import Material
 from .mesh import Mesh, vertex_normals
 from .textures import ConstantTexture, GeneratedTexture, ImageTexture, PyramidTexture, SteppedTexture, Texture
@@ -15,6 +15,7 @@ __all__ = [
     "Camera",
     "ConstantTexture",
     "DirectionalLight",
+    "EnvironmentLight",
     "Evaluation",
     "Flash",
     "GeneratedTexture",

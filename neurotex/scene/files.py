@@ -12,6 +12,7 @@ import torch
 import trimesh
 from PIL import Image
 from torch import Tensor
+from torch.nn.functional import interpolate
 
 from .. import storage
 from ..errors import ArgumentError, FileError, NeurotexError, SceneError
@@ -29,7 +30,12 @@ FORMATS = (".obj", ".ply", ".glb", ".gltf")
 
 
 def load_nodes(path: str | Path) -> list[Node]:
-    """The root nodes of an OBJ, PLY, GLB or glTF file."""
+    """The root nodes of an OBJ, PLY, GLB or glTF file.
+
+    A glTF material is a metallic-roughness surface if the file gives a factor or a texture for that; what it leaves
+    out is then 1, as glTF has it. A material without any, or with the factors of the roughest dielectric (roughness
+    1, metallic 0, as many exporters write for a plain colour), is diffuse; so are those of OBJ and PLY.
+    """
     path = Path(path)
     if path.suffix.lower() not in FORMATS:
         raise ArgumentError(f"{path} is not a scene file that can be read: give one of {', '.join(FORMATS)}.")
@@ -98,30 +104,69 @@ def _mesh(name: str, geometry: trimesh.Trimesh, materials: dict[int, Material]) 
 
 
 def _material(source: trimesh.visual.material.Material) -> Material:
-    """Base colour of an OBJ or glTF material; its linear factor is folded into the texture."""
+    """A material of an OBJ or glTF file; the linear factor of its base colour is folded into the texture."""
     name = str(source.name or "material")
     if isinstance(source, trimesh.visual.material.PBRMaterial):
-        image, factor = source.baseColorTexture, source.baseColorFactor
-        ignored = ("metallicRoughnessTexture", "normalTexture", "emissiveTexture", "occlusionTexture")
-        dropped = [attribute for attribute in ignored if getattr(source, attribute, None) is not None]
-        if dropped:
-            warnings.warn(f"material '{name}': {', '.join(dropped)} not used, surfaces are diffuse.", stacklevel=2)
-    else:
-        image = getattr(source, "image", None)
-        factor = None if image is not None else getattr(source, "diffuse", None)
-    linear = torch.ones(3)
-    if factor is not None:
-        values = np.asarray(factor)
-        scale = 255.0 if values.dtype == np.uint8 else 1.0
-        linear = torch.tensor(values[:3] / scale, dtype=torch.float32)
-    if not isinstance(source, trimesh.visual.material.PBRMaterial):
-        linear = srgb_to_linear(linear)  # OBJ's Kd is a display colour; glTF's factor is linear
+        return _physical(name, source)
+    image = getattr(source, "image", None)
+    diffuse = None if image is not None else getattr(source, "diffuse", None)
+    # OBJ's Kd is a display colour; glTF's factor is linear
+    return Material(_base_color(image, srgb_to_linear(_factor(diffuse)[:3]), "RGB"), name)
+
+
+def _physical(name: str, source: trimesh.visual.material.PBRMaterial) -> Material:
+    """A glTF material: its maps, and how it is cut out; see `load_nodes` for when it is diffuse.
+
+    trimesh hands on no normalTexture.scale and no sampler: the scale is 1, and textures repeat.
+    """
+    ignored = ("emissiveTexture", "occlusionTexture")
+    dropped = [attribute for attribute in ignored if getattr(source, attribute) is not None]
+    if source.alphaMode == "BLEND":
+        dropped.append("alphaMode BLEND")
+    if dropped:
+        warnings.warn(f"material '{name}': {', '.join(dropped)} not used.", stacklevel=2)
+    masked = source.alphaMode == "MASK"
+    cutoff = 0.5 if source.alphaCutoff is None else source.alphaCutoff  # glTF's default
+    masked = masked and cutoff > 0  # at 0 nothing is cut
+    factor = _factor(source.baseColorFactor)
+    base_color = _base_color(source.baseColorTexture, factor if masked else factor[:3], "RGBA" if masked else "RGB")
+    normal = None if source.normalTexture is None else _pixels(source.normalTexture, "RGB")
+    common = {"normal": normal, "alpha_cutoff": cutoff if masked else None}
+    factors = (source.roughnessFactor, source.metallicFactor)
+    image = source.metallicRoughnessTexture
+    if image is None and factors in ((None, None), (1.0, 0.0)):
+        return Material(base_color, name, **common)
+    roughness, metallic = (1.0 if factor is None else factor for factor in factors)  # glTF's defaults
     if image is None:
-        return Material(ConstantTexture(linear_to_srgb(linear)), name)
-    pixels = torch.from_numpy(np.asarray(image.convert("RGB")).copy()).movedim(-1, 0).float() / 255
-    if not bool((linear == 1).all()):
-        pixels = linear_to_srgb(srgb_to_linear(pixels) * linear[:, None, None])
-    return Material(ImageTexture(pixels), name)
+        return Material(base_color, name, roughness=roughness, metallic=metallic, **common)
+    _, green, blue = _pixels(image, "RGB")
+    maps = {"roughness": roughness * green[None], "metallic": metallic * blue[None] if metallic else 0.0}
+    return Material(base_color, name, **maps, **common)
+
+
+def _factor(values: np.ndarray | None) -> Tensor:
+    """Four linear factors in [0, 1]; trimesh keeps them as bytes or as floats."""
+    if values is None:
+        return torch.ones(4)
+    values = np.asarray(values)
+    factor = torch.tensor(values / (255.0 if values.dtype == np.uint8 else 1.0), dtype=torch.float32)
+    return torch.cat([factor, torch.ones(4)])[:4] if len(factor) == 3 else factor
+
+
+def _pixels(image: Image.Image, mode: str) -> Tensor:
+    """(C, H, W) in [0, 1]."""
+    return torch.from_numpy(np.asarray(image.convert(mode)).copy()).movedim(-1, 0).float() / 255
+
+
+def _base_color(image: Image.Image | None, factor: Tensor, mode: str) -> Texture:
+    """Texture of an image times linear factors, alpha last if there are four."""
+    if image is None:
+        return ConstantTexture(torch.cat([linear_to_srgb(factor[:3]), factor[3:]]))
+    pixels = _pixels(image, mode)
+    if not bool((factor == 1).all()):
+        color = linear_to_srgb(srgb_to_linear(pixels[:3]) * factor[:3, None, None])
+        pixels = torch.cat([color, pixels[3:] * factor[3:, None, None]])
+    return ImageTexture(pixels)
 
 
 def to_image(texture: Tensor) -> Image.Image:
@@ -180,10 +225,42 @@ def _geometry(mesh: Mesh, material: trimesh.visual.material.PBRMaterial) -> trim
 
 
 def _pbr(material: Material, evaluation: Evaluation) -> trimesh.visual.material.PBRMaterial:
-    common = {"name": material.name, "metallicFactor": 0.0, "roughnessFactor": 1.0, "doubleSided": True}
-    texture: Texture = material.base_color
-    value = evaluation(texture)[0]
-    if isinstance(texture, ConstantTexture):
-        factor = [*srgb_to_linear(value.flatten()).tolist(), 1.0]
-        return trimesh.visual.material.PBRMaterial(baseColorFactor=factor, **common)
-    return trimesh.visual.material.PBRMaterial(baseColorTexture=to_image(value), **common)
+    """A diffuse material is written as the roughest dielectric, which is how `_physical` knows it again."""
+    maps, values = material.maps(), {name: value[0] for name, value in material.values(evaluation).items()}
+    out = {"name": material.name, "metallicFactor": 0.0, "roughnessFactor": 1.0, "doubleSided": True}
+    base_color = values["base_color"]
+    if isinstance(maps["base_color"], ConstantTexture):
+        factor = [*srgb_to_linear(base_color[:3].flatten()).tolist(), *base_color[3:].flatten().tolist(), 1.0]
+        out["baseColorFactor"] = factor[:4]
+    else:
+        out["baseColorTexture"] = to_image(base_color)
+    if material.alpha_cutoff is not None:
+        out |= {"alphaMode": "MASK", "alphaCutoff": float(material.alpha_cutoff)}
+    if "normal" in maps:
+        out["normalTexture"] = to_image(values["normal"])
+    if "roughness" in maps:
+        out |= _roughness_metallic(maps, values)
+    return trimesh.visual.material.PBRMaterial(**out)
+
+
+def _roughness_metallic(maps: dict[str, Texture], values: dict[str, Tensor]) -> dict[str, float | Image.Image]:
+    """Factors for what is constant, and one image for the rest: roughness in green, metallic in blue.
+
+    Where both are images they share the larger size.
+    """
+    factors, channels = {}, {}
+    for name in ("roughness", "metallic"):
+        constant = isinstance(maps[name], ConstantTexture)
+        factors[f"{name}Factor"] = float(values[name].mean()) if constant else 1.0
+        if not constant:
+            channels[name] = values[name]
+    if not channels:
+        return factors
+    size = [max(sides) for sides in zip(*(value.shape[1:] for value in channels.values()), strict=True)]
+    white = next(iter(channels.values())).new_ones(1, *size)
+    resized = {
+        name: value if list(value.shape[1:]) == size else interpolate(value[None], size, mode="bilinear")[0]
+        for name, value in channels.items()
+    }
+    planes = [white, resized.get("roughness", white), resized.get("metallic", white)]
+    return {**factors, "metallicRoughnessTexture": to_image(torch.cat(planes))}

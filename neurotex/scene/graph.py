@@ -14,8 +14,7 @@ from ..errors import ArgumentError, SceneError
 from .camera import Camera
 from .light import Light
 from .material import Material
-from .mesh import Mesh
-from .textures import ConstantTexture
+from .mesh import Mesh, coincidence
 
 
 class Node(nn.Module):
@@ -134,7 +133,7 @@ class Scene(nn.Module):
                 continue
             uvs = mesh.uvs
             if uvs is None:
-                if not isinstance(mesh.material.base_color, ConstantTexture):
+                if mesh.material.needs_uvs():
                     raise SceneError(f"node '{path}' wears a texture, but its mesh has no UVs: unwrap the mesh first.")
                 uvs = torch.zeros_like(mesh.vertices[:, :2])
             linear = world[:3, :3]
@@ -150,6 +149,18 @@ class Scene(nn.Module):
             raise SceneError("the scene has no mesh: add a node that carries one.")
         vertices, normals, uvs, faces, owner = (torch.cat(column) for column in zip(*parts, strict=True))
         return Geometry(vertices, normals, uvs, faces, owner, materials)
+
+    def welded(self) -> Int[Tensor, "v"]:
+        """A number for each vertex of `geometry()`, the same for those of one instance that lie in one place.
+
+        A vertex on a UV seam is there twice; the surface is whole there all the same.
+        """
+        numbers, first = [], 0
+        for _, node, _ in self.walk():
+            if node.mesh is not None:
+                numbers.append(coincidence(node.mesh.vertices.detach()) + first)
+                first = int(numbers[-1].max()) + 1
+        return torch.cat(numbers)
 
     def bounds(self) -> tuple[Float[Tensor, "3"], float]:
         """Centre and radius of a sphere around everything, in scene units."""

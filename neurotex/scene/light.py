@@ -1,14 +1,21 @@
-"""Lights as nodes. `color` is a number (grey) or three: red, green, blue, linear."""
+"""Lights as nodes. `color` is a number (grey) or three: red, green, blue, linear.
+
+All but one are a homogeneous point and a colour; an `EnvironmentLight` is an image, and renderers ask it for the maps
+that `neurotex.shading.environment` shades with.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from .. import shading
 from ..errors import ArgumentError, SceneError
+from .radiance import read_radiance
 
 Color = float | Sequence[float]
 
@@ -24,8 +31,11 @@ class Light(nn.Module):
         self.register_buffer("intensity", value.expand(3).clone())
 
     def point(self, eye: Float[Tensor, "4"]) -> Float[Tensor, "4"]:
-        """Where it stands for a camera at `eye`, both homogeneous (see `neurotex.shading.lights`)."""
-        raise NotImplementedError
+        """Where it stands for a camera at `eye`, both homogeneous (see `neurotex.shading.lights`).
+
+        Raises SceneError for a light that has no place.
+        """
+        raise SceneError(f"{type(self).__name__} has no place, and this renderer draws only lights that have one.")
 
     def extra_repr(self) -> str:
         return f"intensity={[round(v, 4) for v in self.intensity.tolist()]}"
@@ -71,3 +81,43 @@ class AmbientLight(Light):
 
     def point(self, eye: Tensor) -> Tensor:
         return torch.zeros_like(eye)
+
+
+class EnvironmentLight(Light):
+    """Light from an image of the surroundings, infinitely far away; `intensity` multiplies it. No shadows.
+
+    `image` is (3, H, W), linear radiance, or a file (see `read_radiance`). It is equirectangular: the top row looks
+    up (+Y), the middle along −Z, and +X lies to the right of it, at u = 3/4. If `trainable`, it is a parameter.
+    """
+
+    def __init__(self, image: Tensor | str | Path, intensity: Color = 1.0, trainable: bool = False):
+        super().__init__(intensity)
+        image = image if isinstance(image, Tensor) else read_radiance(image)
+        if image.ndim != 3 or image.shape[0] != 3 or image.numel() == 0:
+            raise ArgumentError(f"an environment is one image, (3, H, W), but this tensor is {tuple(image.shape)}.")
+        if not bool((image.isfinite() & (image >= 0)).all()):
+            raise ArgumentError("an environment's radiance is finite and not negative, but this image's is not.")
+        image = image.detach().clone().to(torch.get_default_dtype())
+        if trainable:
+            self.image = nn.Parameter(image)
+        else:
+            self.register_buffer("image", image)
+        self._maps: tuple | None = None
+
+    def maps(self) -> tuple[Float[Tensor, "9 3"], Float[Tensor, "levels 3 h w"]]:
+        """What `shading.environment_reflection` needs: coefficients of the irradiance, and the blurred images.
+
+        Made once for an image, and again when it has changed; each time while it is being trained.
+        """
+        image = self.image
+        if torch.is_grad_enabled() and image.requires_grad:
+            coefficients, prefiltered = shading.sh_irradiance(image), shading.prefilter(image)
+        else:
+            state = (image._version, image.dtype, image.device)
+            if self._maps is None or self._maps[0] is not image or self._maps[1] != state:
+                self._maps = (image, state, shading.sh_irradiance(image.detach()), shading.prefilter(image.detach()))
+            coefficients, prefiltered = self._maps[2:]
+        return coefficients * self.intensity, prefiltered * self.intensity[:, None, None]
+
+    def extra_repr(self) -> str:
+        return f"{self.image.shape[2]} x {self.image.shape[1]}, {super().extra_repr()}"

@@ -4,23 +4,124 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 
+from ..errors import ArgumentError, SceneError
+from .latent import Evaluation
 from .textures import ConstantTexture, ImageTexture, Texture
+
+Map = Texture | Tensor | Sequence[float] | float
+
+# channels that the value of each map may have
+CHANNELS = {"base_color": (3, 4), "roughness": (1,), "metallic": (1,), "normal": (3,)}
 
 
 class Material(nn.Module):
-    """How a surface reflects. `base_color`: a texture node, a colour (3 numbers in [0, 1]) or pixels (3, H, W).
+    """How a surface reflects, seen from both sides.
 
-    Colours are sRGB-encoded. Surfaces are diffuse and seen from both sides.
+    A map is a texture node, one number or several in [0, 1], or pixels (C, H, W) in [0, 1]:
+
+    - `base_color`, 3 channels, sRGB-encoded; a fourth is straight alpha, which counts only with `alpha_cutoff`.
+    - `roughness`, 1 channel. Without it the surface is perfectly diffuse (Lambert), with it it reflects as glTF's
+      metallic-roughness surface does (see `neurotex.shading.ggx`).
+    - `metallic`, 1 channel, 0 for dielectrics, 1 for metals; goes with `roughness`.
+    - `normal`, 3 channels: tangent-space normals, 2 · value − 1 along +u, +v and outwards.
+
+    All but base_color are data and linear. `alpha_cutoff` in (0, 1] cuts out where alpha is less (glTF's MASK).
+    Raises ArgumentError for values that do not fit each other.
     """
 
-    def __init__(self, base_color: Texture | Tensor | Sequence[float] = (0.8, 0.8, 0.8), name: str = "material"):
+    def __init__(
+        self,
+        base_color: Map = (0.8, 0.8, 0.8),
+        name: str = "material",
+        *,
+        roughness: Map | None = None,
+        metallic: Map = 0.0,
+        normal: Map | None = None,
+        alpha_cutoff: float | None = None,
+    ):
         super().__init__()
+        if not isinstance(name, str):
+            raise ArgumentError(f"a material's second argument is its name, not {name}: give maps as roughness=….")
         self.name = name
-        if isinstance(base_color, Tensor) and base_color.ndim >= 3:
-            base_color = ImageTexture(base_color)
-        self.base_color = base_color if isinstance(base_color, Texture) else ConstantTexture(base_color)
+        self.base_color = self._texture("base_color", base_color)
+        self.roughness = None if roughness is None else self._texture("roughness", roughness)
+        metallic = self._texture("metallic", metallic)
+        if roughness is None and not (isinstance(metallic, ConstantTexture) and not bool(metallic.color.any())):
+            raise ArgumentError(
+                f"material '{name}' is metallic, but has no roughness: without one it would be diffuse. Give both."
+            )
+        self.metallic = None if roughness is None else metallic
+        self.normal = None if normal is None else self._texture("normal", normal)
+        if alpha_cutoff is not None:
+            if not 0 < alpha_cutoff <= 1:
+                raise ArgumentError(f"material '{name}': alpha_cutoff lies in (0, 1], but is {alpha_cutoff}.")
+            if _known_channels(self.base_color) == 3:
+                raise ArgumentError(
+                    f"material '{name}' has an alpha_cutoff, but its base_color has no alpha: give it 4 channels."
+                )
+        self.alpha_cutoff = alpha_cutoff
+
+    def _texture(self, what: str, value: Map) -> Texture:
+        if isinstance(value, Texture):
+            return value
+        if isinstance(value, Tensor) and value.ndim >= 3:
+            texture = ImageTexture(value)
+        else:
+            texture = ConstantTexture(torch.as_tensor(value, dtype=torch.get_default_dtype()).reshape(-1))
+        pixels = texture()
+        if pixels.shape[1] not in CHANNELS[what]:
+            raise ArgumentError(
+                f"material '{self.name}': {what} has {_numbers(CHANNELS[what])}, but got {pixels.shape[1]}."
+            )
+        if not bool(((pixels >= 0) & (pixels <= 1)).all()):
+            raise ArgumentError(f"material '{self.name}': {what} lies in [0, 1], but got {_range(pixels)}.")
+        return texture
+
+    def maps(self) -> dict[str, Texture]:
+        """The maps there are, by name, base_color first."""
+        maps = {name: getattr(self, name) for name in CHANNELS}
+        return {name: texture for name, texture in maps.items() if texture is not None}
+
+    def needs_uvs(self) -> bool:
+        """Whether any of the maps is more than one value everywhere."""
+        return any(not isinstance(texture, ConstantTexture) for texture in self.maps().values())
+
+    def values(self, evaluation: Evaluation) -> dict[str, Float[Tensor, "1 c h w"]]:
+        """The maps evaluated, by name, base_color first and still encoded; its alpha is left out where it counts not.
+
+        Raises SceneError where a node gives something of another shape.
+        """
+        values = {name: evaluation(texture) for name, texture in self.maps().items()}
+        for name, value in values.items():
+            allowed = CHANNELS[name]
+            if self.alpha_cutoff is not None and name == "base_color":
+                allowed = (4,)
+            if value.ndim != 4 or value.shape[0] != 1 or value.shape[1] not in allowed:
+                raise SceneError(
+                    f"material '{self.name}': {name} must be (1, {' or '.join(map(str, allowed))}, H, W), "
+                    f"but its node gives {tuple(value.shape)}."
+                )
+        if self.alpha_cutoff is None:
+            values["base_color"] = values["base_color"][:, :3]
+        return values
 
     def extra_repr(self) -> str:
-        return f"'{self.name}'"
+        cut = "" if self.alpha_cutoff is None else f", alpha_cutoff={self.alpha_cutoff}"
+        return f"'{self.name}'{', diffuse' if self.roughness is None else ''}{cut}"
+
+
+def _known_channels(texture: Texture) -> int | None:
+    """How many channels a leaf has; None for nodes that say so only when they are evaluated."""
+    return texture().shape[1] if isinstance(texture, ConstantTexture | ImageTexture) else None
+
+
+def _numbers(channels: tuple[int, ...]) -> str:
+    return f"{' or '.join(map(str, channels))} channel{'' if channels == (1,) else 's'}"
+
+
+def _range(pixels: Tensor) -> str:
+    return f"values from {float(pixels.min()):.4g} to {float(pixels.max()):.4g}"

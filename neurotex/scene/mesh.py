@@ -80,3 +80,12 @@ def vertex_normals(vertices: Float[Tensor, "v 3"], faces: Int[Tensor, "f 3"]) ->
         angle = 2 * torch.atan2((u - v).norm(dim=-1), (u + v).norm(dim=-1))
         total = total.index_add(0, faces[:, i].long(), normal * angle[:, None])
     return normalize(total, dim=-1)
+
+
+def coincidence(points: Float[Tensor, "n 3"]) -> Int[Tensor, "n"]:
+    """Numbers from 0, equal for equal points: sorted by z, y and x, equal points are neighbours."""
+    order = torch.arange(len(points), device=points.device)
+    for axis in (2, 1, 0):
+        order = order[points[order, axis].sort(stable=True).indices]
+    moved = (points[order].diff(dim=0) != 0).any(1)
+    return torch.empty_like(order).index_copy(0, order, torch.cat([moved.new_zeros(1), moved]).cumsum(0))

@@ -15,21 +15,31 @@ from torch.nn.functional import interpolate
 
 from ..discrete.estimators import clamp
 from ..errors import ArgumentError
-from ..raster import WRAPS
+from ..raster.textures import FILTERS, WRAPS
 from .latent import Evaluation, Latent
 
 
 class Texture(nn.Module):
     """Base of all texture nodes. A subclass defines `compute(evaluation)`.
 
-    `wrap` says how coordinates outside [0, 1] are read: "repeat" or "clamp" (glTF's REPEAT, CLAMP_TO_EDGE).
+    `wrap` and `filter` are its sampler. `wrap` says how coordinates outside [0, 1] are read: "repeat" or "clamp"
+    (glTF's REPEAT, CLAMP_TO_EDGE). `filter` says which texels a sample reads:
+
+    - "nearest": the one that it lies in (glTF's NEAREST).
+    - "bilinear": the four around it (LINEAR), whatever area the sample covers.
+    - "trilinear": averages over a square as wide as the sample's area is long, from mip maps (LINEAR_MIPMAP_LINEAR);
+      where magnified, bilinear.
+    - "anisotropic": up to eight trilinear lookups along that area, sharp at grazing angles too. glTF has no name for
+      it; OpenGL has EXT_texture_filter_anisotropic.
     """
 
-    def __init__(self, wrap: str = "repeat"):
+    def __init__(self, wrap: str = "repeat", filter: str = "bilinear"):
         super().__init__()
-        if wrap not in WRAPS:
-            raise ArgumentError(f"a texture cannot wrap as '{wrap}': choose one of {', '.join(WRAPS)}.")
+        for value, choices, verb in ((wrap, WRAPS, "wrap as"), (filter, FILTERS, "be filtered as")):
+            if value not in choices:
+                raise ArgumentError(f"a texture cannot {verb} '{value}': choose one of {', '.join(choices)}.")
         self.wrap = wrap
+        self.filter = filter
 
     def compute(self, evaluation: Evaluation) -> Tensor:
         """This node's value, asking `evaluation(child)` for the values it depends on."""
@@ -58,8 +68,8 @@ class ConstantTexture(Texture):
 class ImageTexture(Texture):
     """Given pixels, (C, H, W) or (1, C, H, W) in [0, 1]; a parameter if `trainable`."""
 
-    def __init__(self, image: Tensor, wrap: str = "repeat", trainable: bool = False):
-        super().__init__(wrap)
+    def __init__(self, image: Tensor, wrap: str = "repeat", trainable: bool = False, filter: str = "bilinear"):
+        super().__init__(wrap, filter)
         image = image.detach().clone().reshape(-1, *image.shape[-3:])
         if len(image) != 1:
             raise ArgumentError(f"an image texture is one image, (C, H, W), but this tensor holds {len(image)}.")
@@ -79,8 +89,10 @@ class PyramidTexture(Texture):
     and a texel that no view sees takes the colour of its surroundings instead of keeping its start value.
     """
 
-    def __init__(self, size: int, start: float = 0.5, coarsest: int = 4, wrap: str = "repeat"):
-        super().__init__(wrap)
+    def __init__(
+        self, size: int, start: float = 0.5, coarsest: int = 4, wrap: str = "repeat", filter: str = "bilinear"
+    ):
+        super().__init__(wrap, filter)
         if size < 1:
             raise ArgumentError(f"a texture needs a size of at least 1, not {size}.")
         sides = [size]
@@ -104,8 +116,8 @@ class GeneratedTexture(Texture):
     that to [0, 1]. Gradients reach the latent and every weight of the generator.
     """
 
-    def __init__(self, generator: nn.Module, latent: Latent, wrap: str = "repeat"):
-        super().__init__(wrap)
+    def __init__(self, generator: nn.Module, latent: Latent, wrap: str = "repeat", filter: str = "bilinear"):
+        super().__init__(wrap, filter)
         self.generator = generator
         self.latent = latent
 
@@ -114,10 +126,10 @@ class GeneratedTexture(Texture):
 
 
 class SteppedTexture(Texture):
-    """A texture after a discrete step."""
+    """A texture after a discrete step, with the texture's sampler."""
 
     def __init__(self, source: Texture, step: nn.Module):
-        super().__init__(source.wrap)
+        super().__init__(source.wrap, source.filter)
         self.source = source
         self.step = step
 

@@ -2,6 +2,30 @@
 
 from .colour import linear_to_srgb, srgb_to_linear
 from .diffuse import diffuse
+from .environment import (
+    environment_diffuse,
+    environment_reflection,
+    environment_specular,
+    irradiance,
+    prefilter,
+    sh_irradiance,
+)
+from .ggx import metallic_roughness
 from .lights import incident
+from .normal_map import apply_normal_map, face_tangents
 
-__all__ = ["diffuse", "incident", "linear_to_srgb", "srgb_to_linear"]
+__all__ = [
+    "apply_normal_map",
+    "diffuse",
+    "environment_diffuse",
+    "environment_reflection",
+    "environment_specular",
+    "face_tangents",
+    "incident",
+    "irradiance",
+    "linear_to_srgb",
+    "metallic_roughness",
+    "prefilter",
+    "sh_irradiance",
+    "srgb_to_linear",
+]

@@ -1,14 +1,20 @@
 """The sRGB transfer function (IEC 61966-2-1), safe to differentiate everywhere.
 
 A fit calls it on every texel and pixel of every step, and powers are its dearest arithmetic. So the derivative is
-written down: it follows from the value itself, without a second power.
+written down: it follows from the value itself, without a second power. In float32 on CPU kernels do both.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
+
+from .. import operators
+from ..threads import parallel_for
+from . import colour_kernels as kernels
 
 
 def srgb_to_linear(encoded: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
@@ -21,8 +27,67 @@ def linear_to_srgb(linear: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
     return _Encode.apply(linear)
 
 
-class _Power(torch.autograd.Function):
-    """An elementwise y = f(x) with f'(x) given in terms of x and y by `slope`."""
+def decode_reference(x: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+    """`srgb_to_linear` in plain tensor language."""
+    # below −0.055 the power is NaN, in the branch that is not taken; no gradient comes this way
+    return torch.where(x <= 0.04045, x / 12.92, ((x + 0.055) / 1.055) ** 2.4)
+
+
+def decode_backward_reference(
+    x: Float[Tensor, "*shape"], y: Float[Tensor, "*shape"], grad: Float[Tensor, "*shape"]
+) -> Float[Tensor, "*shape"]:
+    """`grad` times the derivative: with u = (x + 0.055) / 1.055, that of u^2.4 is 2.4 u^1.4 / 1.055 = 2.4 y / (x + 0.055)."""
+    return grad * torch.where(x <= 0.04045, 1 / 12.92, y / (x * (1 / 2.4) + 0.055 / 2.4))
+
+
+def encode_reference(x: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+    """`linear_to_srgb` in plain tensor language."""
+    return torch.where(x <= 0.0031308, x * 12.92, 1.055 * x ** (1 / 2.4) - 0.055)
+
+
+def encode_backward_reference(
+    x: Float[Tensor, "*shape"], y: Float[Tensor, "*shape"], grad: Float[Tensor, "*shape"]
+) -> Float[Tensor, "*shape"]:
+    """`grad` times the derivative: d/dx 1.055 x^(1/2.4) = (y + 0.055) / (2.4 x)."""
+    return grad * torch.where(x <= 0.0031308, 12.92, (y * (1 / 2.4) + 0.055 / 2.4) / x.clamp_min(0.0031308))
+
+
+def _register(name: str, reference: Callable, kernel: Callable, inputs: str) -> None:
+    """Register an elementwise operator: `reference` anywhere, `kernel` for float32 on CPU."""
+
+    def on_cpu(*tensors: Tensor) -> Tensor:
+        if tensors[0].dtype != torch.float32:
+            return reference(*tensors)
+        out = torch.empty(tensors[0].shape)
+        arrays = [t.contiguous().view(-1).numpy() for t in (*tensors, out)]
+        parallel_for(kernel, out.numel(), *arrays, grain=1 << 14)
+        return out
+
+    def fake(x: Tensor, *rest: Tensor) -> Tensor:
+        return x.new_empty(x.shape)
+
+    arguments = ", ".join(f"Tensor {i}" for i in inputs)
+    operators.register(f"{name}({arguments}) -> Tensor", reference=reference, cpu=on_cpu, fake=fake)
+    if hasattr(torch.library, "register_vmap"):  # since torch 2.5; before, torch loops, and says so
+        operator = getattr(torch.ops.neurotex, name)
+        torch.library.register_vmap(f"neurotex::{name}", lambda info, dims, *x: _batched(operator, dims, x))
+
+
+_register("srgb_decode", decode_reference, kernels.decode, "x")
+_register("srgb_encode", encode_reference, kernels.encode, "x")
+_register("srgb_decode_backward", decode_backward_reference, kernels.decode_backward, "xyg")
+_register("srgb_encode_backward", encode_backward_reference, kernels.encode_backward, "xyg")
+
+
+def _batched(operator: Callable, dims: tuple, tensors: tuple) -> tuple[Tensor, int]:
+    """An elementwise operator over batched inputs: the batch is one more dimension, in front."""
+    size = next(t.shape[d] for t, d in zip(tensors, dims, strict=True) if d is not None)
+    front = [t.expand(size, *t.shape) if d is None else t.movedim(d, 0) for t, d in zip(tensors, dims, strict=True)]
+    return operator(*front), 0
+
+
+class _Curve(torch.autograd.Function):
+    """An elementwise y = f(x) whose derivative is given in terms of x and y."""
 
     generate_vmap_rule = True
 
@@ -32,38 +97,36 @@ class _Power(torch.autograd.Function):
         ctx.save_for_forward(inputs[0], output)
 
 
-class _Decode(_Power):
+class _Decode(_Curve):
     @staticmethod
     def forward(x: Tensor) -> Tensor:
-        # below −0.055 the power is NaN, in the branch that is not taken; no gradient comes this way
-        curve = (x * (1 / 1.055)).add_(0.055 / 1.055).pow_(2.4)
-        return torch.where(x <= 0.04045, x / 12.92, curve)
-
-    @staticmethod
-    def slope(x: Tensor, y: Tensor) -> Tensor:
-        # d/dx u^2.4 with u = (x + 0.055) / 1.055 is 2.4 u^1.4 / 1.055 = 2.4 y / (x + 0.055)
-        return torch.where(x <= 0.04045, 1 / 12.92, y / (x * (1 / 2.4) + 0.055 / 2.4))
+        return torch.ops.neurotex.srgb_decode(x)
 
     @staticmethod
     def backward(ctx, grad: Tensor) -> Tensor:
-        return grad * _Decode.slope(*ctx.saved_tensors)
+        # the derivative of the derivative goes through the reference
+        differentiate = (
+            decode_backward_reference if torch.is_grad_enabled() else torch.ops.neurotex.srgb_decode_backward
+        )
+        return differentiate(*ctx.saved_tensors, grad)
 
-    jvp = backward
+    @staticmethod
+    def jvp(ctx, grad: Tensor) -> Tensor:
+        return decode_backward_reference(*ctx.saved_tensors, grad)
 
 
-class _Encode(_Power):
+class _Encode(_Curve):
     @staticmethod
     def forward(x: Tensor) -> Tensor:
-        curve = x.pow(1 / 2.4).mul_(1.055).sub_(0.055)
-        return torch.where(x <= 0.0031308, x * 12.92, curve)
-
-    @staticmethod
-    def slope(x: Tensor, y: Tensor) -> Tensor:
-        # d/dx 1.055 x^(1/2.4) = (y + 0.055) / (2.4 x)
-        return torch.where(x <= 0.0031308, 12.92, (y * (1 / 2.4) + 0.055 / 2.4) / x.clamp_min(0.0031308))
+        return torch.ops.neurotex.srgb_encode(x)
 
     @staticmethod
     def backward(ctx, grad: Tensor) -> Tensor:
-        return grad * _Encode.slope(*ctx.saved_tensors)
+        differentiate = (
+            encode_backward_reference if torch.is_grad_enabled() else torch.ops.neurotex.srgb_encode_backward
+        )
+        return differentiate(*ctx.saved_tensors, grad)
 
-    jvp = backward
+    @staticmethod
+    def jvp(ctx, grad: Tensor) -> Tensor:
+        return encode_backward_reference(*ctx.saved_tensors, grad)

@@ -5,8 +5,8 @@ import torch
 from torch import Tensor
 from torch.autograd import gradcheck
 
-from neurotex.raster import rasterize, sample_surface
-from neurotex.raster.samples import _gather_kernel, _gather_reference
+from neurotex.raster.fragments import barycentrics
+from neurotex.raster.samples import Samples, _gather_kernel, _gather_reference, sample_surface
 from neurotex.raster.zbuffer import z_buffer
 
 
@@ -24,23 +24,51 @@ def test_the_kernel_equals_the_reference(grid, dtype, tolerance):
     screen, faces, attributes = _soup(dtype)
     fine = screen * screen.new_tensor([grid, grid, 1, 1])
     ids, _ = z_buffer(fine, faces, (26 * grid, 31 * grid))
-    ours, expected = (gather(fine, faces, attributes, ids, grid) for gather in (_gather_kernel, _gather_reference))
+    ours, expected = (
+        gather(fine, faces, attributes, ids, grid, 2, 0) for gather in (_gather_kernel, _gather_reference)
+    )
     assert len(ours.pixel) > 300
     assert torch.equal(ours.pixel, expected.pixel)
     assert torch.equal(ours.face, expected.face)
     torch.testing.assert_close(ours.values, expected.values, rtol=tolerance, atol=tolerance)
+    assert ours.derivatives.shape == (len(ours.pixel), 2, 2)
+    torch.testing.assert_close(ours.derivatives, expected.derivatives, rtol=10 * tolerance, atol=10 * tolerance)
 
 
-def test_one_sample_per_pixel_is_what_rasterize_sees():
+def test_derivatives_are_finite_differences_over_the_sample_step():
+    """One triangle over the whole image: moving it by a little is looking beside the sample."""
+    screen = torch.tensor([[-9.0, -8, 1, 1], [50, -12, 2, 2], [2, 60, 3, 3]], dtype=torch.float64)
+    attributes, faces, step = torch.randn(3, 5, dtype=torch.float64), torch.tensor([[0, 1, 2]]), 1e-5
+
+    def seen(dx: float, dy: float, count: int) -> Samples:
+        moved = screen - screen[:, 3:] * screen.new_tensor([dx, dy, 0, 0])
+        return sample_surface(moved, faces, attributes, (3, 4), 2, derivatives=count)
+
+    found = seen(0, 0, 3)
+    assert found.derivatives.shape == (48, 3, 2)
+    for axis, (dx, dy) in enumerate(((step, 0), (0, step))):
+        slope = (seen(dx, dy, 0).values - seen(-dx, -dy, 0).values) / (4 * step)  # a sample step is half a pixel
+        torch.testing.assert_close(found.derivatives[:, :, axis], slope[:, :3], rtol=1e-6, atol=1e-8)
+
+
+def test_no_derivatives_unless_asked_for():
+    screen, faces, attributes = _soup(torch.float32)
+    samples = sample_surface(screen, faces, attributes, (26, 31))
+    assert samples.derivatives.shape == (len(samples.pixel), 0, 2)
+    traced = sample_surface(screen.requires_grad_(), faces, attributes, (26, 31))
+    assert traced.derivatives.shape == (len(samples.pixel), 0, 2)
+
+
+def test_one_sample_per_pixel_is_what_the_z_buffer_sees():
     screen, faces, attributes = _soup(torch.float64)
     samples = sample_surface(screen, faces, attributes, (26, 31))
-    fragments = rasterize(screen[None], faces, (26, 31))
-    ids = fragments.pix_to_face.flatten()
-    covered = (ids >= 0).nonzero()[:, 0]
-    assert torch.equal(samples.pixel, covered)
-    assert torch.equal(samples.face, ids[covered])
-    bary = fragments.bary_coords.view(-1, 3)[covered]
-    torch.testing.assert_close(samples.values, (bary[..., None] * attributes[faces[ids[covered]]]).sum(1))
+    ids = z_buffer(screen, faces, (26, 31))[0].long()
+    y, x = (ids >= 0).nonzero(as_tuple=True)
+    assert torch.equal(samples.pixel, 31 * y + x)
+    assert torch.equal(samples.face, ids[y, x])
+    corner = faces[samples.face]
+    bary = barycentrics(screen[corner], torch.stack([x, y], 1) + 0.5)
+    torch.testing.assert_close(samples.values, (bary[..., None] * attributes[corner]).sum(1))
 
 
 def test_finer_samples_come_pixel_by_pixel():
@@ -66,15 +94,16 @@ def test_gradients_reach_vertices_and_attributes():
     screen = torch.tensor([[-9.0, -8, 1, 1], [50, -12, 2, 2], [2, 60, 3, 3]], dtype=torch.float64, requires_grad=True)
     attributes = torch.randn(3, 2, dtype=torch.float64, requires_grad=True)
 
-    def values(screen: Tensor, attributes: Tensor) -> Tensor:
-        samples = sample_surface(screen, torch.tensor([[0, 1, 2]]), attributes, (3, 4), 2)
+    def sample(screen: Tensor, attributes: Tensor) -> tuple[Tensor, Tensor]:
+        samples = sample_surface(screen, torch.tensor([[0, 1, 2]]), attributes, (3, 4), 2, derivatives=2)
         assert len(samples.pixel) == 48
-        return samples.values
+        return samples.values, samples.derivatives
 
-    assert gradcheck(values, (screen, attributes))
+    assert gradcheck(sample, (screen, attributes))
 
 
 def test_nothing_covered_gives_no_samples():
     samples = sample_surface(torch.ones(3, 4), torch.tensor([[0, 1, 2]]), torch.ones(3, 2), (5, 5), 2)
     assert samples.values.shape == (0, 2)
+    assert samples.derivatives.shape == (0, 0, 2)
     assert samples.pixel.shape == (0,)

@@ -1,5 +1,7 @@
 """The z-buffer: kernel against reference to the bit, watertight, and right against planes worked out by hand."""
 
+from itertools import pairwise
+
 import hypothesis.extra.numpy as hnp
 import numpy as np
 import pytest
@@ -156,5 +158,38 @@ def test_near_must_be_above_zero(near):
 
 
 def test_the_operator_keeps_torchs_contract():
-    arguments = (torch.rand(5, 4), torch.tensor([[0, 1, 2], [2, 3, 4]]), 7, 9, 1e-4)
+    arguments = (torch.rand(5, 4), torch.tensor([[0, 1, 2], [2, 3, 4]]), 7, 9, 1e-4, 2, torch.rand(7, 9))
     torch.library.opcheck(torch.ops.neurotex.z_buffer.default, arguments)
+
+
+def soup(count: int) -> tuple[Tensor, Tensor]:
+    """Triangles of all sizes in front of the camera, seen in an image of about 40 × 30 pixels."""
+    depth = 1 + 3 * torch.rand(count, 3)
+    return _perspective(50 * torch.rand(count, 3, 2) - 5, depth).flatten(0, 1), torch.arange(3 * count).view(-1, 3)
+
+
+def test_strips_of_an_image_are_the_image():
+    screen, faces = soup(60)
+    whole = z_buffer(screen, faces, (40, 30))
+    for rasterise in (z_buffer, z_buffer_reference):
+        strips = [rasterise(screen, faces, (rows, 30), top=top) for top, rows in ((0, 7), (7, 20), (27, 13))]
+        for k in range(2):
+            torch.testing.assert_close(torch.cat([strip[k] for strip in strips]), whole[k], rtol=0, atol=0)
+
+
+def test_peeling_finds_the_layers_in_order():
+    screen, faces = soup(60)
+    layers, beyond = [], None
+    for _ in range(4):
+        ids, depth = z_buffer(screen, faces, (40, 30), beyond=beyond)
+        again = z_buffer_reference(screen, faces, (40, 30), beyond=beyond)
+        torch.testing.assert_close((ids, depth), again, rtol=0, atol=0)
+        layers.append((ids, depth))
+        beyond = depth
+    for (ids, near), (later, far) in pairwise(layers):
+        both = later >= 0
+        assert int(both.sum()) > 50
+        assert bool((near[both] < far[both]).all())
+        assert bool((ids[both] != later[both]).all())
+    gone = layers[0][0] < 0
+    assert all(bool((ids[gone] < 0).all()) for ids, _ in layers)

@@ -1,10 +1,13 @@
 """Scenes to GLB and back, OBJ and PLY, and files that are not what they should be."""
 
 import math
+from pathlib import Path
 
 import pytest
 import torch
+import trimesh
 from PIL import Image
+from trimesh.visual.material import PBRMaterial
 
 import neurotex as nt
 from neurotex.scene import to_image
@@ -81,6 +84,106 @@ def test_names_that_repeat_or_hold_slashes_are_kept_apart(plate, torus, tmp_path
     depths = sorted(float(world[2, 3]) for world, _ in _world(loaded).values())
     assert depths == [1, 2, 4, 8, 11, 22, 44]
     assert len(loaded.meshes()) == 2
+
+
+def _through_glb(plate: nt.Mesh, path: Path, **material: object) -> nt.Material:
+    """A plate with a trimesh material, written by trimesh and read by us."""
+    visual = trimesh.visual.TextureVisuals(plate.uvs.numpy(), material=PBRMaterial(**material))
+    mesh = trimesh.Trimesh(plate.vertices.numpy(), plate.faces.numpy(), visual=visual, process=False)
+    (path / "plate.glb").write_bytes(trimesh.exchange.gltf.export_glb(trimesh.Scene(mesh)))
+    return nt.Scene.load(path / "plate.glb").materials()[0]
+
+
+def _random_image(mode: str, size: tuple[int, int] = (5, 3)) -> tuple[Image.Image, torch.Tensor]:
+    pixels = torch.randint(0, 256, (len(mode), *reversed(size)), dtype=torch.uint8)
+    return Image.fromarray(pixels.movedim(0, -1).numpy()), pixels / 255
+
+
+@pytest.mark.parametrize("factors", [{}, {"roughnessFactor": 1.0, "metallicFactor": 0.0}])
+def test_a_gltf_without_a_word_about_roughness_is_diffuse(plate, tmp_path, factors):
+    material = _through_glb(plate, tmp_path, baseColorFactor=[255, 0, 0, 255], **factors)
+    assert list(material.maps()) == ["base_color"]
+    assert material.alpha_cutoff is None
+
+
+@pytest.mark.parametrize(
+    ("factors", "roughness", "metallic"),
+    [
+        ({"roughnessFactor": 0.25}, 0.25, 1.0),  # glTF's default is a metal
+        ({"metallicFactor": 0.5}, 1.0, 0.5),
+        ({"roughnessFactor": 0.5, "metallicFactor": 0.0}, 0.5, 0.0),
+    ],
+)
+def test_factors_of_a_gltf_are_taken(plate, tmp_path, factors, roughness, metallic):
+    material = _through_glb(plate, tmp_path, **factors)
+    assert float(material.roughness.color) == roughness
+    assert float(material.metallic.color) == metallic
+
+
+def test_textures_of_a_gltf_are_taken(plate, tmp_path):
+    """Roughness is green, metallic blue, each times its factor; normals as they are; all of them linear."""
+    (mixed, values), (bumps, normal) = _random_image("RGB"), _random_image("RGB", (2, 7))
+    given = {"metallicRoughnessTexture": mixed, "normalTexture": bumps, "roughnessFactor": 0.5}
+    material = _through_glb(plate, tmp_path, **given)
+    torch.testing.assert_close(material.roughness()[0, 0], 0.5 * values[1])
+    torch.testing.assert_close(material.metallic()[0, 0], values[2])
+    torch.testing.assert_close(material.normal()[0], normal)
+    dielectric = _through_glb(plate, tmp_path, metallicFactor=0.0, **given)
+    assert isinstance(dielectric.metallic, nt.ConstantTexture)
+
+
+def test_a_mask_of_a_gltf_cuts_out(plate, tmp_path):
+    image, pixels = _random_image("RGBA")
+    masked = _through_glb(
+        plate, tmp_path, baseColorTexture=image, alphaMode="MASK", alphaCutoff=0.25, baseColorFactor=[255, 255, 255, 51]
+    )
+    assert masked.alpha_cutoff == 0.25
+    torch.testing.assert_close(masked.base_color()[0, :3], pixels[:3])
+    torch.testing.assert_close(masked.base_color()[0, 3], pixels[3] * 0.2)
+    assert _through_glb(plate, tmp_path, baseColorTexture=image, alphaMode="MASK").alpha_cutoff == 0.5
+    opaque = _through_glb(plate, tmp_path, baseColorTexture=image, alphaMode="OPAQUE")
+    assert opaque.alpha_cutoff is None
+    assert opaque.base_color().shape[1] == 3
+
+
+def test_what_of_a_gltf_is_not_used_is_said(plate, tmp_path):
+    image, _ = _random_image("RGBA")
+    with pytest.warns(UserWarning, match="emissiveTexture, alphaMode BLEND not used"):
+        _through_glb(plate, tmp_path, emissiveTexture=image, alphaMode="BLEND")
+
+
+MATERIALS = {
+    "numbers": {"base_color": (0.2, 0.4, 0.6), "roughness": 0.3, "metallic": 0.7},
+    "roughness": {"base_color": torch.rand(3, 4, 4), "roughness": torch.rand(1, 6, 4), "metallic": 0.25},
+    "metallic": {"roughness": 0.25, "metallic": torch.rand(1, 4, 6)},
+    "both": {"roughness": torch.rand(1, 4, 6), "metallic": torch.rand(1, 4, 6), "normal": torch.rand(3, 5, 5)},
+    "one normal": {"normal": (0.5, 0.5, 1.0)},
+    "cut out": {"base_color": torch.rand(4, 4, 4), "alpha_cutoff": 0.75, "roughness": 1.0, "metallic": 1.0},
+    "one alpha": {"base_color": (0.2, 0.4, 0.6, 0.8), "alpha_cutoff": 0.25},
+}
+
+
+@pytest.mark.parametrize("name", MATERIALS)
+def test_a_material_comes_back_from_glb(plate, tmp_path, name):
+    plate.material = nt.Material(name=name, **MATERIALS[name])
+    nt.Scene(plate).save(tmp_path / "plate.glb")
+    found = nt.Scene.load(tmp_path / "plate.glb").materials()[0]
+    assert found.name == name
+    assert found.alpha_cutoff == plate.material.alpha_cutoff
+    assert found.maps().keys() == plate.material.maps().keys()
+    for what, texture in plate.material.maps().items():
+        value = found.maps()[what]()
+        torch.testing.assert_close(value, texture().expand_as(value), atol=0.01, rtol=0, msg=what)
+
+
+def test_roughness_and_metallic_of_two_sizes_share_the_larger(plate, tmp_path):
+    coarse = torch.rand(1, 2, 2)
+    plate.material = nt.Material(roughness=torch.rand(1, 4, 3), metallic=coarse)
+    nt.Scene(plate).save(tmp_path / "plate.glb")
+    found = nt.Scene.load(tmp_path / "plate.glb").materials()[0]
+    torch.testing.assert_close(found.roughness(), plate.material.roughness(), atol=0.003, rtol=0)
+    assert found.metallic().shape[2:] == (4, 3)
+    torch.testing.assert_close(found.metallic()[0, 0, 0, 0], coarse[0, 0, 0], atol=0.003, rtol=0)
 
 
 def test_an_obj_keeps_its_order_uvs_and_texture(tmp_path):

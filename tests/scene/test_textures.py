@@ -46,6 +46,22 @@ def test_an_unknown_wrap_is_refused():
         nt.ImageTexture(torch.rand(3, 4, 4), wrap="mirror")
 
 
+def test_a_filter_is_kept_by_every_texture(tiny_generator):
+    textures = [
+        nt.ImageTexture(torch.rand(3, 4, 4), filter="trilinear"),
+        nt.PyramidTexture(8, filter="trilinear"),
+        nt.GeneratedTexture(tiny_generator, nt.Latent(tiny_generator), filter="trilinear"),
+    ]
+    for texture in textures:
+        assert texture.filter == texture.through(nt.discrete.Threshold()).filter == "trilinear"
+    assert nt.ImageTexture(torch.rand(3, 4, 4)).filter == nt.ConstantTexture((0, 0, 0)).filter == "bilinear"
+
+
+def test_an_unknown_filter_is_refused():
+    with pytest.raises(nt.ArgumentError, match="nearest, bilinear, trilinear, anisotropic"):
+        nt.PyramidTexture(4, filter="bicubic")
+
+
 @pytest.mark.parametrize("size", [1, 4, 5, 33])
 def test_a_pyramid_starts_even_at_its_full_size(size):
     value = nt.PyramidTexture(size, start=0.3)()

@@ -3,9 +3,9 @@
 import pytest
 import torch
 from kornia.color import linear_rgb_to_rgb, rgb_to_linear_rgb
-from torch.autograd import gradcheck
+from torch.autograd import gradcheck, gradgradcheck
 
-from neurotex.shading import linear_to_srgb, srgb_to_linear
+from neurotex.shading import colour, linear_to_srgb, srgb_to_linear
 
 OUTSIDE = [-2.0, -1e-3, 0.0, 1e-12, 0.003, 0.0032, 0.04, 0.041, 0.5, 1.0, 1.7]  # both sides of both kinks
 
@@ -44,3 +44,22 @@ def test_no_gradient_is_nan_or_infinite(f):
     f(x).sum().backward()
     assert bool(x.grad.isfinite().all())
     assert bool((x.grad > 0).all())
+
+
+@pytest.mark.parametrize("name", ["srgb_decode", "srgb_encode"])
+def test_kernels_are_their_references(name):
+    kernel, backward = getattr(torch.ops.neurotex, name), getattr(torch.ops.neurotex, name + "_backward")
+    reference = getattr(colour, name[5:] + "_reference")
+    x = torch.cat([torch.tensor([*OUTSIDE, 1e-40, 7.0, 50.0, torch.nan, torch.inf, -torch.inf]), torch.rand(1000)])
+    y = kernel(x)
+    torch.testing.assert_close(y, reference(x), rtol=2e-6, atol=0, equal_nan=True)
+    grad = torch.randn(len(x))
+    expected = getattr(colour, name[5:] + "_backward_reference")(x, y, grad)
+    finite = x.isfinite()
+    torch.testing.assert_close(backward(x, y, grad)[finite], expected[finite])
+
+
+@pytest.mark.parametrize("f", [srgb_to_linear, linear_to_srgb])
+def test_the_second_derivative_is_right(f):
+    x = torch.tensor([0.01, 0.2, 0.9], dtype=torch.float64, requires_grad=True)
+    assert gradgradcheck(f, (x,))

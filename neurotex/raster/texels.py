@@ -1,0 +1,78 @@
+"""From maps, stored plane by plane, to the list of texels that taps refer to."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from .. import operators
+from ..threads import parallel_for
+from . import texel_kernels as kernels
+
+PADDED = 4  # channels of a texel, unused ones 0: four floats make one vector register
+
+
+def take_texels(planes: Float[Tensor, "channels n"], index: Int[Tensor, "m"]) -> Float[Tensor, "m 4"]:
+    """The texels at `index` (distinct, int64) of a map with up to 4 planes, each as four neighbouring channels.
+
+    What a baked scene reads: only texels that some view sees. Differentiable in `planes`.
+    """
+    return torch.ops.neurotex.take_texels(planes, index)
+
+
+def take_reference(planes: Float[Tensor, "channels n"], index: Int[Tensor, "m"]) -> Float[Tensor, "m 4"]:
+    """`take_texels` in plain tensor language."""
+    return torch.nn.functional.pad(planes[:, index].T, (0, PADDED - len(planes))).contiguous()
+
+
+def _put_reference(texels: Tensor, index: Tensor, channels: int, n: int) -> Tensor:
+    return texels.new_zeros((channels, n)).index_copy(1, index, texels[:, :channels].T)
+
+
+def _take_cpu(planes: Tensor, index: Tensor) -> Tensor:
+    out = planes.new_empty((len(index), PADDED))
+    parallel_for(kernels.take_texels, len(index), planes.contiguous().numpy(), index.numpy(), out.numpy(), grain=4096)
+    return out
+
+
+def _put_cpu(texels: Tensor, index: Tensor, channels: int, n: int) -> Tensor:
+    out = texels.new_zeros((channels, n))
+    parallel_for(kernels.put_texels, len(index), texels.contiguous().numpy(), index.numpy(), out.numpy(), grain=4096)
+    return out
+
+
+operators.register(
+    "take_texels(Tensor planes, Tensor index) -> Tensor",
+    reference=take_reference,
+    cpu=_take_cpu,
+    fake=lambda planes, index: planes.new_empty((index.shape[0], PADDED)),
+)
+operators.register(
+    "put_texels(Tensor texels, Tensor index, int channels, int n) -> Tensor",
+    reference=_put_reference,
+    cpu=_put_cpu,
+    fake=lambda texels, index, channels, n: texels.new_empty((channels, n)),
+)
+
+
+# each is the other's transpose, so both can be differentiated any number of times
+def _keep_planes(ctx, inputs: tuple, output: Tensor) -> None:
+    ctx.shape = inputs[0].shape
+    ctx.save_for_backward(inputs[1])
+
+
+def _put_back(ctx, grad: Tensor) -> tuple[Tensor, None]:
+    return torch.ops.neurotex.put_texels(grad, *ctx.saved_tensors, *ctx.shape), None
+
+
+def _keep_index(ctx, inputs: tuple, output: Tensor) -> None:
+    ctx.save_for_backward(inputs[1])
+
+
+def _take_back(ctx, grad: Tensor) -> tuple[Tensor, None, None, None]:
+    return torch.ops.neurotex.take_texels(grad, *ctx.saved_tensors), None, None, None
+
+
+torch.library.register_autograd("neurotex::take_texels", _put_back, setup_context=_keep_planes)
+torch.library.register_autograd("neurotex::put_texels", _take_back, setup_context=_keep_index)

@@ -1,0 +1,119 @@
+"""The maps of a scene's materials, each kind as one flat list of texels that all surface samples read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from torch.nn.functional import pad
+
+from .. import raster, shading
+from ..scene import Evaluation, Material, Scene
+
+# what a material that lacks a map has instead: it stands in where another material of the scene has one
+DEFAULTS = {"base_color": (0.0, 0.0, 0.0), "alpha": (1.0,), "roughness": (1.0,), "metallic": (0.0,)}
+DEFAULTS["normal"] = (0.5, 0.5, 1.0)
+
+Key = tuple  # of shapes, wraps and filters: maps that share it share their taps
+
+
+class SceneMaps:
+    """All maps of a scene, evaluated once. Values by name: base_color (encoded), alpha, roughness, metallic, normal.
+
+    A kind that no material has is left out.
+    """
+
+    def __init__(self, scene: Scene, latents: Mapping[str, Tensor] | None = None):
+        evaluation = Evaluation(latents)
+        self.materials = scene.materials()
+        self.planes: dict[str, list[Tensor]] = {}
+        self.keys: dict[str, Key] = {}
+        values = [material.values(evaluation) for material in self.materials]
+        evaluation.check_names()
+        for material, maps in zip(self.materials, values, strict=True):
+            if material.alpha_cutoff is not None:
+                maps["base_color"], maps["alpha"] = maps["base_color"].split([3, 1], dim=1)
+        like = values[0]["base_color"]
+        for name, default in DEFAULTS.items():
+            if any(name in maps for maps in values):
+                missing = like.new_tensor(default)[None, :, None, None]
+                self.planes[name] = [maps.get(name, missing) for maps in values]
+                self.keys[name] = self._key(name, values)
+
+    def _key(self, name: str, values: list[dict[str, Tensor]]) -> Key:
+        source = "base_color" if name == "alpha" else name
+        pairs = zip(self.materials, values, strict=True)
+        textures = [material.maps()[source] if name in maps else None for material, maps in pairs]
+        shapes = tuple(tuple(plane.shape[2:]) for plane in self.planes[name])
+        wraps = tuple("repeat" if texture is None else texture.wrap for texture in textures)
+        return shapes, wraps, tuple("bilinear" if texture is None else texture.filter for texture in textures)
+
+    def layout(self, name: str) -> raster.TexelLayout:
+        """Where each material's map lies in the list."""
+        return _layout(self.keys[name], self.planes[name][0].device)
+
+    @property
+    def mipmapped(self) -> bool:
+        """Whether lookups need the derivatives of UV."""
+        return any(self.layout(name).mipmapped for name in self.planes)
+
+    @property
+    def linear(self) -> bool:
+        """Whether the image is linear in the albedo: all surfaces are diffuse and no map turns their normals."""
+        return set(self.planes) <= {"base_color", "alpha"}
+
+    def taps(self, name: str, uv: Tensor, duv: Tensor, material: Tensor) -> raster.Taps:
+        """Which texels of a kind the samples read."""
+        return raster.taps(uv, duv, material, self.layout(name))
+
+    def all_taps(self, uv: Tensor, duv: Tensor, material: Tensor) -> dict[Key, raster.Taps]:
+        """Taps of all kinds but alpha, which only visibility needs; each way to read them once."""
+        names = {key: name for name, key in self.keys.items() if name != "alpha"}
+        return {key: self.taps(name, uv, duv, material) for key, name in names.items()}
+
+    def albedo(self, seen: Int[Tensor, "m"] | None = None) -> Float[Tensor, "m 4"]:
+        """Base colours as linear light, the fourth channel 0; all texels, or those `seen`."""
+        planes, layout = self.planes["base_color"], self.layout("base_color")
+        if layout.mipmapped:  # levels are averages of light, so all of it is decoded first
+            texels = raster.flatten_maps([shading.srgb_to_linear(plane[0]) for plane in planes], layout)
+            return pad(texels if seen is None else texels[seen], (0, 1))
+        flat = planes[0][0].flatten(1) if len(planes) == 1 else torch.cat([plane[0].flatten(1) for plane in planes], 1)
+        seen = torch.arange(layout.total, device=flat.device) if seen is None else seen
+        return shading.srgb_to_linear(raster.take_texels(flat, seen))
+
+    def values(self, taps: Mapping[Key, raster.Taps]) -> dict[str, Float[Tensor, "n c"]]:
+        """What samples find in all maps but alpha: base_color as linear light, the others as they are."""
+        found = {}
+        for name, key in self.keys.items():
+            if name == "base_color":
+                found[name] = _gather(self.albedo(), taps[key])[:, :3]
+            elif name != "alpha":
+                found[name] = self.data(name, taps[key])
+        return found
+
+    def data(self, name: str, taps: raster.Taps) -> Float[Tensor, "n c"]:
+        """What samples find in a map that is not a colour."""
+        texels = raster.flatten_maps([plane[0] for plane in self.planes[name]], self.layout(name))
+        return _gather(pad(texels, (0, 4 - texels.shape[1])), taps)[:, : texels.shape[1]]
+
+
+def _gather(texels: Float[Tensor, "texels 4"], taps: raster.Taps) -> Float[Tensor, "n 4"]:
+    return raster.resolve(
+        texels, taps.first, taps.index, taps.weight, taps.weight.new_ones(1, 1).expand(len(taps.index), 1)
+    )
+
+
+@lru_cache(maxsize=64)
+def _layout(key: Key, device: torch.device) -> raster.TexelLayout:
+    shapes, wraps, filters = key
+    return raster.TexelLayout.of(shapes, wraps, device, filters)
+
+
+def cutoffs(materials: list[Material], like: Tensor) -> Float[Tensor, "materials"] | None:
+    """Where each material's alpha cuts, 0 for those that are never cut; None if there are no others."""
+    if all(material.alpha_cutoff is None for material in materials):
+        return None
+    return like.new_tensor([material.alpha_cutoff or 0.0 for material in materials])

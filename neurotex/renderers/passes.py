@@ -1,0 +1,78 @@
+"""What a renderer knows besides colour: depth, normals and the like, as named images."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+from torch.nn.functional import normalize
+
+from .. import shading
+from ..errors import SceneError
+from ..scene import Scene, resolution
+from .maps import SceneMaps
+from .surface import View
+
+
+@dataclass(frozen=True)
+class Passes:
+    """What each pixel's centre sees, in every view; 0 where it sees nothing, numbers −1."""
+
+    mask: Bool[Tensor, "views 1 h w"]
+    depth: Float[Tensor, "views 1 h w"]
+    """Along the view axis, scene units."""
+    position: Float[Tensor, "views 3 h w"]
+    """In the world."""
+    normal: Float[Tensor, "views 3 h w"]
+    """Unit, in the world, turned towards the camera; with its normal map."""
+    uv: Float[Tensor, "views 2 h w"]
+    face: Int[Tensor, "views 1 h w"]
+    """Index into the faces of `scene.geometry()`."""
+    material: Int[Tensor, "views 1 h w"]
+    """Index into `scene.materials()`."""
+    albedo: Float[Tensor, "views 3 h w"]
+    """base_color as linear light, without any shading."""
+
+
+def render_passes(
+    scene: Scene, size: int | tuple[int, int] = 256, *, latents: Mapping[str, Tensor] | None = None
+) -> Passes:
+    """Depth, position, normal, UV, face, material and albedo of every view of a scene; it needs no light.
+
+    One sample per pixel, at its centre: averages of depths or face numbers over an edge would mean nothing.
+    Differentiable in vertices and textures, but not through visibility.
+    """
+    if len(scene.cameras) == 0:
+        raise SceneError("the scene has no camera: pass cameras=[...], or scene.cameras.append(...).")
+    size = resolution(size)
+    geometry, maps = scene.geometry(), SceneMaps(scene, latents)
+    views = []
+    for camera in scene.cameras:
+        view = View.of(geometry, maps, camera, size, 1)
+        surface = view.surface(view.visible(0, size[0]), 0)
+        taps = view.maps.all_taps(surface.uv, surface.duv, surface.material)
+        values = maps.values(taps)
+        normal = surface.normal
+        if "normal" in values:
+            normal = shading.apply_normal_map(normal, surface.tangent, values["normal"])
+        eye = camera.eye.to(normal)
+        away = (normal * (eye[:3] - eye[3] * surface.position)).sum(1, keepdim=True) < 0
+        normal = normalize(torch.where(away, -normal, normal), dim=1)
+        back = camera.transform[:3, 2].to(surface.position)
+        depth = ((camera.position.to(back) - surface.position) * back).sum(1, keepdim=True)
+        found = {"depth": depth, "position": surface.position, "normal": normal, "uv": surface.uv}
+        found["albedo"] = values["base_color"]
+        images = {name: _image(value, surface.pixel, size, 0) for name, value in found.items()}
+        for name in ("face", "material"):
+            images[name] = _image(getattr(surface, name).long()[:, None], surface.pixel, size, -1)
+        views.append({**images, "mask": images["face"] >= 0})
+    return Passes(**{name: torch.stack([view[name] for view in views]) for name in views[0]})
+
+
+def _image(values: Tensor, pixel: Tensor, size: tuple[int, int], empty: int) -> Tensor:
+    """Values of covered pixels as (c, h, w)."""
+    flat = values.new_full((size[0] * size[1], values.shape[1]), empty).index_copy(0, pixel, values)
+    return flat.T.reshape(-1, *size)

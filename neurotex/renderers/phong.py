@@ -1,0 +1,206 @@
+"""PyTorch3D's shaders as a preset: the images that its HardPhong-, SoftPhong-, HardFlat- and SoftSilhouetteShader make.
+
+Textures are used as they are, without decoding sRGB, lights have no fall-off, and the eye is the camera's position in
+orthographic views, too: that is how PyTorch3D renders, and what this preset is for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from ..errors import ArgumentError, SceneError
+from ..raster.fragments import Fragments, rasterize
+from ..raster.interpolate import interpolate_at
+from ..raster.lookup import sample_texture
+from ..scene import Camera, Evaluation, Geometry, Scene, resolution
+from ..shading.blend import Blend, hard_rgb_blend, sigmoid_alpha_blend, softmax_rgb_blend
+from ..shading.phong import PhongLight, PhongMaterial, area_normals, face_normals
+from ..shading.phong import phong as light_surface
+
+TINY = 1e-6  # scene units
+SHADINGS = ("hard_phong", "soft_phong", "hard_flat", "soft_silhouette")
+
+
+@dataclass(frozen=True)
+class Lookup:
+    """How a texture is read; see `raster.lookup.sample_texture`. The defaults are those of PyTorch3D's TexturesUV."""
+
+    align_corners: bool = True
+    padding_mode: str = "border"
+    sampling_mode: str = "bilinear"
+
+
+@dataclass(frozen=True)
+class Surface:
+    """What faces carry at their corners, in world space, and the number of the texture that each wears."""
+
+    positions: Float[Tensor, "faces 3 3"]
+    normals: Float[Tensor, "faces 3 3"]
+    uvs: Float[Tensor, "faces 3 2"]
+    texture: Int[Tensor, "faces"]
+
+
+def phong(
+    scene: Scene,
+    size: int | tuple[int, int] = 256,
+    *,
+    shading: str = "hard_phong",
+    faces_per_pixel: int = 1,
+    blur_radius: float = 0.0,
+    cull_backfaces: bool = False,
+    light: PhongLight | None = None,
+    material: PhongMaterial | None = None,
+    blend: Blend | None = None,
+    lookup: Lookup | None = None,
+    latents: Mapping[str, Tensor] | None = None,
+) -> Float[Tensor, "views 4 h w"]:
+    """Render every camera of the scene as PyTorch3D would: (views, 4, H, W), colours over the background, and alpha.
+
+    `size` is the side of a square image or (height, width), pixels. `light` (in place of the scene's lights),
+    `material` and `blend` default to PyTorch3D's own values, `lookup` to bilinear with aligned corners, outside [0, 1]
+    as each texture node wraps. The soft shadings want several `faces_per_pixel` and a `blur_radius` (squared NDC
+    units): log(1 / 1e-4 − 1) · sigma takes in all that a soft silhouette shows.
+
+    Vertex normals are PyTorch3D's: weighted by area, and smooth across UV seams, whatever normals the meshes bring. Of
+    materials, base colours alone are used, without their alpha. Each texture node is evaluated once, none for a
+    silhouette. `latents` gives values to latents by name. Differentiable in textures, latents, weights and vertices;
+    with a soft shading through visibility, too.
+    """
+    size = resolution(size)
+    if len(scene.cameras) == 0:
+        raise SceneError("the scene has no camera: pass cameras=[...], or scene.cameras.append(...).")
+    geometry = scene.geometry()
+    corners = geometry.vertices[geometry.faces.long()]
+    normals = area_normals(corners, scene.welded()[geometry.faces.long()])
+    surface = Surface(corners, normals, geometry.uvs[geometry.faces.long()], geometry.face_material)
+    textures = [] if shading == "soft_silhouette" else scene_textures(scene, Evaluation(latents), lookup)
+    images = []
+    for camera in scene.cameras:
+        fragments = rasterize(
+            ndc_corners(geometry, camera, size),
+            size,
+            faces_per_pixel=faces_per_pixel,
+            blur_radius=blur_radius,
+            perspective_correct=bool(camera.eye[3]),
+            cull_backfaces=cull_backfaces,
+            near=camera.near,
+        )
+        eye = camera.position[None].to(corners)
+        images.append(
+            shade(fragments, surface, textures, eye, shading=shading, light=light, material=material, blend=blend)
+        )
+    return torch.cat(images)
+
+
+def shade(
+    fragments: Fragments,
+    surface: Surface,
+    textures: Sequence[tuple[Float[Tensor, "3 _ _"], Lookup]],
+    eye: Float[Tensor, "images 3"],
+    *,
+    shading: str = "hard_phong",
+    light: PhongLight | None = None,
+    material: PhongMaterial | None = None,
+    blend: Blend | None = None,
+) -> Float[Tensor, "images 4 h w"]:
+    """Fragments to images: look up, light, blend. `pix_to_face` indexes the faces of `surface`.
+
+    `eye` is where each image's camera stands. Only covered layers are shaded, and only the first one where a hard
+    z-test asks for no more. Differentiable in fragments, surface, textures, light and material.
+    """
+    if shading not in SHADINGS:
+        raise ArgumentError(f"shading '{shading}' is unknown: choose one of {', '.join(SHADINGS)}.")
+    light, material, blend = light or PhongLight(), material or PhongMaterial(), blend or Blend()
+    images, height, width, layers = fragments.pix_to_face.shape
+    layers = 1 if shading.startswith("hard") else layers
+    faces = fragments.pix_to_face[..., :layers].reshape(-1, layers)
+    pixel = (faces[:, 0] >= 0).nonzero()[:, 0]  # layers are filled from the front
+    faces = faces[pixel]
+    covered = faces >= 0
+    zbuf, dists, bary = (
+        values[..., :layers, :].reshape(-1, layers, values.shape[-1]).index_select(0, pixel)
+        for values in (fragments.zbuf[..., None], fragments.dists[..., None], fragments.bary_coords)
+    )
+    zbuf, dists = zbuf[..., 0], dists[..., 0]
+    if shading == "soft_silhouette":
+        background = bary.new_ones(3)
+        rgba = sigmoid_alpha_blend(background.expand(*covered.shape, 3), covered, dists, blend)
+    else:
+        background = torch.as_tensor(blend.background).to(bary)
+        layer = covered.flatten().nonzero()[:, 0]
+        face, bary = faces.flatten()[layer], bary.flatten(0, 1).index_select(0, layer)
+        eyes = eye if images == 1 else eye[pixel // (height * width)].repeat_interleave(covered.sum(1), 0)
+        values = _radiance(face, bary, surface, textures, eyes, shading == "hard_flat", light, material)
+        colors = values.new_zeros((covered.numel(), 3)).index_copy(0, layer, values).view(*covered.shape, 3)
+        if shading == "soft_phong":
+            rgba = softmax_rgb_blend(colors, covered, dists, zbuf, blend)
+        else:
+            rgba = hard_rgb_blend(colors, covered, blend)
+    empty = torch.cat([background, background.new_zeros(1)]).expand(images * height * width, 4)
+    return empty.clone().index_copy(0, pixel, rgba).view(images, height, width, 4).movedim(-1, 1)
+
+
+def _radiance(
+    face: Tensor,
+    bary: Tensor,
+    surface: Surface,
+    textures: Sequence[tuple[Tensor, Lookup]],
+    eye: Tensor,
+    flat: bool,
+    light: PhongLight,
+    material: PhongMaterial,
+) -> Float[Tensor, "n 3"]:
+    """What points of faces send to the eye."""
+    if flat:
+        centers = torch.cat([surface.positions.mean(1), face_normals(surface.positions)], -1)
+        place = centers.index_select(0, face)
+    else:
+        place = interpolate_at(face, bary, torch.cat([surface.positions, surface.normals], -1))
+    position, normal = place.split(3, -1)
+    lit, highlight = light_surface(position, normal, eye, light, material)
+    texels = _texels(interpolate_at(face, bary, surface.uvs), surface.texture[face], textures)
+    return lit * texels + highlight
+
+
+def _texels(uv: Tensor, texture: Tensor, textures: Sequence[tuple[Tensor, Lookup]]) -> Float[Tensor, "n 3"]:
+    """Each point's colour in the texture that it wears."""
+    if len(textures) == 1:
+        image, lookup = textures[0]
+        return sample_texture(image, uv, **vars(lookup))
+    order, parts = [], []
+    for number, (image, lookup) in enumerate(textures):
+        order.append((texture == number).nonzero()[:, 0])
+        parts.append(sample_texture(image, uv.index_select(0, order[-1]), **vars(lookup)))
+    return uv.new_zeros((len(uv), 3)).index_copy(0, torch.cat(order), torch.cat(parts))
+
+
+def scene_textures(
+    scene: Scene, evaluation: Evaluation, lookup: Lookup | None = None
+) -> list[tuple[Float[Tensor, "3 _ _"], Lookup]]:
+    """Each material's base colour without alpha, and how it is read: `lookup`, or as its node wraps."""
+    textures = []
+    for material in scene.materials():
+        wraps = Lookup(padding_mode={"repeat": "repeat", "clamp": "border"}[material.base_color.wrap])
+        textures.append((material.values(evaluation)["base_color"][0, :3], lookup or wraps))
+    evaluation.check_names()
+    return textures
+
+
+def ndc_corners(geometry: Geometry, camera: Camera, size: tuple[int, int]) -> Float[Tensor, "faces 3 3"]:
+    """Corners of all faces as the camera sees them: x to the right, y up, the shorter side of the image spans [−1, 1].
+
+    The third coordinate is depth. A vertex in the plane of the eye has no image: it is moved before it by TINY.
+    """
+    height, width = size
+    matrix = camera.screen_matrix(size).to(geometry.vertices)
+    screen = geometry.vertices @ matrix[:, :3].T + matrix[:, 3]
+    in_plane = screen[:, 3:].abs() < TINY
+    w, depth = torch.where(in_plane, TINY, screen[:, 3:]), torch.where(in_plane, TINY, screen[:, 2:3])
+    half = min(height, width) / 2
+    ndc = (screen[:, :2] / w - screen.new_tensor([width / 2, height / 2])) / screen.new_tensor([half, -half])
+    return torch.cat([ndc, depth], -1)[geometry.faces.long()]
