@@ -6,6 +6,7 @@ from .interpolate import interpolate
 from .lookup import sample_texture
 from .mipmap import mip_levels
 from .operator import SparseOperator, assemble_rows
+from .pixels import place_pixels
 from .resolve import resolve
 from .samples import Samples, gather_surface, sample_surface
 from .texels import take_texels
@@ -29,6 +30,7 @@ __all__ = [
     "interpolate",
     "mip_levels",
     "opposite_corners",
+    "place_pixels",
     "rasterize",
     "resolve",
     "sample_surface",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from ..jit import jit
+import numpy as np
+
+from ..jit import jit, jit_simd
 from .zbuffer_kernels import edge_functions
 
 
@@ -16,7 +18,7 @@ def count_samples(start, stop, ids, counts):
         counts[y] = n
 
 
-@jit
+@jit_simd
 def gather_samples(start, stop, ids, screen, faces, attributes, grid, top, offsets, pixel, face, values, derivatives):
     """Covered samples of the output rows [start, stop), pixel by pixel, with their interpolated vertex attributes.
 
@@ -28,9 +30,9 @@ def gather_samples(start, stop, ids, screen, faces, attributes, grid, top, offse
     """
     width = ids.shape[1] // grid
     channels, columns, real = attributes.shape[1], derivatives.shape[1], values.dtype.type
-    last = -1  # neighbours often see the same face: its edge functions are kept
+    last = -1  # neighbours often see the same face: its edge functions and corners are kept
     a0 = b0 = c0 = a1 = b1 = c1 = a2 = b2 = c2 = 0.0
-    i = j = k = 0
+    corner = np.empty((3, channels), attributes.dtype)
     for row in range(start, stop):
         s = offsets[row]
         for column in range(width):
@@ -41,7 +43,9 @@ def gather_samples(start, stop, ids, screen, faces, attributes, grid, top, offse
                         continue
                     if f != last:
                         a0, b0, c0, a1, b1, c1, a2, b2, c2, _ = edge_functions(screen, faces, f)
-                        i, j, k = faces[f, 0], faces[f, 1], faces[f, 2]
+                        for i in range(3):
+                            for c in range(channels):
+                                corner[i, c] = attributes[faces[f, i], c]
                         last = f
                     px, py = x + 0.5, y + top + 0.5
                     e0 = a0 * px + (b0 * py + c0)
@@ -49,15 +53,16 @@ def gather_samples(start, stop, ids, screen, faces, attributes, grid, top, offse
                     e2 = a2 * px + (b2 * py + c2)
                     scale = 1.0 / (e0 + e1 + e2)
                     t0, t1, t2 = real(e0 * scale), real(e1 * scale), real(e2 * scale)
+                    row_of_values = values[s]
                     for c in range(channels):
-                        values[s, c] = t0 * attributes[i, c] + t1 * attributes[j, c] + t2 * attributes[k, c]
+                        row_of_values[c] = t0 * corner[0, c] + t1 * corner[1, c] + t2 * corner[2, c]
                     if columns > 0:
                         mean_a, mean_b = (a0 + a1 + a2) * scale, (b0 + b1 + b2) * scale
                         x0, y0 = real((a0 - e0 * mean_a) * scale), real((b0 - e0 * mean_b) * scale)
                         x1, y1 = real((a1 - e1 * mean_a) * scale), real((b1 - e1 * mean_b) * scale)
                         x2, y2 = real((a2 - e2 * mean_a) * scale), real((b2 - e2 * mean_b) * scale)
                         for c in range(columns):
-                            v0, v1, v2 = attributes[i, c], attributes[j, c], attributes[k, c]
+                            v0, v1, v2 = corner[0, c], corner[1, c], corner[2, c]
                             derivatives[s, c, 0] = x0 * v0 + x1 * v1 + x2 * v2
                             derivatives[s, c, 1] = y0 * v0 + y1 * v1 + y2 * v2
                     pixel[s] = row * width + column

@@ -15,10 +15,12 @@ another size, a moved vertex, camera or light, and an alpha map that cuts elsewh
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
+from torch.nn.functional import pad
 
 from .. import raster
 from ..errors import SceneError
@@ -54,6 +56,9 @@ class BakedScene(nn.Module):
 
     def pixels(self, latents: Mapping[str, Tensor] | None = None) -> Float[Tensor, "rows 3"]:
         """Linear RGB of the covered pixels only: all that a photometric loss needs."""
+        return self._pixels(self._maps(latents))[:, :3]
+
+    def _maps(self, latents: Mapping[str, Tensor] | None) -> SceneMaps:
         maps = SceneMaps(self.scene, latents)
         for name, (shapes, *_) in maps.keys.items():
             if maps.keys[name] != self._keys.get(name):
@@ -62,15 +67,18 @@ class BakedScene(nn.Module):
                     f"the {name} maps are now {shapes} pixels, but the scene was baked for {before}, or for another "
                     "sampler: bake it again."
                 )
-        return self._pixels(maps)
+        return maps
 
-    def _pixels(self, maps: SceneMaps) -> Float[Tensor, "rows 3"]:
+    def _pixels(self, maps: SceneMaps) -> Float[Tensor, "rows 4"]:
+        """Linear RGB of the covered pixels, and a channel that is not used."""
         raise NotImplementedError
 
     def forward(self, latents: Mapping[str, Tensor] | None = None) -> Float[Tensor, "views 4 h w"]:
         """The images, as `render` gives them."""
-        rows = self.pixels(latents)
-        return self.images(torch.cat([rows, self.alpha[:, None].to(rows)], dim=1))
+        colour = self._pixels(self._maps(latents))
+        views, height, width = self.shape
+        flat = raster.place_pixels(colour, self.alpha.to(colour), self.pixel, views * height * width)
+        return flat.view(views, height, width, 4).movedim(-1, 1)
 
     def images(self, rows: Float[Tensor, "rows c"]) -> Float[Tensor, "views c h w"]:
         """Covered pixels put back into images, 0 elsewhere."""
@@ -92,23 +100,36 @@ class BakedMatrix(BakedScene):
         self.register_buffer("texel", texel, persistent=False)
 
     def _pixels(self, maps: SceneMaps) -> Tensor:
-        return self.operator(maps.albedo(self.texel))[:, :3]
+        return self.operator(maps.albedo(self.texel))
+
+
+@dataclass(frozen=True)
+class Strip:
+    """The samples of some rows of a view: what they are, what they read, and which of the baked pixels they add to."""
+
+    view: int
+    surface: Surface
+    taps: dict[Key, raster.Taps]
+    pixel: Int[Tensor, "n"]
+    pixels: int
 
 
 class BakedSamples(BakedScene):
-    """Surfaces of all kinds: per strip of a view its samples, their taps by kind of map, and the rows they add to."""
+    """Surfaces of all kinds: samples are looked up and shaded in every step, one strip after the other."""
 
-    def __init__(self, strips: list[tuple[int, Surface, dict[Key, raster.Taps], Tensor, Tensor]], *args: object):
+    def __init__(self, strips: list[Strip], grid: int, *args: object):
         super().__init__(*args)
         self._strips = strips
+        self._grid = grid
 
     def _pixels(self, maps: SceneMaps) -> Tensor:
         lights, cameras = self.scene.lights, self.scene.cameras
         rows = []
-        for view, surface, taps, row, weight in self._strips:
-            colour = radiance(maps.values(taps), surface, maps.materials, lights, cameras[view])
-            rows.append(colour.new_zeros((int(row[-1]) + 1 if len(row) else 0, 3)).index_add(0, row, colour * weight))
-        return torch.cat(rows)
+        for strip in self._strips:
+            values = maps.values(strip.taps)
+            colour = radiance(values, strip.surface, maps.materials, lights, cameras[strip.view]) / self._grid**2
+            rows.append(colour.new_zeros((strip.pixels, 3)).index_add(0, strip.pixel, colour))
+        return pad(torch.cat(rows), (0, 1))
 
 
 @torch.no_grad()
@@ -124,15 +145,17 @@ def bake(
         for top, rows in view.strips(budget):
             surface = view.surface(view.visible(top, rows), top)
             pixel, first, count = pixel_runs(surface.pixel)
-            parts.append(
-                _matrix(view, scene, surface, first) if maps.linear else _samples(view, number, surface, count)
-            )
+            if maps.linear:
+                parts.append(_matrix(view, scene, surface, first))
+            else:
+                taps = maps.all_taps(surface.uv, surface.duv, surface.material)
+                parts.append(Strip(number, surface, taps, torch.repeat_interleave(count), len(count)))
             pixels.append(pixel + (number * size[0] + top) * size[1])
             counts.append(count)
     alpha = torch.cat(counts).to(geometry.vertices.dtype) / grid**2
     common = (scene, maps, torch.cat(pixels), alpha, size)
     if not maps.linear:
-        return BakedSamples(parts, *common)
+        return BakedSamples(parts, grid, *common)
     ends = torch.stack([pointers[-1] for pointers, _, _ in parts]).cumsum(0)
     starts = [0, *ends[:-1].tolist()]
     pointers = torch.cat([p[:-1] + start for (p, _, _), start in zip(parts, starts, strict=True)] + [ends[-1:]])
@@ -151,10 +174,3 @@ def _matrix(view: View, scene: Scene, surface: Surface, first: Tensor) -> tuple[
     taps = view.maps.taps("base_color", surface.uv, surface.duv, surface.material)
     light = taps.per_row(transport(scene.lights, view.camera, surface) / view.grid**2)
     return raster.assemble_rows(taps.first[first], taps.index, taps.weight, light)
-
-
-def _samples(view: View, number: int, surface: Surface, count: Tensor) -> tuple:
-    """What `BakedSamples` keeps of some rows of a view."""
-    row = torch.repeat_interleave(count)
-    taps = view.maps.all_taps(surface.uv, surface.duv, surface.material)
-    return number, surface, taps, row, surface.position.new_full((1, 1), 1 / view.grid**2)

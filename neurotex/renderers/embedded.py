@@ -61,8 +61,9 @@ def render(
             parts = [strip(*rows) for rows in strips]
         else:
             parts = [checkpoint(strip, *rows, use_reentrant=False) for rows in strips]
-        images.append(torch.cat(parts).movedim(-1, 0))
-    return torch.stack(images)
+        images.append(parts[0] if len(parts) == 1 else torch.cat(parts))
+    # channels come last in memory: so pixels are written, and so losses read them
+    return (images[0][None] if len(images) == 1 else torch.stack(images)).movedim(-1, 1)
 
 
 def check_scene(scene: Scene, size: int | tuple[int, int], grid: int) -> tuple[int, int]:
@@ -89,9 +90,8 @@ def _linear(view: View, scene: Scene, texels: Tensor, top: int, rows: int) -> Fl
     light = transport(scene.lights, view.camera, surface) / view.grid**2
     pixel, first, count = pixel_runs(surface.pixel)
     colour = raster.resolve(texels, taps.first[first], taps.index, taps.weight, taps.per_row(light))
-    alpha = (count / view.grid**2).to(colour)[:, None]
-    flat = colour.new_zeros((rows * view.size[1], 4))
-    return flat.index_copy(0, pixel, torch.cat([colour[:, :3], alpha], 1)).view(rows, -1, 4)
+    alpha = (count / view.grid**2).to(colour)
+    return raster.place_pixels(colour, alpha, pixel, rows * view.size[1]).view(rows, -1, 4)
 
 
 def _shaded(

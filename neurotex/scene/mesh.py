@@ -36,6 +36,7 @@ class Mesh(nn.Module):
         self.register_buffer("uvs", uvs)
         self.register_buffer("normals", normals)
         self.material = material or Material()
+        self._smooth: tuple[tuple, Tensor] | None = None
         self._check()
 
     def _check(self) -> None:
@@ -56,8 +57,15 @@ class Mesh(nn.Module):
             )
 
     def shading_normals(self) -> Float[Tensor, "v 3"]:
-        """The normals given, or smooth ones of the current vertices."""
-        return vertex_normals(self.vertices, self.faces) if self.normals is None else self.normals
+        """The normals given, or smooth ones of the current vertices, kept until these change."""
+        if self.normals is not None:
+            return self.normals
+        if torch.is_grad_enabled() and self.vertices.requires_grad:
+            return vertex_normals(self.vertices, self.faces)
+        state = (self.vertices, self.vertices._version, self.faces)
+        if self._smooth is None or any(a is not b for a, b in zip(self._smooth[0], state, strict=True)):
+            self._smooth = (state, vertex_normals(self.vertices.detach(), self.faces))
+        return self._smooth[1]
 
     def extra_repr(self) -> str:
         uvs = "" if self.uvs is not None else ", no UVs"

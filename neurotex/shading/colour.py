@@ -36,7 +36,7 @@ def decode_reference(x: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
 def decode_backward_reference(
     x: Float[Tensor, "*shape"], y: Float[Tensor, "*shape"], grad: Float[Tensor, "*shape"]
 ) -> Float[Tensor, "*shape"]:
-    """`grad` times the derivative: with u = (x + 0.055) / 1.055, that of u^2.4 is 2.4 u^1.4 / 1.055 = 2.4 y / (x + 0.055)."""
+    """`grad` times the derivative of u^2.4, u = (x + 0.055) / 1.055: 2.4 u^1.4 / 1.055 = 2.4 y / (x + 0.055)."""
     return grad * torch.where(x <= 0.04045, 1 / 12.92, y / (x * (1 / 2.4) + 0.055 / 2.4))
 
 

@@ -1,0 +1,123 @@
+"""What Mitsuba 3 does of the benchmarks: photographs of a mesh under a flash, and a fit of its texture to them."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+import neurotex as nt
+from neurotex.shading import linear_to_srgb, srgb_to_linear
+
+# Chosen by trial on Spot's views: the least time to 45.5 dB. One sample of the light and none of the BSDF suffice for
+# a point light; all views in every step; the loss is ours, in sRGB.
+RATE, BETAS, SAMPLES, STEPS = 0.2, (0.5, 0.9), 4, 20
+LIBRARIES = ("/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib64", "/opt/homebrew/opt/llvm/lib")
+
+
+def find_llvm() -> Path | None:
+    """LLVM's shared library for Mitsuba's compiled variants: of version 16 or later, since 15 crashes there."""
+    named = os.environ.get("DRJIT_LIBLLVM_PATH")
+    if named:
+        return Path(named) if Path(named).is_file() else None
+    for version in range(22, 15, -1):
+        for folder in (*LIBRARIES, f"/usr/lib/llvm-{version}/lib"):
+            for name in (f"libLLVM.so.{version}.1", f"libLLVM-{version}.so", f"libLLVM-{version}.so.1"):
+                if (Path(folder) / name).is_file():
+                    return Path(folder) / name
+    return None
+
+
+def load() -> object:
+    """Mitsuba with its differentiable CPU variant; raises ImportError, saying why, where that cannot be had."""
+    import mitsuba as mi
+
+    library = find_llvm()
+    if library is None:
+        raise ImportError("no shared library of LLVM 16 or later for llvm_ad_rgb (DRJIT_LIBLLVM_PATH names one)")
+    os.environ["DRJIT_LIBLLVM_PATH"] = str(library)
+    mi.set_variant("llvm_ad_rgb")
+    return mi
+
+
+class Stage:
+    """A mesh with a bitmap, several cameras of one image size and a flash that follows them."""
+
+    def __init__(self, mi: object, mesh: Path, cameras: list[nt.Camera], flash: nt.Flash, size: int, texture: Tensor):
+        self.mi = mi
+        film = {"type": "hdrfilm", "width": size, "height": size, "rfilter": {"type": "box"}}
+        film |= {"pixel_format": "rgba", "component_format": "float32"}
+        sensors = {}
+        for number, camera in enumerate(cameras):
+            pose = camera.transform.numpy() * [-1.0, 1, -1, 1]  # x to the left, looking along +z
+            sensors[f"camera_{number:03d}"] = {
+                "type": "perspective",
+                "fov": camera.yfov,
+                "fov_axis": "y",
+                "to_world": mi.ScalarTransform4f(pose),
+                "film": film,
+                "sampler": {"type": "multijitter"},
+            }
+        bitmap = {"type": "bitmap", "raw": True, "data": mi.TensorXf(srgb_to_linear(texture).movedim(0, -1).contiguous().numpy())}
+        shape = {"type": "obj", "filename": str(mesh)}
+        shape["bsdf"] = {"type": "twosided", "paint": {"type": "diffuse", "reflectance": bitmap}}
+        light = {"type": "rgb", "value": flash.intensity.tolist()}
+        self.scene = mi.load_dict(
+            {
+                "type": "scene",
+                "integrator": {"type": "direct", "emitter_samples": 1, "bsdf_samples": 0},
+                **sensors,
+                "flash": {"type": "point", "position": [0, 0, 0], "intensity": light},
+                "shape": shape,
+            }
+        )
+        self.positions = [camera.position.tolist() for camera in cameras]
+        self.params = mi.traverse(self.scene)
+        self.key = next(key for key in self.params.keys() if key.endswith("reflectance.data"))  # noqa: SIM118
+
+    def render(self, number: int, samples: int, seed: int) -> object:
+        """One view, (H, W, 4) linear, as a differentiable tensor of Mitsuba's."""
+        self.params["flash.position"] = self.positions[number]
+        self.params.update()
+        return self.mi.render(self.scene, self.params, sensor=number, spp=samples, seed=seed)
+
+    def photographs(self, samples: int) -> Tensor:
+        """All views, (N, 4, H, W) linear over black."""
+        views = [self.render(number, samples, number).torch() for number in range(len(self.positions))]
+        return torch.stack(views).movedim(-1, 1).cpu()
+
+
+def fit(
+    stage: Stage, targets: Tensor, steps: int = STEPS, samples: int = SAMPLES, rate: float = RATE, betas: tuple = BETAS
+) -> Iterator[Tensor]:
+    """Adam on the bitmap, its rate falling along a half cosine; every step renders every view.
+
+    Yields the bitmap after each step, (3, side, side), sRGB-encoded as our textures are.
+    """
+    import drjit as dr
+
+    mi = stage.mi
+    optimizer = mi.ad.Adam(lr=rate, beta_1=betas[0], beta_2=betas[1])
+    optimizer[stage.key] = stage.params[stage.key]
+    wanted = [_encode(dr, mi.TensorXf(image.movedim(0, -1)[..., :3].contiguous().numpy())) for image in targets]
+    for step in range(steps):
+        optimizer.set_learning_rate(rate * 0.5 * (1 + math.cos(math.pi * step / steps)))
+        for number, target in enumerate(wanted):
+            stage.params.update(optimizer)  # each backward pass cuts the bitmap off from the optimizer's variable
+            image = _encode(dr, stage.render(number, samples, step * len(wanted) + number)[..., :3])
+            dr.backward(dr.mean(dr.square(image - target), axis=None))
+        optimizer.step()
+        optimizer[stage.key] = dr.clip(optimizer[stage.key], 0, 1)
+        dr.eval(optimizer[stage.key])
+        dr.sync_thread()
+        yield linear_to_srgb(optimizer[stage.key].torch().detach().clone().movedim(-1, 0))
+
+
+def _encode(dr: object, linear: object) -> object:
+    """IEC 61966-2-1, with the slope at 0 kept finite for the derivative."""
+    safe = dr.maximum(linear, 0.0031308)
+    return dr.select(linear <= 0.0031308, 12.92 * linear, 1.055 * dr.power(safe, 1 / 2.4) - 0.055)

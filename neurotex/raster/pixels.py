@@ -1,0 +1,82 @@
+"""Covered pixels, kept as a list, and the image that they are part of."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from .. import operators
+from ..threads import parallel_for
+from . import pixel_kernels as kernels
+
+
+def place_pixels(
+    colour: Float[Tensor, "n 4"], alpha: Float[Tensor, "n"], pixel: Int[Tensor, "n"], total: int
+) -> Float[Tensor, "total 4"]:
+    """An image of `total` pixels, 0 but for those at `pixel`, ascending: the first three channels of `colour`, `alpha`.
+
+    Differentiable in `colour`; `alpha` is a share of covered samples, which is constant.
+    """
+    return torch.ops.neurotex.place_pixels(colour, alpha, pixel, total)
+
+
+def place_reference(colour: Tensor, alpha: Tensor, pixel: Tensor, total: int) -> Tensor:
+    """`place_pixels` in plain tensor language."""
+    rows = torch.cat([colour[:, :3], alpha[:, None]], 1)
+    return colour.new_zeros((total, 4)).index_copy(0, pixel, rows)
+
+
+def _pick_reference(image: Tensor, pixel: Tensor) -> Tensor:
+    return torch.nn.functional.pad(image[pixel, :3], (0, 1))
+
+
+def _place_cpu(colour: Tensor, alpha: Tensor, pixel: Tensor, total: int) -> Tensor:
+    out = colour.new_empty((total, 4))
+    arrays = [t.contiguous().numpy() for t in (colour, alpha, pixel, out)]
+    parallel_for(kernels.place_pixels, total, *arrays, grain=1 << 14)
+    return out
+
+
+def _pick_cpu(image: Tensor, pixel: Tensor) -> Tensor:
+    out = image.new_empty((len(pixel), 4))
+    # read where it lies: a gradient often comes plane by plane, and most of it is background
+    parallel_for(kernels.pick_pixels, len(pixel), image.numpy(), pixel.numpy(), out.numpy(), grain=1 << 13)
+    return out
+
+
+operators.register(
+    "place_pixels(Tensor colour, Tensor alpha, Tensor pixel, int total) -> Tensor",
+    reference=place_reference,
+    cpu=_place_cpu,
+    fake=lambda colour, alpha, pixel, total: colour.new_empty((total, 4)),
+)
+operators.register(
+    "pick_pixels(Tensor image, Tensor pixel) -> Tensor",
+    reference=_pick_reference,
+    cpu=_pick_cpu,
+    fake=lambda image, pixel: image.new_empty((pixel.shape[0], 4)),
+)
+
+
+# each is the other's transpose, so both can be differentiated any number of times
+def _keep_place(ctx, inputs: tuple, output: Tensor) -> None:
+    ctx.save_for_backward(inputs[2])
+
+
+def _place_back(ctx, grad: Tensor) -> tuple[Tensor, None, None, None]:
+    return torch.ops.neurotex.pick_pixels(grad, *ctx.saved_tensors), None, None, None
+
+
+def _keep_pick(ctx, inputs: tuple, output: Tensor) -> None:
+    ctx.total = len(inputs[0])
+    ctx.save_for_backward(inputs[1])
+
+
+def _pick_back(ctx, grad: Tensor) -> tuple[Tensor, None]:
+    (pixel,) = ctx.saved_tensors
+    return torch.ops.neurotex.place_pixels(grad, grad.new_zeros(len(pixel)), pixel, ctx.total), None
+
+
+torch.library.register_autograd("neurotex::place_pixels", _place_back, setup_context=_keep_place)
+torch.library.register_autograd("neurotex::pick_pixels", _pick_back, setup_context=_keep_pick)
