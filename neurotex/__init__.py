@@ -3,7 +3,7 @@
 The README's code is the tour; the public names are handed on here and defined in the folders they come from.
 """
 
-from . import assets, discrete, fit, generators
+from . import assets, discrete, fit, generators, raster, scene, shading
 from .errors import ArgumentError, FileError, NeurotexError, SceneError
 from .fit import Fit, losses
 from .renderers import (
@@ -88,8 +88,11 @@ __all__ = [
     "losses",
     "on_background",
     "orbit",
+    "raster",
     "render",
     "render_passes",
     "save_gif",
+    "scene",
+    "shading",
     "turntable",
 ]

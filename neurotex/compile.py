@@ -8,20 +8,28 @@ from __future__ import annotations
 
 import torch
 
+from . import raster
 from .renderers import bake, render
 from .scene import Flash, ImageTexture, Material, Mesh, Scene, orbit
 
 
 def compile_kernels() -> None:
-    """Render and bake a triangle, with grey and with coloured light."""
+    """Render and bake a triangle in the ways that differ in their kernels: filters, materials, layers, colours."""
     corners = torch.tensor([[-1.0, -1, 0], [1, -1, 0], [0, 1, 0]])
     for dtype in (torch.float32, torch.float64):
         for light in (1.0, (1.0, 0.5, 0.25)):
             material = Material(ImageTexture(torch.rand(3, 4, 4), trainable=True))
             mesh = Mesh(corners, torch.tensor([[0, 1, 2]]), corners[:, :2], material=material)
             scene = Scene(mesh, orbit(1, 3.0), Flash(light)).to(dtype)
-            render(scene, 8)
+            render(scene, 8).sum().backward()
             bake(scene, 8)().sum().backward()
+        picture = ImageTexture(torch.rand(4, 4, 4), filter="anisotropic", trainable=True)
+        mesh.material = Material(picture, roughness=ImageTexture(torch.rand(1, 4, 4)), alpha_cutoff=0.5).to(dtype)
+        render(scene, 8, antialias=True).sum().backward()
+        ndc = corners[None].to(dtype).requires_grad_()
+        for layers in (1, 2):
+            fragments = raster.rasterize(ndc + 2, (8, 8), faces_per_pixel=layers, blur_radius=1e-4 * (layers - 1))
+            (fragments.zbuf.sum() + fragments.bary_coords.sum() + fragments.dists.sum()).backward()
 
 
 if __name__ == "__main__":

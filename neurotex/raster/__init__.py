@@ -9,7 +9,7 @@ from .operator import SparseOperator, assemble_rows
 from .pixels import place_pixels
 from .resolve import resolve
 from .samples import Samples, gather_surface, sample_surface
-from .texels import take_texels
+from .texels import number_seen, take_texels
 from .textures import FILTERS, WRAPS, Taps, TexelLayout, bilinear_taps, flatten_maps, taps
 from .zbuffer import z_buffer
 
@@ -29,6 +29,7 @@ __all__ = [
     "gather_surface",
     "interpolate",
     "mip_levels",
+    "number_seen",
     "opposite_corners",
     "place_pixels",
     "rasterize",

@@ -73,10 +73,10 @@ def csr_product(start, stop, pointers, columns, values, x, out):
     Four channels make one vector register. Two sums run side by side: each waits for its own last addition only.
     `columns` come as uint32: a signed index would be tested for wrap-around at every entry.
     """
-    k = pointers[start]
+    k, zero = pointers[start], x.dtype.type(0)
     for row in range(start, stop):
         end = pointers[row + 1]
-        s0 = s1 = s2 = s3 = t0 = t1 = t2 = t3 = x[0, 0] * 0
+        s0 = s1 = s2 = s3 = t0 = t1 = t2 = t3 = zero
         while k + 1 < end:
             c, v = columns[k], values[k, 0]
             s0 += v * x[c, 0]
@@ -105,8 +105,9 @@ def csr_product(start, stop, pointers, columns, values, x, out):
 @jit_simd
 def csr_product_rgb(start, stop, pointers, columns, values, x, out):
     """As `csr_product`, with a value of its own for each of the first three channels (lights of differing colours)."""
+    zero = x.dtype.type(0)
     for row in range(start, stop):
-        s0 = s1 = s2 = x[0, 0] * 0
+        s0 = s1 = s2 = zero
         for k in range(pointers[row], pointers[row + 1]):
             c = columns[k]
             s0 += values[k, 0] * x[c, 0]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -19,6 +22,29 @@ def take_texels(planes: Float[Tensor, "channels n"], index: Int[Tensor, "m"]) ->
     What a baked scene reads: only texels that some view sees. Differentiable in `planes`.
     """
     return torch.ops.neurotex.take_texels(planes, index)
+
+
+def number_seen(
+    indices: Sequence[Int[Tensor, "_ taps"]], total: int
+) -> tuple[Int[Tensor, "m"], list[Int[Tensor, "_ taps"]]]:
+    """Which of `total` texels the taps in `indices` read, ascending, and the taps as places in that list.
+
+    A view sees a part of a texture only; what it does not see need not be decoded.
+    """
+    if indices[0].device.type != "cpu":
+        seen = torch.zeros(total, dtype=torch.bool, device=indices[0].device)
+        for index in indices:
+            seen[index.flatten()] = True
+        numbers = seen.cumsum(0, dtype=torch.int32) - 1
+        return seen.nonzero()[:, 0], [numbers[index] for index in indices]
+    seen, numbers, texel = np.zeros(total, np.uint8), np.empty(total, np.int32), torch.empty(total, dtype=torch.int64)
+    for index in indices:
+        parallel_for(kernels.mark, len(index), index.numpy(), seen, grain=1 << 14)
+    count = kernels.number(seen, numbers, texel.numpy())
+    renumbered = [torch.empty_like(index) for index in indices]
+    for index, out in zip(indices, renumbered, strict=True):
+        parallel_for(kernels.renumber, len(index), index.numpy(), numbers, out.numpy(), grain=1 << 14)
+    return texel[:count], renumbered
 
 
 def take_reference(planes: Float[Tensor, "channels n"], index: Int[Tensor, "m"]) -> Float[Tensor, "m 4"]:

@@ -161,11 +161,8 @@ def bake(
     pointers = torch.cat([p[:-1] + start for (p, _, _), start in zip(parts, starts, strict=True)] + [ends[-1:]])
     columns, values = (torch.cat([part[k] for part in parts]) for k in (1, 2))
     # most texels are seen by no view: only those that are become columns
-    seen = torch.zeros(maps.layout("base_color").total, dtype=torch.bool, device=columns.device)
-    seen[columns] = True
-    texel = seen.nonzero()[:, 0]
-    number = seen.cumsum(0, dtype=torch.int32) - 1
-    operator = raster.SparseOperator(pointers, number[columns], values, len(texel))
+    texel, (columns,) = raster.number_seen([columns[:, None]], maps.layout("base_color").total)
+    operator = raster.SparseOperator(pointers, columns[:, 0], values, len(texel))
     return BakedMatrix(operator, texel, *common)
 
 

@@ -7,7 +7,8 @@ shaded one by one.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float, Int
@@ -17,6 +18,7 @@ from torch.utils.checkpoint import checkpoint
 from .. import raster
 from ..errors import ArgumentError, SceneError
 from ..scene import Scene, resolution
+from ..scene.counts import is_count
 from .maps import SceneMaps
 from .radiance import radiance, transport
 from .surface import View
@@ -44,26 +46,24 @@ def render(
     """
     size = check_scene(scene, size, grid)
     geometry, maps = scene.geometry(), SceneMaps(scene, latents)
-    texels = maps.albedo() if maps.linear and not antialias else None
-    # across a UV seam, where vertices are doubled, a surface goes on
-    opposite = raster.opposite_corners(scene.welded()[geometry.faces.long()]) if antialias else None
-    images = []
-    for camera in scene.cameras:
-        view = View.of(geometry, maps, camera, size, grid)
-        strips = view.strips(budget)
-
-        def strip(top: int, rows: int, view: View = view) -> Tensor:
-            if texels is None:
-                return _shaded(view, scene, top, rows, opposite)
-            return _linear(view, scene, texels, top, rows)
-
-        if len(strips) == 1 or not torch.is_grad_enabled():
-            parts = [strip(*rows) for rows in strips]
-        else:
-            parts = [checkpoint(strip, *rows, use_reentrant=False) for rows in strips]
-        images.append(parts[0] if len(parts) == 1 else torch.cat(parts))
+    views = [View.of(geometry, maps, camera, size, grid) for camera in scene.cameras]
+    strips = [(view, *strip) for view in views for strip in view.strips(budget)]
+    if maps.linear and not antialias:
+        parts = _lit_at_once(strips, scene) if len(views) * views[0].bytes <= budget else _lit_in_turn(strips, scene)
+    else:
+        # across a UV seam, where vertices are doubled, a surface goes on
+        opposite = raster.opposite_corners(scene.welded()[geometry.faces.long()]) if antialias else None
+        parts = [_frugally(_shaded, len(strips) > len(views), scene, opposite, *strip) for strip in strips]
+    image = parts[0] if len(parts) == 1 else torch.cat(parts)
     # channels come last in memory: so pixels are written, and so losses read them
-    return (images[0][None] if len(images) == 1 else torch.stack(images)).movedim(-1, 1)
+    return image.view(len(views), *size, 4).movedim(-1, 1)
+
+
+def _frugally(part: Callable[..., Tensor], several: bool, *args: object) -> Tensor:
+    """One of `several` parts of a render; each is rendered again for its gradients, so that one at a time is kept."""
+    if several and torch.is_grad_enabled():
+        return checkpoint(part, *args, use_reentrant=False)
+    return part(*args)
 
 
 def check_scene(scene: Scene, size: int | tuple[int, int], grid: int) -> tuple[int, int]:
@@ -72,8 +72,8 @@ def check_scene(scene: Scene, size: int | tuple[int, int], grid: int) -> tuple[i
         raise SceneError("the scene has no camera: pass cameras=[...], or scene.cameras.append(...).")
     if len(scene.lights) == 0:
         raise SceneError("the scene has no light: pass lights=[neurotex.Flash(...)], or scene.lights.append(...).")
-    if grid < 1:
-        raise ArgumentError(f"grid is {grid}, but every pixel needs at least 1 x 1 samples.")
+    if not is_count(grid):
+        raise ArgumentError(f"grid is {grid}, but every pixel needs at least 1 x 1 samples, a whole number.")
     return resolution(size)
 
 
@@ -83,20 +83,58 @@ def pixel_runs(pixel: Int[Tensor, "n"]) -> tuple[Int[Tensor, "m"], Int[Tensor, "
     return pixel, torch.cat([count.new_zeros(1), count.cumsum(0)]), count
 
 
-def _linear(view: View, scene: Scene, texels: Tensor, top: int, rows: int) -> Float[Tensor, "rows width 4"]:
-    """Diffuse surfaces: texels straight into pixels."""
-    surface = view.surface(view.visible(top, rows), top)
-    taps = view.maps.taps("base_color", surface.uv, surface.duv, surface.material)
-    light = transport(scene.lights, view.camera, surface) / view.grid**2
-    pixel, first, count = pixel_runs(surface.pixel)
-    colour = raster.resolve(texels, taps.first[first], taps.index, taps.weight, taps.per_row(light))
-    alpha = (count / view.grid**2).to(colour)
-    return raster.place_pixels(colour, alpha, pixel, rows * view.size[1]).view(rows, -1, 4)
+@dataclass(frozen=True)
+class Lit:
+    """Taps of some rows of a view with diffuse surfaces, and their light: all but the texels."""
+
+    pixel: Int[Tensor, "m"]
+    alpha: Float[Tensor, "m"]
+    first: Int[Tensor, "m_plus_1"]
+    index: Int[Tensor, "rows taps"]
+    weight: Float[Tensor, "rows taps"]
+    light: Float[Tensor, "rows channels"]
+    total: int
+
+    @classmethod
+    def of(cls, scene: Scene, view: View, top: int, rows: int) -> Lit:
+        """What the camera sees of the image's rows [top, top + rows)."""
+        surface = view.surface(view.visible(top, rows), top)
+        taps = view.maps.taps("base_color", surface.uv, surface.duv, surface.material)
+        light = taps.per_row(transport(scene.lights, view.camera, surface) / view.grid**2)
+        pixel, first, count = pixel_runs(surface.pixel)
+        alpha = (count / view.grid**2).to(light.dtype)
+        return cls(pixel, alpha, taps.first[first], taps.index, taps.weight, light, rows * view.size[1])
+
+    def image(self, texels: Float[Tensor, "texels 4"], index: Int[Tensor, "rows taps"]) -> Float[Tensor, "total 4"]:
+        """Texels straight into pixels."""
+        colour = raster.resolve(texels, self.first, index, self.weight, self.light)
+        return raster.place_pixels(colour, self.alpha, self.pixel, self.total)
+
+
+def _lit_at_once(strips: list[tuple[View, int, int]], scene: Scene) -> list[Float[Tensor, "total 4"]]:
+    """Diffuse surfaces in a small image: of the textures, only what is seen is touched."""
+    lit = [Lit.of(scene, *strip) for strip in strips]
+    maps = strips[0][0].maps
+    seen, indices = raster.number_seen([part.index for part in lit], maps.layout("base_color").total)
+    texels = maps.albedo(seen)
+    return [part.image(texels, index) for part, index in zip(lit, indices, strict=True)]
+
+
+def _lit_in_turn(strips: list[tuple[View, int, int]], scene: Scene) -> list[Float[Tensor, "total 4"]]:
+    """Diffuse surfaces, one strip after the other."""
+    texels = strips[0][0].maps.albedo()
+
+    def strip(*where: object) -> Tensor:
+        part = Lit.of(scene, *where)
+        return part.image(texels, part.index)
+
+    cut = len(strips) > len(scene.cameras)
+    return [_frugally(strip, cut, *where) for where in strips]
 
 
 def _shaded(
-    view: View, scene: Scene, top: int, rows: int, opposite: Int[Tensor, "faces 3"] | None
-) -> Float[Tensor, "rows width 4"]:
+    scene: Scene, opposite: Int[Tensor, "faces 3"] | None, view: View, top: int, rows: int
+) -> Float[Tensor, "total 4"]:
     """Surfaces of all kinds, sample by sample; antialiased if the faces' neighbours are given."""
     # edges are found between neighbours: one more row on both sides
     above, below = (0, 0) if opposite is None else (min(top, 1), min(view.size[0] - top - rows, 1))
@@ -110,7 +148,7 @@ def _shaded(
         pixel, samples = _with_blends(view, ids, top - above, opposite, pixel, samples)
     flat = samples.new_zeros(((above + rows + below) * view.size[1], 4))
     flat = flat.index_add(0, pixel, samples / view.grid**2)
-    return flat.view(-1, view.size[1], 4)[above : above + rows]
+    return flat[above * view.size[1] : (above + rows) * view.size[1]]
 
 
 def _with_blends(

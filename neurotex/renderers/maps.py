@@ -81,7 +81,8 @@ class SceneMaps:
             texels = raster.flatten_maps([shading.srgb_to_linear(plane[0]) for plane in planes], layout)
             return pad(texels if seen is None else texels[seen], (0, 1))
         flat = planes[0][0].flatten(1) if len(planes) == 1 else torch.cat([plane[0].flatten(1) for plane in planes], 1)
-        seen = torch.arange(layout.total, device=flat.device) if seen is None else seen
+        if seen is None:
+            return raster.take_texels(shading.srgb_to_linear(flat), torch.arange(layout.total, device=flat.device))
         return shading.srgb_to_linear(raster.take_texels(flat, seen))
 
     def values(self, taps: Mapping[Key, raster.Taps]) -> dict[str, Float[Tensor, "n c"]]:

@@ -10,10 +10,10 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from .. import shading
 from ..errors import SceneError
 from ..scene import Scene, resolution
 from .maps import SceneMaps
+from .radiance import mapped_normal
 from .surface import View
 
 
@@ -55,12 +55,12 @@ def render_passes(
         surface = view.surface(view.visible(0, size[0]), 0)
         taps = view.maps.all_taps(surface.uv, surface.duv, surface.material)
         values = maps.values(taps)
-        normal = surface.normal
         if "normal" in values:
-            normal = shading.apply_normal_map(normal, surface.tangent, values["normal"])
-        eye = camera.eye.to(normal)
-        away = (normal * (eye[:3] - eye[3] * surface.position)).sum(1, keepdim=True) < 0
-        normal = normalize(torch.where(away, -normal, normal), dim=1)
+            normal = mapped_normal(surface, values["normal"], camera)
+        else:
+            eye = camera.eye.to(surface.normal)
+            away = (surface.normal * (eye[:3] - eye[3] * surface.position)).sum(1, keepdim=True) < 0
+            normal = normalize(torch.where(away, -surface.normal, surface.normal), dim=1)
         back = camera.transform[:3, 2].to(surface.position)
         depth = ((camera.position.to(back) - surface.position) * back).sum(1, keepdim=True)
         found = {"depth": depth, "position": surface.position, "normal": normal, "uv": surface.uv}

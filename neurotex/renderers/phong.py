@@ -171,11 +171,11 @@ def _texels(uv: Tensor, texture: Tensor, textures: Sequence[tuple[Tensor, Lookup
     """Each point's colour in the texture that it wears."""
     if len(textures) == 1:
         image, lookup = textures[0]
-        return sample_texture(image, uv, **vars(lookup))
+        return sample_texture(image.to(uv), uv, **vars(lookup))
     order, parts = [], []
     for number, (image, lookup) in enumerate(textures):
         order.append((texture == number).nonzero()[:, 0])
-        parts.append(sample_texture(image, uv.index_select(0, order[-1]), **vars(lookup)))
+        parts.append(sample_texture(image.to(uv), uv.index_select(0, order[-1]), **vars(lookup)))
     return uv.new_zeros((len(uv), 3)).index_copy(0, torch.cat(order), torch.cat(parts))
 
 

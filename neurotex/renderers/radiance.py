@@ -7,10 +7,13 @@ from collections.abc import Iterable, Mapping, Sequence
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.nn.functional import normalize
 
 from .. import shading
 from ..scene import Camera, EnvironmentLight, Light, Material
 from .surface import Surface
+
+GRAZING = 1e-3  # least cosine between a mapped normal and the view
 
 
 def transport(lights: Iterable[Light], camera: Camera, surface: Surface) -> Float[Tensor, "n c"]:
@@ -38,8 +41,7 @@ def radiance(
     """Light towards the eye from surfaces of all kinds; `values` are what their maps say there (see `SceneMaps`)."""
     lights = list(lights)
     if "normal" in values:
-        turned = shading.apply_normal_map(surface.normal, surface.tangent, values["normal"])
-        surface = Surface(**{**vars(surface), "normal": turned})
+        surface = Surface(**{**vars(surface), "normal": mapped_normal(surface, values["normal"], camera)})
     glossy = torch.tensor([material.roughness is not None for material in materials], device=surface.material.device)
     if bool(glossy.all()):
         return _glossy(values, surface, lights, camera)
@@ -52,6 +54,20 @@ def radiance(
         some = {name: value[which] for name, value in values.items()}
         out = out.index_copy(0, which, kind(some, part, lights, camera))
     return out
+
+
+def mapped_normal(surface: Surface, value: Float[Tensor, "n 3"], camera: Camera) -> Float[Tensor, "n 3"]:
+    """Unit normals with their map, towards the camera; those that the map turns past the horizon stop there.
+
+    Which side of a surface is seen is the interpolated normal's to say, as everywhere in this renderer: a bump near a
+    silhouette is not the back of the surface.
+    """
+    eye = camera.eye.to(value)
+    view = normalize(eye[:3] - eye[3] * surface.position, dim=1)
+    turned = shading.apply_normal_map(surface.normal, surface.tangent, value)
+    turned = torch.where(((surface.normal * view).sum(1, keepdim=True) < 0), -turned, turned)
+    beyond = ((turned * view).sum(1, keepdim=True) - GRAZING).clamp_max(0)
+    return normalize(turned - beyond * view, dim=1)
 
 
 def _matt(values: Mapping[str, Tensor], surface: Surface, lights: list[Light], camera: Camera) -> Tensor:

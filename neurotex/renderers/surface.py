@@ -100,8 +100,12 @@ class View:
         material = geometry.face_material[samples.face]
         return Surface(samples.pixel, samples.face, material, uv, samples.derivatives, position, normal, tangent)
 
+    @property
+    def bytes(self) -> int:
+        """What rendering all of it at once may need."""
+        return self.size[0] * self.size[1] * self.grid**2 * SAMPLE_BYTES
+
     def strips(self, budget: int) -> list[tuple[int, int]]:
         """Rows of the image as (top, rows), so many at a time that their samples fit into `budget` bytes."""
-        row = self.size[1] * self.grid**2 * SAMPLE_BYTES
-        rows = max(1, min(self.size[0], budget // row))
+        rows = max(1, min(self.size[0], budget * self.size[0] // self.bytes))
         return [(top, min(rows, self.size[0] - top)) for top in range(0, self.size[0], rows)]

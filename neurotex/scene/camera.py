@@ -24,6 +24,8 @@ class Camera(nn.Module):
         super().__init__()
         transform = torch.eye(4) if transform is None else torch.as_tensor(transform, dtype=torch.get_default_dtype())
         check_rigid(transform)
+        if not 0 < near < math.inf:
+            raise ArgumentError(f"near is a distance above 0, in scene units, but is {near}.")
         self.near = near
         self.register_buffer("transform", transform.clone())
 
@@ -83,8 +85,10 @@ class PinholeCamera(Camera):
         near: float = 1e-3,
     ):
         super().__init__(transform, near)
-        if min(focal) <= 0 or min(size) <= 0:
+        if not all(0 < length < math.inf for length in (*focal, *size)):
             raise ArgumentError(f"focal lengths and image size are above 0, but focal is {focal} and size {size}.")
+        if not all(map(math.isfinite, center)):
+            raise ArgumentError(f"a principal point is two finite numbers, but center is {center}.")
         self.focal, self.center, self.size = tuple(focal), tuple(center), tuple(size)
 
     def intrinsics(self, height: int, width: int) -> Tensor:
@@ -100,7 +104,7 @@ class OrthographicCamera(Camera):
 
     def __init__(self, transform: Transform | None = None, ymag: float = 1.0, near: float = 1e-3):
         super().__init__(transform, near)
-        if not ymag > 0:
+        if not 0 < ymag < math.inf:
             raise ArgumentError(f"ymag is half the height of the view and above 0, but is {ymag}.")
         self.ymag = ymag
 

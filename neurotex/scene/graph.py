@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from types import UnionType
 
 import torch
 from jaxtyping import Float, Int
@@ -12,6 +14,7 @@ from torch import Tensor, nn
 
 from ..errors import ArgumentError, SceneError
 from .camera import Camera
+from .counts import is_count
 from .light import Light
 from .material import Material
 from .mesh import Mesh, coincidence
@@ -77,10 +80,10 @@ class Scene(nn.Module):
         lights: Iterable[Light] | Light = (),
     ):
         super().__init__()
-        nodes = [nodes] if isinstance(nodes, Mesh | Node) else list(nodes)
+        nodes = _members("nodes", nodes, Mesh | Node)
         self.nodes = nn.ModuleList(Node(n, name=n.name) if isinstance(n, Mesh) else n for n in nodes)
-        self.cameras = nn.ModuleList([cameras] if isinstance(cameras, Camera) else cameras)
-        self.lights = nn.ModuleList([lights] if isinstance(lights, Light) else lights)
+        self.cameras = nn.ModuleList(_members("cameras", cameras, Camera))
+        self.lights = nn.ModuleList(_members("lights", lights, Light))
 
     @classmethod
     def load(
@@ -122,7 +125,11 @@ class Scene(nn.Module):
         return list(dict.fromkeys(mesh.material for mesh in self.meshes()))
 
     def geometry(self) -> Geometry:
-        """Flatten the graph. Differentiable in vertices and transforms."""
+        """Flatten the graph. Differentiable in vertices and transforms.
+
+        Raises SceneError for what cannot be rendered as it is now: vertices without UVs that wear a texture, that are
+        not finite or too far away, and meshes of another precision than their nodes.
+        """
         materials = self.materials()
         number = {material: k for k, material in enumerate(materials)}
         parts: list[tuple[Tensor, ...]] = []
@@ -136,6 +143,7 @@ class Scene(nn.Module):
                 if mesh.material.needs_uvs():
                     raise SceneError(f"node '{path}' wears a texture, but its mesh has no UVs: unwrap the mesh first.")
                 uvs = torch.zeros_like(mesh.vertices[:, :2])
+            _check_precision(path, mesh, world)
             linear = world[:3, :3]
             # normals turn with the inverse transpose; the cofactor matrix is that up to length, and exists always
             cofactor = torch.stack(
@@ -143,7 +151,10 @@ class Scene(nn.Module):
             )
             normals = mesh.shading_normals() @ (cofactor.T * torch.linalg.det(linear).sign())
             owner = torch.full_like(mesh.faces[:, 0], number[mesh.material])
-            parts.append((mesh.vertices @ linear.T + world[:3, 3], normals, uvs, mesh.faces + first, owner))
+            vertices = mesh.vertices @ linear.T + world[:3, 3]
+            _check_extent(path, "vertices", vertices)
+            _check_extent(path, "uvs", uvs)
+            parts.append((vertices, normals, uvs, mesh.faces + first, owner))
             first += len(mesh.vertices)
         if not parts:
             raise SceneError("the scene has no mesh: add a node that carries one.")
@@ -172,7 +183,35 @@ class Scene(nn.Module):
 
 def resolution(size: int | tuple[int, int]) -> tuple[int, int]:
     """(height, width) from one number or two; ArgumentError unless they are whole and at least 1."""
-    height, width = (size, size) if isinstance(size, int) else size
-    if not (isinstance(height, int) and isinstance(width, int)) or min(height, width) < 1:
-        raise ArgumentError(f"an image size is one whole number or (height, width), at least 1, not {size}.")
-    return height, width
+    pair = tuple(size) if isinstance(size, tuple | list) else (size, size)
+    if len(pair) != 2 or not all(map(is_count, pair)):
+        raise ArgumentError(f"an image size is one whole number or (height, width), at least 1, not {size!r}.")
+    return int(pair[0]), int(pair[1])
+
+
+def _members(what: str, given: object, kind: type | UnionType) -> list:
+    members = list(given) if isinstance(given, Iterable) else [given]
+    for member in members:
+        if not isinstance(member, kind):
+            raise SceneError(f"a scene's {what} are neurotex nodes of that kind, but one is a {type(member).__name__}.")
+    return members
+
+
+def _check_precision(path: str, mesh: Mesh, world: Tensor) -> None:
+    dtype = mesh.vertices.dtype
+    if dtype not in (torch.float32, torch.float64) or dtype != world.dtype:
+        raise SceneError(
+            f"node '{path}' is {world.dtype} and its mesh {dtype}: call .float() or .double() on the whole scene."
+        )
+
+
+def _check_extent(path: str, what: str, points: Tensor) -> None:
+    """Products of a few coordinates, pixels and their squares must be finite numbers, and so must their gradients."""
+    far = torch.finfo(points.dtype).max ** 0.4
+    largest = float(points.detach().abs().amax())
+    if not largest < far:
+        if math.isfinite(largest):
+            raise SceneError(f"node '{path}' has {what} as large as {largest:.3g}: scale it to less than {far:.0e}.")
+        raise SceneError(
+            f"node '{path}' has {what} that are not finite: look at its transform, and at the optimiser that moves it."
+        )

@@ -25,8 +25,8 @@ class Light(nn.Module):
 
     def __init__(self, intensity: Color):
         super().__init__()
-        value = torch.as_tensor(intensity, dtype=torch.get_default_dtype())
-        if value.numel() not in (1, 3) or not bool((value >= 0).all()):
+        value = _numbers(intensity)
+        if value is None or len(value) not in (1, 3) or not bool((value >= 0).all()):
             raise ArgumentError(f"a light's intensity is one number or three, none negative; this is {intensity}.")
         self.register_buffer("intensity", value.expand(3).clone())
 
@@ -57,7 +57,10 @@ class PointLight(Light):
 
     def __init__(self, position: Sequence[float], intensity: Color):
         super().__init__(intensity)
-        self.register_buffer("position", torch.as_tensor(position, dtype=torch.get_default_dtype()))
+        place = _numbers(position)
+        if place is None or len(place) != 3:
+            raise ArgumentError(f"a point light's position is three finite numbers; this is {position}.")
+        self.register_buffer("position", place)
 
     def point(self, eye: Tensor) -> Tensor:
         return torch.cat([self.position, self.position.new_ones(1)])
@@ -68,9 +71,10 @@ class DirectionalLight(Light):
 
     def __init__(self, direction: Sequence[float], intensity: Color):
         super().__init__(intensity)
-        self.register_buffer("direction", torch.as_tensor(direction, dtype=torch.get_default_dtype()))
-        if not float(self.direction.norm()) > 0:
-            raise ArgumentError("a directional light needs a direction other than (0, 0, 0).")
+        way = _numbers(direction)
+        if way is None or len(way) != 3 or not float(way.norm()) > 0:
+            raise ArgumentError(f"a light's direction is three finite numbers, not all 0; this is {direction}.")
+        self.register_buffer("direction", way)
 
     def point(self, eye: Tensor) -> Tensor:
         return torch.cat([-self.direction, self.direction.new_zeros(1)])
@@ -92,6 +96,8 @@ class EnvironmentLight(Light):
 
     def __init__(self, image: Tensor | str | Path, intensity: Color = 1.0, trainable: bool = False):
         super().__init__(intensity)
+        if not isinstance(image, Tensor | str | Path):
+            raise ArgumentError(f"an environment is a tensor (3, H, W) or a file, not a {type(image).__name__}.")
         image = image if isinstance(image, Tensor) else read_radiance(image)
         if image.ndim != 3 or image.shape[0] != 3 or image.numel() == 0:
             raise ArgumentError(f"an environment is one image, (3, H, W), but this tensor is {tuple(image.shape)}.")
@@ -121,3 +127,12 @@ class EnvironmentLight(Light):
 
     def extra_repr(self) -> str:
         return f"{self.image.shape[2]} x {self.image.shape[1]}, {super().extra_repr()}"
+
+
+def _numbers(values: object) -> Tensor | None:
+    """A row of numbers; None for what is not numbers, or not finite."""
+    try:
+        row = torch.as_tensor(values, dtype=torch.get_default_dtype()).reshape(-1)
+    except (TypeError, ValueError, RuntimeError):
+        return None
+    return row if bool(row.isfinite().all()) else None

@@ -68,10 +68,13 @@ class Material(nn.Module):
     def _texture(self, what: str, value: Map) -> Texture:
         if isinstance(value, Texture):
             return value
-        if isinstance(value, Tensor) and value.ndim >= 3:
-            texture = ImageTexture(value)
-        else:
-            texture = ConstantTexture(torch.as_tensor(value, dtype=torch.get_default_dtype()).reshape(-1))
+        try:
+            numbers = value if isinstance(value, Tensor) else torch.as_tensor(value, dtype=torch.get_default_dtype())
+        except (TypeError, ValueError, RuntimeError):
+            raise ArgumentError(
+                f"material '{self.name}': {what} is a texture node, numbers or pixels, not {value!r}."
+            ) from None
+        texture = ImageTexture(numbers) if numbers.ndim >= 3 else ConstantTexture(numbers.reshape(-1))
         pixels = texture()
         if pixels.shape[1] not in CHANNELS[what]:
             raise ArgumentError(

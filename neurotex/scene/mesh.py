@@ -16,8 +16,8 @@ class Mesh(nn.Module):
 
     `vertices` (V, 3), `faces` (F, 3) int, `uvs` (V, 2) or None, `normals` (V, 3) unit vectors or None. As in glTF
     every vertex has one UV and one normal: a vertex on a UV seam is there twice. Without `normals` the mesh is shaded
-    smoothly, with `vertex_normals` of its vertices. Raises SceneError for an empty mesh, vertices that are not
-    finite and faces that point outside the vertex list.
+    smoothly, with `vertex_normals` of its vertices. Raises SceneError for arrays of another shape or kind, an empty
+    mesh, vertices that are not finite and faces that point outside the vertex list.
     """
 
     def __init__(
@@ -31,13 +31,34 @@ class Mesh(nn.Module):
     ):
         super().__init__()
         self.name = name
+        self._check_arrays(vertices, faces, uvs, normals)
+        if material is not None and not isinstance(material, Material):
+            raise SceneError(f"mesh '{name}' wears a {type(material).__name__}: give neurotex.Material(...).")
         self.register_buffer("vertices", vertices)
-        self.register_buffer("faces", faces.to(torch.int32))
+        self.register_buffer("faces", faces)
         self.register_buffer("uvs", uvs)
         self.register_buffer("normals", normals)
-        self.material = material or Material()
+        self.material = Material() if material is None else material
         self._smooth: tuple[tuple, Tensor] | None = None
         self._check()
+        self.faces = faces.to(torch.int32)  # checked before: an index beyond 32 bits would come out as another one
+
+    def _check_arrays(self, vertices: object, faces: object, uvs: object, normals: object) -> None:
+        arrays = {"vertices": (vertices, 3), "faces": (faces, 3), "uvs": (uvs, 2), "normals": (normals, 3)}
+        for what, (array, columns) in arrays.items():
+            where = f"mesh '{self.name}' has {what}"
+            if array is None and what in ("uvs", "normals"):
+                continue
+            if not isinstance(array, Tensor):
+                raise SceneError(f"{where} in a {type(array).__name__}: give a tensor, as from torch.as_tensor.")
+            if array.ndim != 2 or array.shape[1] != columns:
+                remedy = "cut polygons into triangles" if what == "faces" else "drop or add columns"
+                raise SceneError(f"{where} of shape {tuple(array.shape)}, not (…, {columns}): {remedy}.")
+            kinds = (torch.int16, torch.int32, torch.int64) if what == "faces" else (torch.float32, torch.float64)
+            if array.dtype not in kinds:
+                raise SceneError(f"{where} of {array.dtype}: make it {' or '.join(map(str, kinds[-2:]))}.")
+            if what in ("uvs", "normals") and len(array) != len(vertices):
+                raise SceneError(f"{where} for {len(array)} of {len(vertices)} vertices: give every vertex its own.")
 
     def _check(self) -> None:
         where = f"mesh '{self.name}'"
@@ -79,11 +100,12 @@ def vertex_normals(vertices: Float[Tensor, "v 3"], faces: Int[Tensor, "f 3"]) ->
     as in Mitsuba. Degenerate faces count nothing; a vertex without a proper face has the normal (0, 0, 0).
     """
     corner = vertices[faces.long()]
-    edges = [corner[:, (i + 1) % 3] - corner[:, i] for i in range(3)]
+    # of unit length first: the product of two edges may be beyond single precision where each of them is not
+    edges = [normalize(corner[:, (i + 1) % 3] - corner[:, i], dim=-1) for i in range(3)]
     normal = normalize(torch.linalg.cross(edges[0], edges[1]), dim=-1)
     total = torch.zeros_like(vertices)
     for i in range(3):
-        u, v = normalize(edges[i], dim=-1), normalize(-edges[(i + 2) % 3], dim=-1)
+        u, v = edges[i], -edges[(i + 2) % 3]
         # Kahan's angle: exact near 0 and π, where the arc cosine loses half its digits
         angle = 2 * torch.atan2((u - v).norm(dim=-1), (u + v).norm(dim=-1))
         total = total.index_add(0, faces[:, i].long(), normal * angle[:, None])

@@ -16,6 +16,7 @@ from torch.nn.functional import interpolate
 from ..discrete.estimators import clamp
 from ..errors import ArgumentError
 from ..raster.textures import FILTERS, WRAPS
+from .counts import is_count
 from .latent import Evaluation, Latent
 
 
@@ -70,9 +71,14 @@ class ImageTexture(Texture):
 
     def __init__(self, image: Tensor, wrap: str = "repeat", trainable: bool = False, filter: str = "bilinear"):
         super().__init__(wrap, filter)
-        image = image.detach().clone().reshape(-1, *image.shape[-3:])
-        if len(image) != 1:
-            raise ArgumentError(f"an image texture is one image, (C, H, W), but this tensor holds {len(image)}.")
+        kind = image.dtype if isinstance(image, Tensor) else type(image).__name__
+        if kind not in (torch.float32, torch.float64):
+            raise ArgumentError(f"an image texture is a tensor of float32 or float64 in [0, 1], not of {kind}.")
+        if image.ndim not in (3, 4) or image.numel() == 0 or image.shape[:-3].numel() != 1:
+            raise ArgumentError(f"an image texture is one image, (C, H, W), but this tensor is {tuple(image.shape)}.")
+        if not bool(image.isfinite().all()):
+            raise ArgumentError("an image texture lies in [0, 1], but this image holds NaN or infinity: repair it.")
+        image = image.detach().clone().reshape(1, *image.shape[-3:])
         if trainable:
             self.image = nn.Parameter(image)
         else:
@@ -93,8 +99,10 @@ class PyramidTexture(Texture):
         self, size: int, start: float = 0.5, coarsest: int = 4, wrap: str = "repeat", filter: str = "bilinear"
     ):
         super().__init__(wrap, filter)
-        if size < 1:
-            raise ArgumentError(f"a texture needs a size of at least 1, not {size}.")
+        if not (is_count(size) and is_count(coarsest)):
+            raise ArgumentError(
+                f"the sides of a texture and of its coarsest level are at least 1, not {size} and {coarsest}."
+            )
         sides = [size]
         while sides[0] > coarsest:
             sides.insert(0, -(-sides[0] // 2))

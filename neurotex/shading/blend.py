@@ -30,6 +30,8 @@ class Blend:
     zfar: float = 100.0
 
     def __post_init__(self) -> None:
+        if torch.as_tensor(self.background).shape != (3,):
+            raise ArgumentError(f"a background is 3 numbers, but this is {self.background}.")
         if not (self.sigma > 0 and self.gamma > 0):
             raise ArgumentError(f"sigma and gamma are above 0, but sigma is {self.sigma} and gamma {self.gamma}.")
         if not self.zfar > self.znear:

@@ -8,6 +8,7 @@ with a least length of 1e-6, so that nothing is undefined where one of them vani
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -15,6 +16,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn.functional import normalize
+
+from ..errors import ArgumentError
 
 EPS = 1e-6  # the least length that a vector is divided by
 
@@ -32,6 +35,10 @@ class PhongLight:
     ambient: Numbers = (0.5, 0.5, 0.5)
     diffuse: Numbers = (0.3, 0.3, 0.3)
     specular: Numbers = (0.2, 0.2, 0.2)
+
+    def __post_init__(self) -> None:
+        _check_numbers("a light", 4, point=self.point)
+        _check_numbers("a light", 3, ambient=self.ambient, diffuse=self.diffuse, specular=self.specular)
 
     @classmethod
     def at(cls, location: Numbers, **colors: Numbers) -> PhongLight:
@@ -57,6 +64,12 @@ class PhongMaterial:
     diffuse: Numbers = (1.0, 1.0, 1.0)
     specular: Numbers = (1.0, 1.0, 1.0)
     shininess: float | Tensor = 64.0
+
+    def __post_init__(self) -> None:
+        _check_numbers("a material", 3, ambient=self.ambient, diffuse=self.diffuse, specular=self.specular)
+        exponent = float(torch.as_tensor(self.shininess).detach())
+        if not 0 <= exponent < math.inf:
+            raise ArgumentError(f"a material's shininess is an exponent of 0 or more, but is {exponent}.")
 
 
 def phong(
@@ -120,3 +133,10 @@ def _doubled_areas(corners: Tensor) -> Tensor:
 def _homogeneous(vector: Numbers, w: float) -> Tensor:
     vector = torch.as_tensor(vector, dtype=None if isinstance(vector, Tensor) else torch.get_default_dtype())
     return torch.cat([vector, vector.new_tensor([w])])
+
+
+def _check_numbers(what: str, count: int, **values: Numbers) -> None:
+    for name, value in values.items():
+        numbers = torch.as_tensor(value).detach()
+        if numbers.shape != (count,) or not bool(numbers.isfinite().all()):
+            raise ArgumentError(f"{what}'s {name} is {count} finite numbers, but this is {numbers.tolist()}.")

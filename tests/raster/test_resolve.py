@@ -6,7 +6,7 @@ from torch import Tensor
 from torch.autograd import gradcheck, gradgradcheck
 
 from neurotex.raster.resolve import resolve, resolve_reference
-from neurotex.raster.texels import take_reference, take_texels
+from neurotex.raster.texels import number_seen, take_reference, take_texels
 
 
 def _case(channels: int, texels: int = 50, dtype: torch.dtype = torch.float64) -> tuple[Tensor, ...]:
@@ -72,3 +72,11 @@ def test_texels_are_taken_and_put_back(channels):
 def test_resolve_keeps_torchs_contract():
     arguments = _case(3)
     torch.library.opcheck(torch.ops.neurotex.resolve, (arguments[0].requires_grad_(), *arguments[1:]))
+
+
+def test_seen_texels_are_numbered_in_order():
+    indices = [torch.randint(300, (70, 4), dtype=torch.int32), torch.randint(300, (9, 4), dtype=torch.int32)]
+    texel, renumbered = number_seen(indices, 400)
+    assert torch.equal(texel, torch.cat(indices).unique().long())
+    for index, number in zip(indices, renumbered, strict=True):
+        assert torch.equal(texel[number.long()], index.long())
