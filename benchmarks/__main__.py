@@ -9,8 +9,6 @@ import os
 
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
-import statistics
-import time
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -24,21 +22,9 @@ from neurotex import raster, storage
 from neurotex.raster.operator import product_reference
 from neurotex.raster.zbuffer import z_buffer_reference
 
-REPEATS = 9
+from .timing import interleaved
+
 warnings.filterwarnings("ignore", "Sparse")  # torch says that its CSR tensors are in beta
-
-
-def interleaved(*calls: Callable[[], object]) -> list[float]:
-    """Median milliseconds of each call, taken in turns so that drift of the machine hits all alike."""
-    for call in calls:
-        call()
-    times: list[list[float]] = [[] for _ in calls]
-    for _ in range(REPEATS):
-        for call, record in zip(calls, times, strict=True):
-            began = time.perf_counter()
-            call()
-            record.append(1e3 * (time.perf_counter() - began))
-    return [statistics.median(record) for record in times]
 
 
 def main() -> None:
@@ -54,7 +40,7 @@ def main() -> None:
     rows: list[tuple[str, float, str, float]] = []
 
     def compare(what: str, fast: Callable, slow_name: str, slow: Callable) -> None:
-        a, b = interleaved(fast, slow)
+        a, b = (1e3 * seconds for seconds in interleaved(fast, slow))
         rows.append((what, a, slow_name, b))
 
     size = (512, 512)

@@ -58,8 +58,8 @@ class Fit:
             raise SceneError("no view sees any mesh: mesh and cameras must share one space and one unit of length.")
         self.history: list[float] = []
         self._rates = [group["lr"] for group in optimizer.param_groups]
-        self._images = views.images.to(self.baked.alpha)
-        encoded = linear_to_srgb(self._images[:, :3])
+        self.images = views.images.to(self.baked.alpha)
+        encoded = linear_to_srgb(self.images[:, :3])
         self._target = self.baked.rows(encoded)
         # pixels that the mesh never covers stay black: their error is a constant of the loss
         self._count = encoded.numel()
@@ -76,7 +76,7 @@ class Fit:
     def loss(self) -> Tensor:
         """The loss now, as a tensor with a gradient."""
         if self.ssim:
-            total = losses.photometric(self.baked(), self._images, huber=self.huber, ssim=self.ssim)
+            total = losses.photometric(self.baked(), self.images, huber=self.huber, ssim=self.ssim)
         else:  # background cannot change: compare covered pixels alone
             rows = linear_to_srgb(self.baked.pixels())
             share = self._target.numel() / self._count

@@ -28,6 +28,7 @@ from ..scene import (
 )
 from . import losses, report, seams
 from .adam import Adam
+from .backproject import backproject
 from .checkpoint import Checkpoint
 from .optimise import Fit
 from .search import BETAS, RATE, search_latent
@@ -35,12 +36,13 @@ from .search import BETAS, RATE, search_latent
 # Adam's learning rate and momenta for each kind of parameter. A texel's gradient has hardly any noise, since every step
 # sees all views: short memories converge fastest there.
 RATES = {
-    "pixels": (0.1, (0.5, 0.9)),
+    "pixels": (0.025, (0.5, 0.9)),  # from a start that is nearly there
+    "stepped pixels": (0.05, (0.5, 0.9)),
     "latents": (RATE, BETAS),
     "weights": (0.006, (0.9, 0.99)),
     "steps": (0.005, (0.9, 0.99)),  # what discrete steps learn, such as the colours of a palette
 }
-STEPS = {"pixels": 24, "latents": 200, "weights": 300, "both": 300}
+STEPS = {"pixels": 12, "stepped pixels": 24, "latents": 200, "weights": 300, "both": 300}
 CHECKPOINT_SECONDS = 10.0
 
 # progress(stage's name, steps done, steps in all, loss or None while searching)
@@ -146,9 +148,10 @@ def fit_views(options: Options, out: str | Path, *, resume: bool = False, progre
 
 def make_plan(options: Options) -> Plan:
     """Read every input and build scene and stages. Raises a NeurotexError for whatever cannot be used."""
-    if options.optimize not in STEPS or options.optimize == "pixels":
+    if options.optimize not in ("latents", "weights", "both"):
         raise ArgumentError(f"--optimize {options.optimize} is unknown: choose latents, weights or both.")
-    steps = STEPS["pixels" if options.texture == "pixels" else options.optimize]
+    pixels = "stepped pixels" if options.through else "pixels"
+    steps = STEPS[pixels if options.texture == "pixels" else options.optimize]
     steps = steps if options.steps is None else options.steps
     if steps < 1:
         raise ArgumentError(f"a fit takes at least 1 step, not {steps}.")
@@ -163,7 +166,7 @@ def make_plan(options: Options) -> Plan:
     generator, latent = None, None
     if options.texture == "pixels":
         source: Texture = PyramidTexture(options.size)
-        base = Stage("pixels", source, [_group("pixels", source)], steps)
+        base = Stage("pixels", source, [_group("pixels", source)], steps, _backprojector(source))
     else:
         generator = generators.load(options.texture)
         styled = generators.StyleGenerator(generator) if hasattr(generator, "mapping") else generator
@@ -188,7 +191,10 @@ def make_plan(options: Options) -> Plan:
         for step in through:
             stepped = stepped.through(step)
         base.steps = max(steps // 2, 1)
-        groups = [{**group, "lr": group["lr"] / 2} for group in base.groups]
+        if options.texture == "pixels":
+            groups = [_group("stepped pixels", source)]
+        else:
+            groups = [{**group, "lr": group["lr"] / 2} for group in base.groups]
         groups += [_group("steps", step) for step in through if list(step.parameters())]
         stages.append(Stage("through " + ", ".join(options.through), stepped, groups, max(steps - base.steps, 1)))
         stages[1].prepare = _calibrator(source, through)
@@ -310,6 +316,13 @@ def _ctrl_c() -> Iterator[list]:
 def _group(kind: str, module: nn.Module) -> dict:
     rate, betas = RATES[kind]
     return {"params": list(module.parameters()), "lr": rate, "betas": betas}
+
+
+def _backprojector(source: PyramidTexture) -> Callable:
+    def draw(fit: Fit, on_render: Callable) -> None:
+        source.draw(backproject(fit.baked, fit.images, source.levels[-1].shape[-2:]))
+
+    return draw
 
 
 def _searcher(latent: Latent, seed: int) -> Callable:

@@ -81,13 +81,27 @@ def _gather_reference(
     x = pixel % width * grid + sub % grid
     y = pixel // width * grid + sub // grid + top
     corner = faces[face].long()
-    bary = barycentrics(fine[corner], torch.stack([x, y], -1) + 0.5)
-    values = attributes[corner]
+    centre, corners, values = torch.stack([x, y], -1) + 0.5, fine[corner], attributes[corner]
+    bary = barycentrics(corners, centre)
+    lost = ~(bary.detach().abs() < 2).all(1)
+    if bool(lost.any()):
+        corners = torch.where(lost[:, None, None], _around(centre, corners), corners)
+        bary = barycentrics(corners, centre)
     slopes = bary.new_empty((len(bary), 3, 2))
     if derivatives:
-        slopes = barycentric_derivatives(fine[corner], torch.stack([x, y], -1) + 0.5)
+        slopes = barycentric_derivatives(corners, centre)
     slopes = (values[:, :, :derivatives, None] * slopes[:, :, None]).sum(1)
     return Samples(pixel, face, (bary[..., None] * values).sum(1), slopes)
+
+
+def _around(centre: Float[Tensor, "n 2"], like: Tensor) -> Float[Tensor, "n 3 4"]:
+    """Corners with the sample in their middle: for faces seen edge-on, which double precision finds at a sample.
+
+    Single precision may have 0 / 0 there. Instead such a sample sees the middle of its face, and has no gradient.
+    """
+    offset = like.new_tensor([[-1.0, -1], [1, -1], [0, 2]])
+    place = centre[:, None].to(like) + offset
+    return torch.cat([place, torch.ones_like(place)], 2)
 
 
 def barycentric_derivatives(corners: Float[Tensor, "n 3 4"], pixel: Float[Tensor, "n 2"]) -> Float[Tensor, "n 3 2"]:

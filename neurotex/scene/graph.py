@@ -208,7 +208,7 @@ def _check_precision(path: str, mesh: Mesh, world: Tensor) -> None:
 def _check_extent(path: str, what: str, points: Tensor) -> None:
     """Products of a few coordinates, pixels and their squares must be finite numbers, and so must their gradients."""
     far = torch.finfo(points.dtype).max ** 0.4
-    largest = float(points.detach().abs().amax())
+    largest = float(points.detach().abs().max())
     if not largest < far:
         if math.isfinite(largest):
             raise SceneError(f"node '{path}' has {what} as large as {largest:.3g}: scale it to less than {far:.0e}.")

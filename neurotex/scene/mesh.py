@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
-from torch.nn.functional import normalize
 
 from ..errors import SceneError
+from ..shading.ggx import unit
 from .material import Material
 
 
@@ -39,7 +39,7 @@ class Mesh(nn.Module):
         self.register_buffer("uvs", uvs)
         self.register_buffer("normals", normals)
         self.material = Material() if material is None else material
-        self._smooth: tuple[tuple, Tensor] | None = None
+        self._smooth: tuple[tuple, Tensor, Tensor, Tensor] | None = None
         self._check()
         self.faces = faces.to(torch.int32)  # checked before: an index beyond 32 bits would come out as another one
 
@@ -83,9 +83,10 @@ class Mesh(nn.Module):
             return self.normals
         if torch.is_grad_enabled() and self.vertices.requires_grad:
             return vertex_normals(self.vertices, self.faces)
-        state = (self.vertices, self.vertices._version, self.faces)
-        if self._smooth is None or any(a is not b for a, b in zip(self._smooth[0], state, strict=True)):
-            self._smooth = (state, vertex_normals(self.vertices.detach(), self.faces))
+        state = (id(self.vertices), self.vertices._version, id(self.faces))
+        if self._smooth is None or self._smooth[0] != state:
+            # the tensors are kept, too, so that their ids stay theirs
+            self._smooth = (state, vertex_normals(self.vertices.detach(), self.faces), self.vertices, self.faces)
         return self._smooth[1]
 
     def extra_repr(self) -> str:
@@ -101,15 +102,15 @@ def vertex_normals(vertices: Float[Tensor, "v 3"], faces: Int[Tensor, "f 3"]) ->
     """
     corner = vertices[faces.long()]
     # of unit length first: the product of two edges may be beyond single precision where each of them is not
-    edges = [normalize(corner[:, (i + 1) % 3] - corner[:, i], dim=-1) for i in range(3)]
-    normal = normalize(torch.linalg.cross(edges[0], edges[1]), dim=-1)
+    edges = [unit(corner[:, (i + 1) % 3] - corner[:, i]) for i in range(3)]
+    normal = unit(torch.linalg.cross(edges[0], edges[1]))
     total = torch.zeros_like(vertices)
     for i in range(3):
         u, v = edges[i], -edges[(i + 2) % 3]
         # Kahan's angle: exact near 0 and π, where the arc cosine loses half its digits
         angle = 2 * torch.atan2((u - v).norm(dim=-1), (u + v).norm(dim=-1))
         total = total.index_add(0, faces[:, i].long(), normal * angle[:, None])
-    return normalize(total, dim=-1)
+    return unit(total)
 
 
 def coincidence(points: Float[Tensor, "n 3"]) -> Int[Tensor, "n"]:

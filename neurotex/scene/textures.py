@@ -113,8 +113,22 @@ class PyramidTexture(Texture):
     def compute(self, evaluation: Evaluation) -> Tensor:
         total = self.levels[0]
         for level in list(self.levels)[1:]:
-            total = level + interpolate(total, size=level.shape[-2:], mode="bilinear", align_corners=False)
+            total = level + _enlarged(total, level)
         return clamp(total)
+
+    @torch.no_grad()
+    def draw(self, picture: Float[Tensor, "3 size size"]) -> None:
+        """Become this picture: each level holds what the coarser ones, averages of it, lack."""
+        pictures = [picture[None].to(self.levels[0])]
+        for level in list(self.levels)[-2::-1]:
+            pictures.insert(0, interpolate(pictures[0], size=level.shape[-2:], mode="area"))
+        self.levels[0].copy_(pictures[0])
+        for level, coarse, fine in zip(list(self.levels)[1:], pictures, pictures[1:], strict=False):
+            level.copy_(fine - _enlarged(coarse, level))
+
+
+def _enlarged(image: Tensor, like: Tensor) -> Tensor:
+    return interpolate(image, size=like.shape[-2:], mode="bilinear", align_corners=False)
 
 
 class GeneratedTexture(Texture):

@@ -71,3 +71,10 @@ def test_given_normals_are_kept_and_missing_ones_follow_the_vertices():
     mesh = Mesh(TRIANGLE, FACE)
     mesh.vertices = TRIANGLE.flip(1)
     assert torch.equal(mesh.shading_normals(), torch.tensor([[-1.0, 0, 0]]).expand(3, 3))
+
+
+@pytest.mark.parametrize("scale", [1e-12, 1e12])
+def test_normals_do_not_depend_on_the_unit_of_length(torus, scale):
+    torch.testing.assert_close(
+        vertex_normals(scale * torus.vertices, torus.faces), vertex_normals(torus.vertices, torus.faces)
+    )

@@ -1,0 +1,137 @@
+"""How fast and how far a texture is found from photographs, judged on views that no fit saw.
+
+The clock stops while a texture is judged. It starts once photographs and libraries are in memory and compiled code is
+at hand; reading the mesh, baking and building trees count.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+
+import torch
+from torch import Tensor
+
+import neurotex as nt
+from neurotex.fit.adam import Adam
+from neurotex.fit.run import Options, finish_texture, make_plan
+
+from . import with_mitsuba
+from .work import Data, Scale
+
+# azimuth, elevation in degrees: between those of the photographs
+UNSEEN = ((15, 35), (52, -10), (105, 5), (137, 40), (195, -18), (228, 12), (285, 65), (338, 0))
+
+
+@dataclass
+class Trace:
+    """Seconds on the clock and mean PSNR in dB after each step."""
+
+    seconds: list[float] = field(default_factory=list)
+    levels: list[float] = field(default_factory=list)
+
+    def until(self, level: float) -> float | None:
+        """Seconds to the first step that reaches `level`."""
+        return next((s for s, found in zip(self.seconds, self.levels, strict=True) if found >= level), None)
+
+    @property
+    def plateau(self) -> float:
+        """The best level."""
+        return max(self.levels)
+
+
+class Judge:
+    """Renders textures from views that were not fitted."""
+
+    def __init__(self, data: Data, views: nt.Views, side: int):
+        self.texture = nt.ImageTexture(torch.zeros(3, side, side))
+        self.baked = nt.bake(data.scene(self.texture, views), views.size)
+        self.images = views.images
+
+    @torch.no_grad()
+    def __call__(self, texture: Tensor) -> float:
+        """Mean PSNR in dB of a texture (3, side, side), sRGB-encoded pixels over black."""
+        self.texture.image.copy_(texture)
+        return float(nt.losses.psnr(self.baked(), self.images).mean())
+
+
+def unseen_views(data: Data, mi: object | None, scale: Scale) -> tuple[nt.Views, str]:
+    """Views to judge by, and who made them: Mitsuba in this run, else our own renderer; or the folder's own."""
+    if data.truth is None:
+        if data.holdout is None:
+            raise nt.FileError(f"{data.folder} needs the texture as .png, or photographs in holdout/ to judge by.")
+        return _first(nt.Views.load(data.holdout), scale.views), "its own photographs"
+    views = data.views
+    first = views.cameras[0]
+    cameras = [_camera(*angles, float(first.position.norm()), first.yfov) for angles in UNSEEN[: scale.views]]
+    unseen = replace(views, cameras=cameras, names=[f"unseen_{k}" for k in range(len(cameras))])
+    truth = nt.ImageTexture(_read(data.truth))
+    if mi is None:
+        with torch.no_grad():
+            return replace(unseen, images=nt.render(data.scene(truth, unseen), views.size, grid=8)), "our renderer"
+    stage = with_mitsuba.Stage(mi, data.mesh, cameras, views.lights[0], views.size[0], truth.image[0])
+    return replace(unseen, images=stage.photographs(scale.samples)), "Mitsuba"
+
+
+def ours(data: Data, scale: Scale, judge: Judge, steps: int | None = None) -> Trace:
+    """`neurotex fit` of plain pixels, without its files; by default in as many steps as it takes."""
+    plan = make_plan(Options(mesh=str(data.mesh), views=str(data.photographs), size=scale.texture, steps=steps))
+    plan.views = _first(plan.views, scale.views)
+    (stage,) = plan.stages
+
+    def textures() -> Iterator[Tensor]:
+        plan.scene = data.scene(plan.material, plan.views)  # reading the mesh counts
+        baked = nt.bake(plan.scene, plan.views.size)
+        fit = nt.Fit(plan.scene, plan.views, Adam(stage.groups), stage.steps, baked=baked)
+        stage.prepare(fit, lambda *_: None)
+        yield stage.texture().detach()[0]
+        while fit.step_number < fit.steps:
+            fit.step()
+            yield stage.texture().detach()[0]
+        yield finish_texture(plan, baked)
+
+    return _trace(textures(), judge)
+
+
+def mitsubas(mi: object, data: Data, scale: Scale, judge: Judge, steps: int = with_mitsuba.STEPS) -> Trace:
+    """Mitsuba's fit of a bitmap, with one step of another stage before the clock starts: it compiles at first use."""
+    views = _first(data.views, scale.views)
+    grey = torch.full((3, scale.texture, scale.texture), 0.5)
+
+    def run(count: int) -> Iterator[Tensor]:
+        stage = with_mitsuba.Stage(mi, data.mesh, views.cameras, views.lights[0], views.size[0], grey)
+        yield from with_mitsuba.fit(stage, views.images, count)
+
+    next(run(1))
+    return _trace(run(steps), judge)
+
+
+def _first(views: nt.Views, count: int) -> nt.Views:
+    return replace(views, cameras=views.cameras[:count], images=views.images[:count], names=views.names[:count])
+
+
+def _trace(textures: Iterable[Tensor], judge: Judge) -> Trace:
+    trace, clock = Trace(), 0.0
+    began = time.perf_counter()
+    for texture in textures:
+        clock += time.perf_counter() - began
+        trace.seconds.append(clock)
+        trace.levels.append(judge(texture))
+        began = time.perf_counter()
+    return trace
+
+
+def _camera(azimuth: float, elevation: float, distance: float, yfov: float) -> nt.PerspectiveCamera:
+    a, e = math.radians(azimuth), math.radians(elevation)
+    eye = distance * torch.tensor([math.sin(a) * math.cos(e), math.sin(e), math.cos(a) * math.cos(e)])
+    return nt.PerspectiveCamera(nt.look_at(eye), yfov)
+
+
+def _read(file: object) -> Tensor:
+    """(3, H, W) in [0, 1]."""
+    import numpy as np
+    from PIL import Image
+
+    return torch.from_numpy(np.array(Image.open(file).convert("RGB"))).movedim(-1, 0).float() / 255

@@ -1,0 +1,53 @@
+"""What PyTorch3D does of the benchmarks. Its vertices, cameras and settings are ours, converted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+import neurotex as nt
+from neurotex.scene import conventions
+
+
+def rasterize(corners: Tensor, side: int, layers: int = 1, blur: float = 0.0) -> Callable[[], tuple]:
+    """`rasterize_meshes` on corners (faces, 3, 3) in our NDC: its own x points to the left."""
+    from pytorch3d.renderer.mesh.rasterize_meshes import rasterize_meshes
+    from pytorch3d.structures import Meshes
+
+    vertices = corners.reshape(-1, 3) * corners.new_tensor([-1, 1, 1])
+    meshes = Meshes([vertices], [torch.arange(len(vertices)).view(-1, 3)])
+    settings = {"faces_per_pixel": layers, "blur_radius": blur, "bin_size": 0}  # the only size there is on a CPU
+    modes = {"perspective_correct": True, "clip_barycentric_coords": blur > 0}
+    return lambda: rasterize_meshes(meshes, side, **settings, **modes)
+
+
+def render(scene: nt.Scene, texture: Tensor, side: int) -> Callable[[], Tensor]:
+    """A `MeshRenderer` with hard Phong shading for the first camera: (1, 4, side, side), a graph from `texture`."""
+    from pytorch3d.renderer import (
+        FoVPerspectiveCameras,
+        HardPhongShader,
+        MeshRasterizer,
+        MeshRenderer,
+        PointLights,
+        RasterizationSettings,
+        TexturesUV,
+    )
+    from pytorch3d.structures import Meshes
+
+    geometry, camera = scene.geometry(), scene.cameras[0]
+    rotation, translation = conventions.rotation_and_translation(camera.transform[None])
+    cameras = FoVPerspectiveCameras(R=rotation, T=translation, fov=camera.yfov)
+    settings = RasterizationSettings(image_size=side, faces_per_pixel=1, blur_radius=0.0, bin_size=0)
+    lights = PointLights(location=camera.position[None])
+    renderer = MeshRenderer(
+        MeshRasterizer(cameras, settings), HardPhongShader(device="cpu", cameras=cameras, lights=lights)
+    )
+    faces = geometry.faces.long()
+
+    def image() -> Tensor:
+        skin = TexturesUV([texture.movedim(0, -1)], [faces], [geometry.uvs])
+        return renderer(Meshes([geometry.vertices], [faces], skin)).movedim(-1, 1)
+
+    return image

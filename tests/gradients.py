@@ -1,0 +1,24 @@
+"""Which functions of a package owe a gradcheck."""
+
+import importlib
+import inspect
+import pkgutil
+from types import ModuleType
+
+
+def public_functions(package: ModuleType) -> set[str]:
+    """Names of the functions that the modules of a package define for others.
+
+    References have the tests that hold them and their kernels together.
+    """
+    names = set()
+    for module in pkgutil.iter_modules(package.__path__):
+        if module.name.endswith("kernels"):
+            continue
+        found = importlib.import_module(f"{package.__name__}.{module.name}")
+        names |= {
+            name
+            for name, value in vars(found).items()
+            if inspect.isfunction(value) and value.__module__ == found.__name__ and not name.startswith("_")
+        }
+    return {name for name in names if not name.endswith("_reference")}

@@ -1,0 +1,144 @@
+import json
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+import pytest
+import torch
+
+import neurotex as nt
+from benchmarks import fits, memory, plot, render, report, run, timing, with_mitsuba, with_pytorch3d, work
+
+DEMO = nt.assets.folder() / "demo"
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+@pytest.fixture
+def alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a machine without the other systems."""
+    systems = {"neurotex": nt.__version__, "PyTorch3D": "absent: no such module", "Mitsuba": "absent: no LLVM"}
+    monkeypatch.setattr(run, "find_systems", lambda: (systems, False, None))
+
+
+@pytest.mark.usefixtures("alone")
+def test_a_quick_run_writes_table_figures_and_plots(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    readme = tmp_path / "README.md"
+    readme.write_text(f"above\n\n{report.BEGIN}\nstale\n{report.END}\n\nbelow\n")
+    where = ["--readme", str(readme), "--docs", str(tmp_path)]
+    render.main(["--quick", "--data", str(DEMO), "--write", *where])
+    text = readme.read_text()
+    assert text.startswith(f"above\n\n{report.BEGIN}\n")
+    assert text.endswith(f"\n{report.END}\n\nbelow\n")
+    assert "stale" not in text
+    assert "absent: no LLVM" in text
+    figures = json.loads((tmp_path / "benchmarks.json").read_text())
+    assert {row["row"] for row in figures["rows"]} == set(render.ROWS)
+    assert all(row["value"] > 0 for row in figures["rows"] if row["unit"] == "s" and row["value"] is not None)
+    assert text.count("\n| ") == len(figures["rows"]) + 2  # headings and the rule below them
+    for name in ("faces", "sides"):
+        ElementTree.parse(tmp_path / f"benchmarks-{name}.svg")
+    assert "the teapot takes its place" in capsys.readouterr().err
+
+
+def test_a_part_of_the_rows_is_not_written() -> None:
+    with pytest.raises(SystemExit):
+        render.main(["--quick", "--only", "bake", "--write"])
+
+
+def test_a_readme_without_markers_is_left_alone(tmp_path: Path) -> None:
+    readme = tmp_path / "README.md"
+    readme.write_text("nothing\n")
+    with pytest.raises(nt.FileError, match="needs the lines"):
+        report.splice(readme, "table")
+    assert readme.read_text() == "nothing\n"
+
+
+def test_calls_take_turns() -> None:
+    order: list[str] = []
+    timing.interleaved(lambda: order.append("a"), lambda: order.append("b"), turns=2)
+    assert order == ["a", "b", "a", "b", "a", "b"]  # the first of each does not count
+
+
+def test_fast_calls_are_repeated_within_a_turn() -> None:
+    calls: list[None] = []
+    timing.interleaved(lambda: calls.append(None), turns=1, seconds=0.01)
+    assert len(calls) > 10
+
+
+def test_targets_are_judged_from_the_side_they_mean() -> None:
+    assert report.faster("", "", 1.0, "other", 400.0, 400).met
+    assert not report.faster("", "", 1.0, "other", 399.0, 400).met
+    assert report.faster("", "", 1.0, "other", None, 400).met is None  # the other one is absent
+    assert report.limited("", "", 0.4, 0.5).met
+    assert not report.limited("", "", 0.6, 0.5).met
+    assert report.Row("", "", 3.5, "s", "floor", 1.0, 3.5, 3.0, at_least=False).met is False
+    assert report.Row("", "", 47.0, "dB", "other", 48.0, None, 46.5, judged="value").met
+
+
+def test_figures_have_units_that_suit_them() -> None:
+    shown = [report.show(*what) for what in ((0.00192, "s"), (12.0, "s"), (2**20, "bytes"), (47.04, "dB"), (None, "s"))]
+    assert shown == ["1.92 ms", "12 s", "1 MiB", "47.0 dB", "–"]
+
+
+def test_a_line_of_slope_one_is_straight_in_the_plot() -> None:
+    text = plot.log_log(
+        "title", "note", "faces", {1.0: "1", 100.0: "100"}, {"a & b": [(1, 0.01), (10, 0.1), (100, 1.0)]}
+    )
+    root = ElementTree.fromstring(text)
+    points = [tuple(map(float, pair.split(","))) for pair in root.find(f"{SVG}polyline").get("points").split()]
+    (x0, y0), (x1, y1), (x2, y2) = points
+    assert x1 - x0 == pytest.approx(x2 - x1, abs=0.11)
+    assert y0 - y1 == pytest.approx(y1 - y2, abs=0.11)
+    assert y0 > y2  # longer is higher up
+    assert "a & b" in {element.text for element in root.iter(f"{SVG}text")}
+
+
+def test_a_trace_says_when_a_level_was_reached() -> None:
+    trace = fits.Trace([1.0, 2.0, 3.0], [40.0, 46.0, 45.0])
+    assert trace.until(45.5) == 2.0
+    assert trace.until(47.0) is None
+    assert trace.plateau == 46.0
+
+
+def test_memory_is_seen_to_rise() -> None:
+    assert memory.rise(lambda: torch.ones(16 << 20)) > 60 << 20
+    assert memory.rise(lambda: None) < 60 << 20
+
+
+def test_the_large_mesh_is_closed() -> None:
+    mesh = work.torus(400)
+    assert len(mesh.faces) == 400
+    number = torch.unique((mesh.vertices * 1e4).round(), dim=0, return_inverse=True)[1]
+    sides = torch.cat([number[mesh.faces[:, [i, (i + 1) % 3]].long()] for i in range(3)])
+    forward = sides[:, 0] * len(number) + sides[:, 1]
+    backward = sides[:, 1] * len(number) + sides[:, 0]
+    assert torch.equal(forward.sort().values, backward.sort().values)  # every edge is met once from each side
+    assert len(forward.unique()) == len(forward)
+
+
+@pytest.fixture
+def single_view() -> nt.Scene:
+    data = work.Data.find(DEMO)
+    return data.scene(work.random_texture(16), data.views, 1)
+
+
+def test_pytorch3d_does_the_same_work(single_view: nt.Scene) -> None:
+    pytest.importorskip("pytorch3d")
+    corners = work.camera_corners(single_view)
+    theirs, ours = with_pytorch3d.rasterize(corners, 32)(), work.rasterize(corners, 32)()
+    assert torch.equal(theirs[0], ours.pix_to_face)
+    texture = torch.rand(3, 16, 16, requires_grad=True)
+    work.step(with_pytorch3d.render(single_view, texture, 32))()
+    assert bool((texture.grad != 0).any())
+
+
+def test_mitsuba_does_the_same_work(single_view: nt.Scene) -> None:
+    try:
+        mi = with_mitsuba.load()
+    except ImportError as error:
+        pytest.skip(f"Mitsuba: {error}")
+    found = with_mitsuba.rays(mi, single_view, 32)()
+    ours = work.rasterize(work.camera_corners(single_view), 32)()
+    hit = torch.tensor(found.is_valid().numpy()).view(32, 32)
+    assert float((hit == (ours.pix_to_face[0, :, :, 0] >= 0)).float().mean()) > 0.99
+    same = torch.tensor(found.prim_index.numpy().astype("int64")).view(32, 32) == ours.pix_to_face[0, :, :, 0]
+    assert float(same[hit].float().mean()) > 0.95
