@@ -46,7 +46,7 @@ def steps(run: Run) -> Iterator[Row]:
     if run.pytorch3d:
         pixels = torch.rand(3, texture, texture, requires_grad=True)
         scene = data.scene(work.random_texture(4), data.views, 1)
-        calls.append(work.step(with_pytorch3d.render(scene, pixels, side)))
+        calls.append(work.step(with_pytorch3d.render(scene, pixels, side), [pixels]))
     unbaked, baked, *others = run.time(*calls)
     other = others[0] if others else None
     yield faster("step", what, unbaked, "PyTorch3D", other, 400)

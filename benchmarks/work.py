@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -136,9 +136,12 @@ def rasterize_reference(corners: Tensor, side: int, layers: int = 1, blur: float
     return lambda: rasterize_faces_reference(corners, (0,), none, side, side, layers, blur, True, blur > 0, False)
 
 
-def step(image: Callable[[], Tensor]) -> Callable[[], None]:
-    """Forward, and backward to whatever can be fitted."""
-    return lambda: image()[:, :3].square().mean().backward()
+def step(image: Callable[[], Tensor], parameters: Iterable[Tensor]) -> Callable[[], tuple]:
+    """Forward, and backward from a gradient of the image to whatever can be fitted: what no loss adds to."""
+    with torch.no_grad():
+        gradient = torch.rand_like(image())
+    leaves = list(parameters)
+    return lambda: torch.autograd.grad(image(), leaves, gradient)
 
 
 def _single_view(data: Data, scale: Scale) -> nt.Scene:
@@ -159,11 +162,12 @@ def _soft(data: Data, scale: Scale) -> Callable:
 
 def _unbaked(data: Data, scale: Scale) -> Callable:
     scene = _single_view(data, scale)
-    return step(lambda: nt.render(scene, scale.image, grid=1))
+    return step(lambda: nt.render(scene, scale.image, grid=1), scene.parameters())
 
 
 def _baked(data: Data, scale: Scale) -> Callable:
-    return step(nt.bake(_single_view(data, scale), scale.image, grid=1))
+    scene = _single_view(data, scale)
+    return step(nt.bake(scene, scale.image, grid=1), scene.parameters())
 
 
 def _bake(data: Data, scale: Scale) -> Callable:
@@ -177,7 +181,8 @@ def _bake_glossy(data: Data, scale: Scale) -> Callable:
 
 
 def _step_glossy(data: Data, scale: Scale) -> Callable:
-    return step(nt.bake(_all_views(data, scale, glossy), scale.view))
+    scene = _all_views(data, scale, glossy)
+    return step(nt.bake(scene, scale.view), scene.parameters())
 
 
 def _large_fragments(data: Data, scale: Scale) -> Callable:
@@ -191,7 +196,7 @@ def _large_image(data: Data, scale: Scale) -> Callable:
 
 def _large_step(data: Data, scale: Scale) -> Callable:
     scene = large_scene(scale.large_faces, scale.texture)
-    return step(lambda: nt.render(scene, scale.large_image, grid=1))
+    return step(lambda: nt.render(scene, scale.large_image, grid=1), scene.parameters())
 
 
 WORK: dict[str, Callable[[Data, Scale], Callable]] = {

@@ -10,12 +10,14 @@ from .renderers import (
     BakedMatrix,
     BakedSamples,
     BakedScene,
+    Lookup,
     Passes,
     around,
     bake,
     on_background,
     render,
     render_passes,
+    render_phong,
     save_gif,
     turntable,
 )
@@ -44,6 +46,7 @@ from .scene import (
     look_at,
     orbit,
 )
+from .shading import Blend, PhongLight, PhongMaterial
 
 __version__ = "0.1.0"
 
@@ -53,6 +56,7 @@ __all__ = [
     "BakedMatrix",
     "BakedSamples",
     "BakedScene",
+    "Blend",
     "Camera",
     "ConstantTexture",
     "DirectionalLight",
@@ -64,6 +68,7 @@ __all__ = [
     "ImageTexture",
     "Latent",
     "Light",
+    "Lookup",
     "Material",
     "Mesh",
     "NeurotexError",
@@ -71,6 +76,8 @@ __all__ = [
     "OrthographicCamera",
     "Passes",
     "PerspectiveCamera",
+    "PhongLight",
+    "PhongMaterial",
     "PinholeCamera",
     "PointLight",
     "PyramidTexture",
@@ -91,6 +98,7 @@ __all__ = [
     "raster",
     "render",
     "render_passes",
+    "render_phong",
     "save_gif",
     "scene",
     "shading",

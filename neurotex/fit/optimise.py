@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 from ..errors import ArgumentError, SceneError
 from ..renderers import BakedScene, bake
@@ -60,7 +61,7 @@ class Fit:
         self._rates = [group["lr"] for group in optimizer.param_groups]
         self.images = views.images.to(self.baked.alpha)
         encoded = linear_to_srgb(self.images[:, :3])
-        self._target = self.baked.rows(encoded)
+        self._target = pad(self.baked.rows(encoded), (0, 1))
         # pixels that the mesh never covers stay black: their error is a constant of the loss
         self._count = encoded.numel()
         everywhere, covered = (
@@ -78,7 +79,7 @@ class Fit:
         if self.ssim:
             total = losses.photometric(self.baked(), self.images, huber=self.huber, ssim=self.ssim)
         else:  # background cannot change: compare covered pixels alone
-            rows = linear_to_srgb(self.baked.pixels())
+            rows = linear_to_srgb(self.baked.padded_pixels())
             share = self._target.numel() / self._count
             total = losses.squared(rows, self._target, self.huber) * share + self._constant / self._count
         if self.prior:

@@ -59,7 +59,7 @@ def _product_cpu(x: Tensor, pointers: Tensor, columns: Tensor, values: Tensor, *
     parallel_for(
         kernel, len(out), *matrix, pad(x, (0, PADDED - x.shape[1])).contiguous().numpy(), out.numpy(), grain=1024
     )
-    return out[:, : x.shape[1]]
+    return out if x.shape[1] == PADDED else out[:, : x.shape[1]]
 
 
 def _product_anywhere(x: Tensor, pointers: Tensor, columns: Tensor, values: Tensor, *transposed: Tensor) -> Tensor:

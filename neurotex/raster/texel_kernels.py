@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from ..jit import jit
 
 
@@ -17,9 +19,11 @@ def take_texels(start, stop, planes, index, out):
 
 @jit
 def put_texels(start, stop, texels, index, planes):
-    """planes[:, index[i]] = texels[i] for i in [start, stop)."""
-    for i in range(start, stop):
-        for c in range(planes.shape[0]):
+    """planes[:, index[i]] = texels[i], 0 elsewhere, for the texels [start, stop) of the planes."""
+    first, last = np.searchsorted(index, start), np.searchsorted(index, stop)
+    for c in range(planes.shape[0]):
+        planes[c, start:stop] = 0
+        for i in range(first, last):
             planes[c, index[i]] = texels[i, c]
 
 

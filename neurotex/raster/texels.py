@@ -17,7 +17,7 @@ PADDED = 4  # channels of a texel, unused ones 0: four floats make one vector re
 
 
 def take_texels(planes: Float[Tensor, "channels n"], index: Int[Tensor, "m"]) -> Float[Tensor, "m 4"]:
-    """The texels at `index` (distinct, int64) of a map with up to 4 planes, each as four neighbouring channels.
+    """The texels at `index` (int64, ascending, none twice) of up to 4 planes, each as four neighbouring channels.
 
     What a baked scene reads: only texels that some view sees. Differentiable in `planes`.
     """
@@ -63,8 +63,8 @@ def _take_cpu(planes: Tensor, index: Tensor) -> Tensor:
 
 
 def _put_cpu(texels: Tensor, index: Tensor, channels: int, n: int) -> Tensor:
-    out = texels.new_zeros((channels, n))
-    parallel_for(kernels.put_texels, len(index), texels.contiguous().numpy(), index.numpy(), out.numpy(), grain=4096)
+    out = texels.new_empty((channels, n))
+    parallel_for(kernels.put_texels, n, texels.contiguous().numpy(), index.numpy(), out.numpy(), grain=1 << 14)
     return out
 
 

@@ -56,7 +56,11 @@ class BakedScene(nn.Module):
 
     def pixels(self, latents: Mapping[str, Tensor] | None = None) -> Float[Tensor, "rows 3"]:
         """Linear RGB of the covered pixels only: all that a photometric loss needs."""
-        return self._pixels(self._maps(latents))[:, :3]
+        return self.padded_pixels(latents)[:, :3]
+
+    def padded_pixels(self, latents: Mapping[str, Tensor] | None = None) -> Float[Tensor, "rows 4"]:
+        """`pixels` and a channel of zeros: as they lie in memory, without a copy."""
+        return self._pixels(self._maps(latents))
 
     def _maps(self, latents: Mapping[str, Tensor] | None) -> SceneMaps:
         maps = SceneMaps(self.scene, latents)
@@ -70,12 +74,12 @@ class BakedScene(nn.Module):
         return maps
 
     def _pixels(self, maps: SceneMaps) -> Float[Tensor, "rows 4"]:
-        """Linear RGB of the covered pixels, and a channel that is not used."""
+        """Linear RGB of the covered pixels, and 0."""
         raise NotImplementedError
 
     def forward(self, latents: Mapping[str, Tensor] | None = None) -> Float[Tensor, "views 4 h w"]:
         """The images, as `render` gives them."""
-        colour = self._pixels(self._maps(latents))
+        colour = self.padded_pixels(latents)
         views, height, width = self.shape
         flat = raster.place_pixels(colour, self.alpha.to(colour), self.pixel, views * height * width)
         return flat.view(views, height, width, 4).movedim(-1, 1)

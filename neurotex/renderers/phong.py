@@ -45,7 +45,7 @@ class Surface:
     texture: Int[Tensor, "faces"]
 
 
-def phong(
+def render_phong(
     scene: Scene,
     size: int | tuple[int, int] = 256,
     *,

@@ -97,7 +97,7 @@ class View:
         if "normal" in self.maps.planes:
             frames = shading.face_tangents(geometry.vertices, geometry.uvs, geometry.faces, geometry.normals)
             tangent = frames[samples.face]
-        material = geometry.face_material[samples.face]
+        material = geometry.face_material.index_select(0, samples.face)
         return Surface(samples.pixel, samples.face, material, uv, samples.derivatives, position, normal, tangent)
 
     @property

@@ -14,7 +14,7 @@ from torch import Tensor
 import neurotex as nt
 from neurotex.raster.clipping import _cross as clipping_cross
 from neurotex.raster.fragments import Fragments, pixel_centres, rasterize
-from neurotex.renderers.phong import Lookup, Surface, phong, shade
+from neurotex.renderers.phong import Lookup, Surface, render_phong, shade
 from neurotex.scene.conventions import camera_to_world
 from neurotex.shading.blend import Blend
 from neurotex.shading.phong import PhongLight, PhongMaterial, area_normals, face_normals
@@ -222,7 +222,7 @@ def test_our_scenes_are_rendered_as_pytorch3d_renders_its_own(scene):
         pytest.skip("our cameras cut faces that reach behind the eye; here they are left out")
     if near is not None and nearest < near and scene.raster_settings["blur_radius"] > 0:
         pytest.skip("our cameras project with other roundings, which decide the seam of blurred faces cut in two")
-    image = phong(
+    image = render_phong(
         _ours(scene),
         scene.size,
         faces_per_pixel=scene.raster_settings["faces_per_pixel"],

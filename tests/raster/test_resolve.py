@@ -62,7 +62,7 @@ def test_no_samples_make_dark_pixels():
 @pytest.mark.parametrize("channels", [1, 3, 4])
 def test_texels_are_taken_and_put_back(channels):
     planes = torch.randn(channels, 30, dtype=torch.float64, requires_grad=True)
-    index = torch.randperm(30)[:12]
+    index = torch.randperm(30)[:12].sort().values
     torch.testing.assert_close(take_texels(planes, index), take_reference(planes, index))
     assert gradcheck(take_texels, (planes, index))
     assert gradgradcheck(lambda p: take_texels(p, index) ** 2, (planes,))

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 import neurotex as nt
-from neurotex.renderers.phong import phong
+from neurotex.renderers.phong import render_phong
 from neurotex.shading.blend import Blend
 from neurotex.shading.phong import PhongLight, PhongMaterial
 
@@ -97,7 +97,7 @@ REFUSED = {
     ],
     "a material's": [lambda x=x: PhongMaterial(shininess=x) for x in (-1.0, NAN, INF)],
     "a background is": [lambda: Blend(background=(1, 1, 1, 1)), lambda: Blend(background=(1,))],
-    "choose one of": [lambda: phong(scene(), 4, shading=None)],
+    "choose one of": [lambda: render_phong(scene(), 4, shading=None)],
 }
 WORKS = {
     "numpy's whole numbers": [lambda f=f: f(scene(), (np.int64(4), np.int32(5))) for f in renderers],

@@ -12,7 +12,7 @@ from torch.autograd import gradcheck
 
 import neurotex as nt
 from neurotex.raster.fragments import rasterize
-from neurotex.renderers.phong import Lookup, Surface, phong, shade
+from neurotex.renderers.phong import Lookup, Surface, render_phong, shade
 from neurotex.shading.blend import Blend
 from neurotex.shading.phong import PhongLight, area_normals
 
@@ -27,7 +27,7 @@ def _front(ymag: float = 1.0) -> nt.OrthographicCamera:
 
 def test_textures_are_shown_as_they_are_over_the_background(plate):
     plate.material = nt.Material(nt.ConstantTexture((0.2, 0.5, 0.7)))
-    image = phong(nt.Scene(plate, _front(2.0)), 8, light=UNLIT, blend=Blend(background=(1.0, 0.0, 0.5)))[0]
+    image = render_phong(nt.Scene(plate, _front(2.0)), 8, light=UNLIT, blend=Blend(background=(1.0, 0.0, 0.5)))[0]
     inside = torch.zeros(8, 8, dtype=torch.bool)
     inside[2:6, 2:6] = True
     torch.testing.assert_close(image[:, inside], torch.tensor([0.2, 0.5, 0.7, 1])[:, None].expand(4, 16))
@@ -42,7 +42,7 @@ def test_each_face_wears_its_meshes_texture(plate):
     stripes = torch.tensor([0.0, 1.0])[None, :, None].expand(3, 2, 1)
     for mesh, texture in zip((left, right, behind), (stripes, (0.1, 0.2, 0.3), (0.9, 0.8, 0.7)), strict=True):
         mesh.material = nt.Material(texture)
-    image = phong(nt.Scene([left, right, behind], _front()), 8, light=UNLIT)[0, :3]
+    image = render_phong(nt.Scene([left, right, behind], _front()), 8, light=UNLIT)[0, :3]
     torch.testing.assert_close(image[:, :, 1], torch.linspace(1 / 16, 15 / 16, 8).expand(3, 8))
     torch.testing.assert_close(image[:, 4, 5], torch.tensor([0.1, 0.2, 0.3]))
     torch.testing.assert_close(image[:, 0, 5], torch.tensor([0.9, 0.8, 0.7]))
@@ -54,7 +54,7 @@ def test_textures_wrap_as_their_nodes_say_unless_told_otherwise(plate):
 
     def image(wrap: str, lookup: Lookup | None = None) -> Tensor:
         plate.material = nt.Material(nt.ImageTexture(pixels, wrap))
-        return phong(nt.Scene(plate, _front()), 16, light=UNLIT, lookup=lookup)[0]
+        return render_phong(nt.Scene(plate, _front()), 16, light=UNLIT, lookup=lookup)[0]
 
     repeated, clamped = image("repeat"), image("clamp")
     torch.testing.assert_close(repeated[:, :8, 8:], repeated[:, 8:, :8], atol=1e-5, rtol=0)
@@ -75,7 +75,7 @@ def test_uv_seams_are_no_creases(torus):
     plain.vertices, plain.faces = torch.zeros(len(unique), 3).index_copy(0, number, torus.vertices), number[torus.faces]
     plain.material = torus.material
     camera, light = nt.orbit(1, 3.0, elevation=35.0), PhongLight.at((1, 3, 2))
-    images = [phong(nt.Scene(mesh, camera), 48, light=light) for mesh in (torus, plain)]
+    images = [render_phong(nt.Scene(mesh, camera), 48, light=light) for mesh in (torus, plain)]
     torch.testing.assert_close(*images, atol=1e-5, rtol=0)
 
 
@@ -88,14 +88,14 @@ def test_a_generator_runs_once_and_everything_gets_its_gradient(plate, torus, ti
     for shading in ("hard_phong", "hard_flat", "soft_phong"):
         tiny_generator.calls = 0
         layers = {"faces_per_pixel": 4, "blur_radius": 1e-4} if shading == "soft_phong" else {}
-        image = phong(scene, 20, shading=shading, light=PhongLight.at(place), **layers)
+        image = render_phong(scene, 20, shading=shading, light=PhongLight.at(place), **layers)
         assert image.shape == (3, 4, 20, 20)
         assert tiny_generator.calls == 1
         leaves = [torus.vertices, place, skin.latent.value, *tiny_generator.parameters()]
         for grad in torch.autograd.grad((image * torch.rand_like(image)).sum(), leaves):
             assert bool(grad.isfinite().all() and grad.any())
     tiny_generator.calls = 0
-    image = phong(scene, 20, shading="soft_silhouette", faces_per_pixel=4, blur_radius=1e-3)
+    image = render_phong(scene, 20, shading="soft_silhouette", faces_per_pixel=4, blur_radius=1e-3)
     assert tiny_generator.calls == 0
     assert bool(torch.autograd.grad(image.sum(), torus.vertices)[0].any())
 
@@ -104,9 +104,9 @@ def test_latents_given_are_as_good_as_bound(plate, tiny_generator):
     latent, z = nt.Latent(tiny_generator, "skin"), torch.randn(1, 4)
     plate.material = nt.Material(nt.GeneratedTexture(tiny_generator, latent))
     scene = nt.Scene(plate, _front())
-    given = phong(scene, 8, latents={"skin": z})
+    given = render_phong(scene, 8, latents={"skin": z})
     latent.bind(z)
-    assert torch.equal(given, phong(scene, 8))
+    assert torch.equal(given, render_phong(scene, 8))
 
 
 def test_soft_gradients_are_finite_differences_of_the_image(plate):
@@ -121,7 +121,9 @@ def test_soft_gradients_are_finite_differences_of_the_image(plate):
         plate.vertices, texture.image = vertices, pixels
         back.vertices = vertices * 0.9 + vertices.new_tensor([0.3, 0.2, -0.5])
         light = PhongLight.at(place)
-        return phong(scene, 5, shading="soft_phong", faces_per_pixel=4, blur_radius=0.2, light=light, blend=blend)
+        return render_phong(
+            scene, 5, shading="soft_phong", faces_per_pixel=4, blur_radius=0.2, light=light, blend=blend
+        )
 
     vertices = torch.tensor([[-0.8, -0.9, 0], [0.7, -0.8, 0.2], [0.9, 0.8, 0.1], [-0.7, 0.6, 0.3]]).double()
     leaves = (vertices, torch.rand(1, 3, 4, 4).double(), torch.tensor([1.0, 2, 3]).double())
@@ -151,7 +153,7 @@ def test_an_empty_image_is_background_with_gradients_of_zero(plate):
     plate.material = nt.Material(nt.ImageTexture(torch.rand(3, 4, 4), trainable=True))
     scene = nt.Scene(plate, nt.PerspectiveCamera(nt.look_at(torch.tensor([0.0, 0, 3]), torch.tensor([0.0, 0, 9]))))
     for shading in ("hard_phong", "soft_phong", "hard_flat", "soft_silhouette"):
-        image = phong(scene, 6, shading=shading)
+        image = render_phong(scene, 6, shading=shading)
         assert torch.equal(image[0], torch.tensor([1.0, 1, 1, 0])[:, None, None].expand(4, 6, 6))
 
 
@@ -160,7 +162,7 @@ def test_faces_in_the_plane_of_the_eye_do_no_harm(plate):
     plate.vertices = torch.tensor([[-1.0, -0.5, 0], [1, -0.5, 0], [1, -0.5, -4], [-1, -0.5, -4]]).requires_grad_()
     plate.material = nt.Material((0.5, 0.5, 0.5))
     scene = nt.Scene(plate, nt.PerspectiveCamera(torch.eye(4), 90.0, near=0.1))
-    image = phong(scene, 16, light=PhongLight.at((0, 2, -2)))[0]
+    image = render_phong(scene, 16, light=PhongLight.at((0, 2, -2)))[0]
     assert float(image[3, 12:].detach().mean()) > 0.9
     assert not bool(image[3, :8].any())
     (grad,) = torch.autograd.grad(image.sum(), plate.vertices)
@@ -169,22 +171,22 @@ def test_faces_in_the_plane_of_the_eye_do_no_harm(plate):
 
 def test_what_cannot_be_rendered_is_refused(plate, tiny_generator):
     with pytest.raises(nt.SceneError, match="no camera"):
-        phong(nt.Scene(plate))
+        render_phong(nt.Scene(plate))
     with pytest.raises(nt.SceneError, match="no mesh"):
-        phong(nt.Scene([], _front()))
+        render_phong(nt.Scene([], _front()))
     with pytest.raises(nt.ArgumentError, match=r"'gouraud'.*hard_phong"):
-        phong(nt.Scene(plate, _front()), 8, shading="gouraud")
+        render_phong(nt.Scene(plate, _front()), 8, shading="gouraud")
     with pytest.raises(nt.ArgumentError, match="image size"):
-        phong(nt.Scene(plate, _front()), 0)
+        render_phong(nt.Scene(plate, _front()), 0)
     with pytest.raises(nt.ArgumentError, match="faces_per_pixel"):
-        phong(nt.Scene(plate, _front()), 8, faces_per_pixel=0)
+        render_phong(nt.Scene(plate, _front()), 8, faces_per_pixel=0)
     with pytest.raises(nt.ArgumentError, match="sigma"):
-        phong(nt.Scene(plate, _front()), 8, blend=Blend(sigma=math.nan))
+        render_phong(nt.Scene(plate, _front()), 8, blend=Blend(sigma=math.nan))
     plate.material = nt.Material(nt.ImageTexture(torch.rand(1, 4, 4)), "hide")
     with pytest.raises(nt.SceneError, match=r"'hide'.*base_color"):
-        phong(nt.Scene(plate, _front()), 8)
+        render_phong(nt.Scene(plate, _front()), 8)
     plate.material = nt.Material(nt.GeneratedTexture(tiny_generator, nt.Latent(tiny_generator, "skin")), "hide")
     with pytest.raises(nt.SceneError, match="'skin' is unbound"):
-        phong(nt.Scene(plate, _front()), 8)
+        render_phong(nt.Scene(plate, _front()), 8)
     with pytest.raises(nt.SceneError, match=r"no latent 'skim'"):
-        phong(nt.Scene(plate, _front()), 8, latents={"skin": torch.zeros(1, 4), "skim": torch.zeros(1, 4)})
+        render_phong(nt.Scene(plate, _front()), 8, latents={"skin": torch.zeros(1, 4), "skim": torch.zeros(1, 4)})

@@ -15,7 +15,7 @@ from torch import Tensor
 
 import neurotex as nt
 from neurotex.raster import FILTERS, WRAPS
-from neurotex.renderers.phong import SHADINGS, phong
+from neurotex.renderers.phong import SHADINGS, render_phong
 
 SQUARE = torch.tensor([[-1.0, -1, 0], [1, -1, 0], [1, 1, 0], [-1, 1, 0]])
 UVS = (SQUARE[:, :2] + 1) / 2
@@ -31,7 +31,7 @@ def _passes(scene: nt.Scene, size: tuple[int, int]) -> Tensor:
 
 def _preset(shading: str) -> Callable:
     soft = {"faces_per_pixel": 3, "blur_radius": 1e-3} if shading.startswith("soft") else {}
-    return lambda scene, size: phong(scene, size, shading=shading, **soft)
+    return lambda scene, size: render_phong(scene, size, shading=shading, **soft)
 
 
 RENDERERS: dict[str, Callable[[nt.Scene, tuple[int, int]], Tensor]] = {
