@@ -141,6 +141,14 @@ def look(
     Linear coordinates b are edge functions over (area + ε). In perspective, b_i over depth z_i and normalised:
     b_0 z_1 z_2 and so on, over their sum. Clipped, negative ones become 0 and the rest is normalised again.
     """
+    bary, depth, inside = _coordinates(corners, x, y, perspective, clip)
+    return Seen(torch.stack(bary, -1), depth, edge_distance(corners, x, y), inside)
+
+
+def _coordinates(
+    corners: Tensor, x: Tensor, y: Tensor, perspective: bool, clip: bool
+) -> tuple[tuple[Tensor, Tensor, Tensor], Tensor, Tensor]:
+    """Barycentric coordinates, depth and whether inside, of `look`."""
     (x0, y0, z0), (x1, y1, z1), (x2, y2, z2) = (corner.unbind(-1) for corner in corners.unbind(-2))
     area = _plus_epsilon((y2 - y0) * (x1 - x0) - (x2 - x0) * (y1 - y0))
     b0 = ((y - y1) * (x2 - x1) - (x - x1) * (y2 - y1)) / area
@@ -155,8 +163,7 @@ def look(
         b0, b1, b2 = b0.clamp_min(0), b1.clamp_min(0), b2.clamp_min(0)
         total = (b0 + b1 + b2).clamp_min(SMALL)
         b0, b1, b2 = b0 / total, b1 / total, b2 / total
-    depth = b0 * z0 + b1 * z1 + b2 * z2
-    return Seen(torch.stack([b0, b1, b2], -1), depth, edge_distance(corners, x, y), inside)
+    return (b0, b1, b2), b0 * z0 + b1 * z1 + b2 * z2, inside
 
 
 def edge_distance(corners: Float[Tensor, "n 3 3"], x: Float[Tensor, "n"], y: Float[Tensor, "n"]) -> Float[Tensor, "n"]:
@@ -188,45 +195,41 @@ def rasterize_faces_reference(
     clip: bool,
     cull: bool,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """The operator in plain tensor language: expand boxes, test every pixel in them, keep the nearest of each pixel."""
+    """The operator in plain tensor language: expand the rows of faces, test the pixels, keep the nearest of each."""
     x_of, y_of = pixel_centres((height, width), corners)
-    low, high = _boxes(corners, x_of, y_of, blur, cull)
-    ends = [*first[1:], len(corners)]
-    image = torch.repeat_interleave(torch.tensor([end - start for start, end in zip(first, ends, strict=True)]))
-    image = image.to(corners.device)
-    blur = corners.new_tensor(blur)
-
     planes = corners.reshape(-1, 9).T.contiguous()  # each coordinate of all faces: what is gathered is read in order
+    squared = corners.new_tensor(blur)
+    by_distance = blur > 0 or len(neighbours) > 0  # else distances decide nothing, and those of what is seen suffice
 
-    def gather(faces: Tensor) -> Tensor:
-        return planes.index_select(1, faces).view(3, 3, -1).permute(2, 0, 1)
+    def gather(face: Tensor, pixel: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Corners of faces, and x and y of pixels."""
+        line = pixel // width
+        x, y = x_of.index_select(0, pixel - line * width), y_of.index_select(0, line % height)
+        return planes.index_select(1, face).view(3, 3, -1).permute(2, 0, 1), x, y
 
-    pixel = low.new_empty(0)
-    face, values = low.new_empty(0), corners.new_empty((5, 0))  # depth, distance, coordinates
-    for found, column, row in _candidates(low, (high - low).clamp_min(0)):
-        # few of them are left for the costly formulas
-        keep = _inside(gather(found), x_of[column], y_of[row])
-        if float(blur) > 0:
-            outside = (~keep).nonzero()[:, 0]
-            away = edge_distance(gather(found[outside]), x_of[column[outside]], y_of[row[outside]])
-            keep[outside] = away < blur
-        found, column, row = found[keep], column[keep], row[keep]
-        seen = look(gather(found), x_of[column], y_of[row], perspective, clip)
-        signed = torch.where(seen.inside, -seen.distance, seen.distance)
-        keep = seen.inside | (seen.distance < blur)
-        keep = (keep & (seen.depth >= 0) & (seen.depth < torch.inf)).nonzero()[:, 0]
-        pixel = torch.cat([pixel, ((image[found] * height + row) * width + column)[keep]])
-        face = torch.cat([face, found[keep]])
-        found_values = torch.stack([seen.depth, signed, *seen.bary.unbind(-1)])[:, keep]
-        values = torch.cat([values, found_values], 1)
+    pixel = face = torch.empty(0, dtype=torch.int64, device=corners.device)
+    values = corners.new_empty((5, 0))  # depth (∞ where not covered), distance, coordinates
+    for new_face, new_pixel in _candidates(corners, first, x_of, y_of, blur, cull):
+        met = gather(new_face, new_pixel)
+        bary, depth, covered = _coordinates(*met, perspective, clip)
+        distance = torch.zeros_like(depth)
+        if by_distance:
+            distance = edge_distance(*met)
+            distance, covered = torch.where(covered, -distance, distance), covered | (distance < squared)
+        depth = torch.where(covered & (depth >= 0), depth, torch.inf)
+        pixel, face = torch.cat([pixel, new_pixel]), torch.cat([face, new_face])
+        values = torch.cat([values, torch.stack([depth, distance, *bary])], 1)
         if len(neighbours):
-            keep = _duels(pixel, face, values, neighbours, layers)
+            keep = (values[0] < torch.inf).nonzero()[:, 0]
+            keep = keep[_duels(pixel[keep], face[keep], values[:, keep], neighbours, layers)]
             pixel, face, values = pixel[keep], face[keep], values[:, keep]
-        order, layer = _nearest(pixel, values[0], layers)
-        pixel, face, values = pixel[order], face[order], values[:, order]
+        keep = _nearest(pixel, values[0], layers)
+        pixel, face, values = pixel.index_select(0, keep), face.index_select(0, keep), values.index_select(1, keep)
+    if not by_distance:
+        values[1] = -edge_distance(*gather(face, pixel))
 
     pix, zbuf, bary, dists = (out.fill_(-1) for out in _empty((len(first), height, width, layers), corners))
-    at = pixel * layers + layer if len(pixel) else pixel
+    at = pixel * layers + _layer(pixel)
     pix.view(-1)[at], zbuf.view(-1)[at], dists.view(-1)[at] = face, values[0], values[1]
     bary.view(-1, 3)[at] = values[2:].T
     return pix, zbuf, bary, dists
@@ -256,15 +259,66 @@ def _boxes(corners: Tensor, x_of: Tensor, y_of: Tensor, blur: float, cull: bool)
     return low, torch.where(drawn[:, None], high, low)
 
 
-def _candidates(low: Tensor, extent: Tensor) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-    """Faces, columns and rows of the pixels in boxes, about CANDIDATES at a time: face by face, and rows downwards."""
-    for start, stop in _runs(extent[:, 0] * extent[:, 1]):
-        owner, line = _expand(extent[start:stop, 1])
-        left, row, width = low[start:stop, 0][owner], low[start:stop, 1][owner] + line, extent[start:stop, 0][owner]
-        for top, bottom in _runs(width):  # one, unless a single face is larger than all that is allowed
-            span, step = _expand(width[top:bottom])
-            span = span + top
-            yield owner[span] + start, left[span] + step, row[span]
+def _sides(corners: Tensor, x_of: Tensor, y_of: Tensor, blur: float) -> Tensor:
+    """Lines x = a + b·y that have all that a face may cover on one side: (12, faces).
+
+    They are a of three lines on the left and b of these, then the same on the right: the face's edges, moved outwards
+    by more than rounding does here and in edge functions, and by the blur. An edge of the other side lies at infinity,
+    and so does one that is all but level: it ends within a row, where boxes do.
+    """
+    x, y = corners[..., 0].T, corners[..., 1].T
+    dx, dy = x.roll(-1, 0) - x, y.roll(-1, 0) - y
+    area = dx[2] * dy[0] - dy[2] * dx[0]  # rounded as in `look`: of a sliver, its sign decides which side is inside
+    up = torch.where(dy.abs() > 1e-6 * dx.abs(), dy * area.sign(), 0)
+    slope = torch.where(up == 0, 0, dx / dy)
+    start = x - slope * y
+    out = x.abs() + slope.abs() * (y.abs() + y_of.abs().max()) + x_of.abs().max()
+    out = 32 * torch.finfo(x.dtype).eps * out
+    if blur > 0:
+        # a distance below the blur is one below this, however it was rounded: see the kernel
+        reach = 1.001 * math.sqrt(blur) + 1e-5 * (x.abs().amax(0) + y.abs().amax(0) + math.sqrt(blur))
+        out = out + reach * (1 + slope * slope).sqrt()
+    left, right = up < 0, up > 0  # of a face whose corners run counterclockwise, the edges on the right go up
+    return torch.cat(
+        [
+            torch.where(left, start - out, -torch.inf),
+            torch.where(left, slope, 0),
+            torch.where(right, start + out, torch.inf),
+            torch.where(right, slope, 0),
+        ]
+    )
+
+
+def _candidates(
+    corners: Tensor, first: Sequence[int], x_of: Tensor, y_of: Tensor, blur: float, cull: bool
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Faces and the pixels they may cover, about CANDIDATES at a time: face by face, rows downwards.
+
+    A pixel is its place among those of all images. Of each row of a face's box, only what lies between the face's sides
+    is wanted: half of the box, and without blur next to nothing that the face does not cover.
+    """
+    width, height = len(x_of), len(y_of)
+    low, high = _boxes(corners, x_of, y_of, blur, cull)
+    drawn = (high > low).all(1).nonzero()[:, 0]
+    sides = _sides(corners[drawn], x_of, y_of, blur)
+    (left, top), (right, bottom) = low[drawn].unbind(1), high[drawn].unbind(1)
+    image = torch.searchsorted(torch.tensor(first, device=drawn.device), drawn, right=True) - 1
+    per_column = min(width, height) / 2
+    for start, stop in _runs(bottom - top):
+        owner, line = _expand((bottom - top)[start:stop], top[start:stop])
+        owner += start
+        from_left, left_slope, from_right, right_slope = sides.index_select(1, owner).view(4, 3, -1)
+        y = y_of.index_select(0, line)
+        begin = ((from_left + left_slope * y).amax(0) - x_of[0]) * per_column
+        end = ((from_right + right_slope * y).amin(0) - x_of[0]) * per_column
+        begin = torch.maximum(begin.clamp(0, width).ceil().long(), left.index_select(0, owner))
+        end = torch.minimum(end.clamp(-1, width).floor().long() + 1, right.index_select(0, owner))
+        count = (end - begin).clamp_min(0)
+        begin += (image.index_select(0, owner) * height + line) * width
+        face = drawn.index_select(0, owner)
+        for head, tail in _runs(count):
+            row, pixel = _expand(count[head:tail], begin[head:tail])
+            yield face[head:tail].index_select(0, row), pixel
 
 
 def _runs(counts: Tensor) -> Iterator[tuple[int, int]]:
@@ -278,31 +332,35 @@ def _runs(counts: Tensor) -> Iterator[tuple[int, int]]:
         start = stop
 
 
-def _expand(counts: Tensor) -> tuple[Tensor, Tensor]:
-    """Each index i as often as counts[i] says, and a number that counts up from 0 in every such run."""
+def _expand(counts: Tensor, start: Tensor) -> tuple[Tensor, Tensor]:
+    """Each index i as often as counts[i] says, and a number that counts up from start[i] in every such run."""
     owner = torch.repeat_interleave(counts)
-    return owner, torch.arange(len(owner), device=owner.device) - (counts.cumsum(0) - counts)[owner]
+    offset = start - (counts.cumsum(0) - counts)
+    return owner, torch.arange(len(owner), device=owner.device) + offset.index_select(0, owner)
 
 
-def _inside(corners: Tensor, x: Tensor, y: Tensor) -> Tensor:
-    """Whether points are inside their faces: all edge functions have one sign."""
-    (x0, y0, _), (x1, y1, _), (x2, y2, _) = (corner.unbind(-1) for corner in corners.unbind(-2))
-    e0 = (y - y1) * (x2 - x1) - (x - x1) * (y2 - y1)
-    e1 = (y - y2) * (x0 - x2) - (x - x2) * (y0 - y2)
-    e2 = (y - y0) * (x1 - x0) - (x - x0) * (y1 - y0)
-    return (torch.minimum(torch.minimum(e0, e1), e2) > 0) | (torch.maximum(torch.maximum(e0, e1), e2) < 0)
+def _nearest(pixel: Tensor, depth: Tensor, layers: int) -> Tensor:
+    """Of entries in ascending order of faces, the nearest of each pixel, by pixel, depth and face."""
+    found = (depth < torch.inf).nonzero()[:, 0]
+    pixel, depth = pixel.index_select(0, found), depth.index_select(0, found)
+    # numbers of 0 or more have the order of their bits, and integers are sorted several times as fast; −0 has none
+    if depth.dtype == torch.float32:
+        order = torch.sort(pixel << 32 | (depth + 0.0).view(torch.int32), stable=True).indices
+    else:
+        order = torch.sort((depth + 0.0).view(torch.int64), stable=True).indices
+        order = order.index_select(0, torch.sort(pixel.index_select(0, order), stable=True).indices)
+    ranked = pixel.index_select(0, order)
+    keep = torch.ones_like(ranked, dtype=torch.bool)
+    keep[layers:] = ranked[layers:] != ranked[:-layers]  # as many nearer ones lie in the same pixel
+    return found.index_select(0, order.masked_select(keep))
 
 
-def _nearest(pixel: Tensor, depth: Tensor, layers: int) -> tuple[Tensor, Tensor]:
-    """Of entries in ascending order of faces, the nearest of each pixel by pixel, depth and face; and their layers."""
-    order = torch.sort(depth, stable=True).indices
-    order = order[torch.sort(pixel[order], stable=True).indices]
-    ranked = pixel[order]
-    rank = torch.arange(len(ranked), device=ranked.device)
-    begins = torch.where(ranked == ranked.roll(1), 0, rank)  # the first of all begins at 0, whatever it is
-    layer = rank - begins.cummax(0).values
-    keep = (layer < layers).nonzero()[:, 0]
-    return order[keep], layer[keep]
+def _layer(pixel: Tensor) -> Tensor:
+    """How many entries before it each one shares its pixel with; pixels ascend."""
+    rank = torch.arange(len(pixel), device=pixel.device)
+    begin = torch.ones_like(pixel, dtype=torch.bool)
+    begin[1:] = pixel[1:] != pixel[:-1]
+    return rank - torch.where(begin, rank, 0).cummax(0).values if len(pixel) else rank
 
 
 def _duels(pixel: Tensor, face: Tensor, values: Tensor, neighbours: Tensor, layers: int) -> Tensor:

@@ -13,7 +13,7 @@ from torch.autograd import gradcheck
 from neurotex.errors import ArgumentError
 from neurotex.raster import fragments
 from neurotex.raster.clipping import clip_faces
-from neurotex.raster.fragments import Fragments, barycentrics, pixel_centres, rasterize
+from neurotex.raster.fragments import Fragments, barycentrics, look, pixel_centres, rasterize
 
 POINTS = torch.tensor([[-2.4, -1.9, 2.0], [4.0, -2.8, 4.0], [0.4, 2.9, 3.0]], dtype=torch.float64)
 
@@ -186,6 +186,32 @@ def test_chunks_of_the_reference_do_not_show(monkeypatch):
     monkeypatch.setattr(fragments, "CANDIDATES", 100)
     for one, other in zip(fragments.rasterize_faces_reference(*arguments), whole, strict=True):
         assert torch.equal(one, other)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("blur", [0.0, 1e-4, 3e-2])
+@pytest.mark.parametrize("size", [(40, 40), (64, 21), (1, 33), (33, 1)])
+def test_the_reference_looks_at_all_that_faces_cover_and_little_else(dtype, blur, size):
+    x_of, y_of = pixel_centres(size, torch.empty(0, dtype=dtype))
+    # edges through pixel centres, where rounding decides, are as hard as slivers and corners far away
+    on_centres = torch.stack([x_of[torch.randint(size[1], (200, 3))], y_of[torch.randint(size[0], (200, 3))]], -1)
+    slivers = torch.rand(200, 1, 2) + torch.rand(200, 3, 1) * torch.randn(200, 1, 2) + 1e-6 * torch.randn(200, 3, 2)
+    far = torch.randn(200, 3, 2) * 10 ** (3 * torch.rand(200, 3, 1))
+    flat = torch.cat([torch.rand(200, 3, 1), y_of[torch.randint(size[0], (200, 1, 1))].expand(200, 3, 1)], 2)
+    flat = flat + torch.tensor([1, 1e-7]) * torch.randn(200, 3, 2)
+    corners = torch.nn.functional.pad(torch.cat([on_centres, slivers, far, flat]), (0, 1), value=1.0).to(dtype)
+    found = list(fragments._candidates(corners, [0], x_of, y_of, blur, False))
+    candidates = torch.zeros(len(corners), size[0] * size[1], dtype=torch.bool)
+    candidates[torch.cat([face for face, _ in found]), torch.cat([pixel for _, pixel in found])] = True
+
+    low, high = fragments._boxes(corners, x_of, y_of, blur, False)
+    drawn = (high > low).all(1).nonzero()[:, 0]
+    at = torch.cartesian_prod(drawn, torch.arange(size[0] * size[1]))
+    seen = look(corners[at[:, 0]], x_of[at[:, 1] % size[1]], y_of[at[:, 1] // size[1]], False, False)
+    covered = seen.inside | (seen.distance < corners.new_tensor(blur))
+    assert bool(candidates[at[covered][:, 0], at[covered][:, 1]].all())
+    if blur == 0:
+        assert int(candidates.sum()) < 1.1 * int(covered.sum()) + 20
 
 
 @pytest.mark.parametrize("perspective", [True, False])
