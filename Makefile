@@ -17,6 +17,7 @@ lint: install
 
 bench: install
 	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks.render
 
 install: $(INSTALLED)
 

@@ -16,7 +16,7 @@ from torch import Tensor
 
 import neurotex as nt
 from neurotex.fit.adam import Adam
-from neurotex.fit.run import Options, finish_texture, make_plan
+from neurotex.fit.run import GRID, Options, finish_texture, make_plan
 
 from . import with_mitsuba
 from .work import Data, Scale
@@ -83,7 +83,7 @@ def ours(data: Data, scale: Scale, judge: Judge, steps: int | None = None) -> Tr
 
     def textures() -> Iterator[Tensor]:
         plan.scene = data.scene(plan.material, plan.views)  # reading the mesh counts
-        baked = nt.bake(plan.scene, plan.views.size)
+        baked = nt.bake(plan.scene, plan.views.size, grid=GRID)
         fit = nt.Fit(plan.scene, plan.views, Adam(stage.groups), stage.steps, baked=baked)
         stage.prepare(fit, lambda *_: None)
         yield stage.texture().detach()[0]

@@ -45,6 +45,8 @@ RATES = {
 STEPS = {"pixels": 12, "stepped pixels": 24, "latents": 200, "weights": 300, "both": 300}
 CHECKPOINT_SECONDS = 10.0
 
+GRID = 3  # samples per pixel in each direction: a fourth is no longer seen in what is fitted to photographs
+
 # progress(stage's name, steps done, steps in all, loss or None while searching)
 Progress = Callable[[str, int, int, float | None], None]
 
@@ -122,7 +124,7 @@ def fit_views(options: Options, out: str | Path, *, resume: bool = False, progre
     storage.make_folder(out / "textures")
 
     baking = time.perf_counter()
-    baked = bake(plan.scene, plan.views.size)
+    baked = bake(plan.scene, plan.views.size, grid=GRID)
     fitting = time.perf_counter()
     history = _run_stages(plan, baked, checkpoint, file, progress or (lambda *_: None))
     fitted = time.perf_counter()

@@ -70,7 +70,10 @@ def _spread_cpu(grad: Tensor, first: Tensor, index: Tensor, weight: Tensor, ligh
             kernels.spread(rows * k // pieces, rows * (k + 1) // pieces, *arrays, sums[k].numpy())
 
     parallel_for(spread, pieces)
-    return sums[0] if alone else sums.sum(0)
+    total = sums[0]
+    for k in range(1, pieces):
+        total += sums[k]
+    return total
 
 
 operators.register(

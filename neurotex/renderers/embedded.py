@@ -103,7 +103,7 @@ class Lit:
         light = taps.per_row(transport(scene.lights, view.camera, surface) / view.grid**2)
         pixel, first, count = pixel_runs(surface.pixel)
         alpha = (count / view.grid**2).to(light.dtype)
-        return cls(pixel, alpha, taps.first[first], taps.index, taps.weight, light, rows * view.size[1])
+        return cls(pixel, alpha, taps.first.index_select(0, first), taps.index, taps.weight, light, rows * view.size[1])
 
     def image(self, texels: Float[Tensor, "texels 4"], index: Int[Tensor, "rows taps"]) -> Float[Tensor, "total 4"]:
         """Texels straight into pixels."""

@@ -12,7 +12,7 @@ from PIL import Image
 import neurotex as nt
 from neurotex.fit import Options, fit_views, report, run, search_latent
 from neurotex.fit.adam import Adam
-from neurotex.fit.run import make_plan
+from neurotex.fit.run import GRID, make_plan
 from neurotex.renderers import turntable
 from tests import tiny
 
@@ -49,7 +49,8 @@ def test_weights_alone_leave_the_latent_where_the_search_left_it(case, fit, shor
     for optimize in ("latents", "weights"):
         fit(tmp_path / optimize, optimize=optimize, **options)
     plan = make_plan(Options(str(case["mesh"]), str(case["views"]), **options))
-    plan.stages[0].prepare(nt.Fit(plan.scene, plan.views, Adam([plan.latent.value]), 1), lambda done, total: None)
+    fresh = nt.Fit(plan.scene, plan.views, Adam([plan.latent.value]), 1, grid=GRID)
+    plan.stages[0].prepare(fresh, lambda done, total: None)
     start = plan.latent.value.detach()
     assert torch.equal(load_file(tmp_path / "weights" / "latent.safetensors")["w"], start)
     assert not torch.equal(load_file(tmp_path / "latents" / "latent.safetensors")["w"], start)
