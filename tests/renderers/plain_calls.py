@@ -27,7 +27,7 @@ def scene(material=None, lights=None, cameras=None):
 
 
 sizes = (0, -1, 2.5, True, "256", "ab", None, (4,), (4, 4, 4), (4, 0), (4, 2.0), (True, 4), NAN, torch.tensor(5))
-renderers = (nt.render, nt.bake, nt.render_passes, phong)
+renderers = (nt.render, nt.bake, nt.render_passes, render_phong)
 REFUSED = {
     "one whole number or": [lambda f=f, size=size: f(scene(), size) for f in renderers for size in sizes],
     "at least 1 x 1 samples": [
