@@ -59,5 +59,4 @@ def backproject(
     height, width = size
     texels = linear_to_srgb(least_squares(baked, images))
     picture = texels.new_zeros((3, height * width)).index_copy(1, baked.texel, texels.T)
-    seen = torch.zeros(height * width, dtype=torch.bool, device=texels.device).index_fill(0, baked.texel, True)
-    return fill_unknown(picture.view(3, height, width), seen.view(height, width))
+    return fill_unknown(picture.view(3, height, width), baked.seen((height, width)))

@@ -217,7 +217,7 @@ def finish_texture(plan: Plan, baked: BakedScene) -> Tensor:
         if plan.generator is None or plan.options.optimize != "latents":
             size = tuple(texture.shape[1:])
             inside = torch.stack([seams.island_mask(mesh, size) for mesh in plan.scene.meshes()]).any(0)
-            seen = torch.zeros(size, dtype=torch.bool).view(-1).index_fill_(0, baked.texel, True).view(size)
+            seen = baked.seen(size)
             texture = seams.fill_unknown(texture, inside | seen)
             for mesh in plan.scene.meshes():
                 texture = seams.close_seams(texture, mesh, inside)

@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
@@ -102,6 +102,11 @@ class BakedMatrix(BakedScene):
         super().__init__(*args)
         self.operator = operator
         self.register_buffer("texel", texel, persistent=False)
+
+    def seen(self, size: tuple[int, int]) -> Bool[Tensor, "h w"]:
+        """Which texels of a (height, width) texture some view sees; of a scene with one texture."""
+        mask = torch.zeros(size, dtype=torch.bool, device=self.texel.device)
+        return mask.view(-1).index_fill_(0, self.texel, True).view(size)
 
     def _pixels(self, maps: SceneMaps) -> Tensor:
         return self.operator(maps.albedo(self.texel))

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
-from torch.nn.functional import normalize
 
 from ..errors import SceneError
 from ..scene import Scene, resolution
+from ..shading.ggx import facing
 from .maps import SceneMaps
 from .radiance import mapped_normal
 from .surface import View
@@ -58,9 +58,7 @@ def render_passes(
         if "normal" in values:
             normal = mapped_normal(surface, values["normal"], camera)
         else:
-            eye = camera.eye.to(surface.normal)
-            away = (surface.normal * (eye[:3] - eye[3] * surface.position)).sum(1, keepdim=True) < 0
-            normal = normalize(torch.where(away, -surface.normal, surface.normal), dim=1)
+            _, normal = facing(surface.normal, surface.position, camera.eye.to(surface.normal))
         back = camera.transform[:3, 2].to(surface.position)
         depth = ((camera.position.to(back) - surface.position) * back).sum(1, keepdim=True)
         found = {"depth": depth, "position": surface.position, "normal": normal, "uv": surface.uv}

@@ -46,7 +46,7 @@ def radiance(
     if bool(glossy.all()):
         return _glossy(values, surface, lights, camera)
     if not bool(glossy.any()):
-        return values["base_color"] * transport(lights, camera, surface)
+        return _matt(values, surface, lights, camera)
     shines = glossy[surface.material.long()]
     out = surface.position.new_zeros((len(shines), 3))
     for kind, which in ((_glossy, shines.nonzero()[:, 0]), (_matt, (~shines).nonzero()[:, 0])):
