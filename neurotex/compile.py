@@ -9,12 +9,13 @@ from __future__ import annotations
 import torch
 
 from . import raster
+from .discrete import Dither, Palette
 from .renderers import bake, render
 from .scene import Flash, ImageTexture, Material, Mesh, Scene, orbit
 
 
 def compile_kernels() -> None:
-    """Render and bake a triangle in the ways that differ in their kernels: filters, materials, layers, colours."""
+    """Render and bake a triangle in the ways that differ in their kernels: filters, materials, layers, steps."""
     corners = torch.tensor([[-1.0, -1, 0], [1, -1, 0], [0, 1, 0]])
     for dtype in (torch.float32, torch.float64):
         for light in (1.0, (1.0, 0.5, 0.25)):
@@ -30,6 +31,11 @@ def compile_kernels() -> None:
         for layers in (1, 2):
             fragments = raster.rasterize(ndc + 2, (8, 8), faces_per_pixel=layers, blur_radius=1e-4 * (layers - 1))
             (fragments.zbuf.sum() + fragments.bary_coords.sum() + fragments.dists.sum()).backward()
+        texture = torch.rand(1, 3, 8, 8, dtype=dtype, requires_grad=True)
+        for estimator in ("straight_through", "surrogate"):
+            Palette(9, estimator).to(dtype)(texture).sum().backward()
+        for palette in (None, torch.rand(9, 3)):
+            Dither(palette=palette).to(dtype)(texture).sum().backward()
 
 
 if __name__ == "__main__":

@@ -1,25 +1,51 @@
 """Discrete steps: what happens (a step) times how the gradient crosses it (an estimator)."""
 
 from ..errors import ArgumentError
+from .black_box import BlackBox
+from .clamp import clamp
+from .dither import Dither
 from .estimators import (
     ESTIMATORS,
     ClippedStraightThrough,
+    Gumbel,
+    Perturbation,
+    ReinMax,
+    Rotation,
+    ScoreFunction,
     StraightThrough,
     Surrogate,
-    clamp,
+    expected_loss,
     find_estimator,
+    log_probabilities,
     make_estimator,
+    score_function_loss,
 )
+from .jpeg import Jpeg
 from .levels import Levels
+from .nearest import MipLevel, Nearest
 from .palette import Palette
-from .step import Step
+from .select import Select
+from .step import Categorical, Step
 from .threshold import Threshold
 
-STEPS = {"levels": (Levels, int, "8"), "threshold": (Threshold, float, "0.5"), "palette": (Palette, int, "16")}
+
+def _dither(method: str) -> object:
+    return lambda levels, estimator: Dither(levels, method, estimator=estimator)
+
+
+STEPS = {
+    "levels": (Levels, int, "8"),
+    "threshold": (Threshold, float, "0.5"),
+    "palette": (Palette, int, "16"),
+    "floyd_steinberg": (_dither("floyd_steinberg"), int, "2"),
+    "bayer": (_dither("bayer"), int, "2"),
+    "blue_noise": (_dither("blue_noise"), int, "2"),
+    "jpeg": (Jpeg, int, "75"),
+}
 
 
 def parse(text: str, estimator: str = "straight_through") -> Step:
-    """A step from its short form, `name:number`: "levels:8", "palette:16", "threshold:0.5"."""
+    """A step from its short form, `name:number`: "levels:8", "palette:16", "threshold:0.5", "bayer:2", "jpeg:75"."""
     name, _, number = text.partition(":")
     if name not in STEPS:
         raise ArgumentError(f"there is no step '{name}': choose one of {', '.join(STEPS)}, written as levels:8.")
@@ -34,15 +60,30 @@ def parse(text: str, estimator: str = "straight_through") -> Step:
 __all__ = [
     "ESTIMATORS",
     "STEPS",
+    "BlackBox",
+    "Categorical",
     "ClippedStraightThrough",
+    "Dither",
+    "Gumbel",
+    "Jpeg",
     "Levels",
+    "MipLevel",
+    "Nearest",
     "Palette",
+    "Perturbation",
+    "ReinMax",
+    "Rotation",
+    "ScoreFunction",
+    "Select",
     "Step",
     "StraightThrough",
     "Surrogate",
     "Threshold",
     "clamp",
+    "expected_loss",
     "find_estimator",
+    "log_probabilities",
     "make_estimator",
     "parse",
+    "score_function_loss",
 ]

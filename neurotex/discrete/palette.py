@@ -2,20 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+import numpy as np
 import torch
 from jaxtyping import Float, Int
+from PIL import Image
 from torch import Tensor, nn
 
 from ..errors import ArgumentError
-from .step import Step
+from .clamp import clamp
+from .estimators.common import carry
+from .palette_lookup import blend_colors, nearest_colors
+from .png import one_picture, png, save
+from .step import Categorical
+
+CANDIDATES = 8  # nearest colours that are worth considering
+IN_A_FILE = 256  # colours that a PNG file counts by numbers
 
 
-class Palette(Step):
-    """Replace each texel by the nearest colour of a palette, in sRGB-encoded RGB.
+class Palette(Categorical):
+    """Replace each texel by the nearest colour of a palette, in sRGB-encoded values.
 
-    `colors` is the palette itself, (K, C) in [0, 1] and then fixed, or how many colours to learn: these start
-    spread over the cube, `calibrate` sets them to the k-means of a texture, and they are parameters.
+    `colors` is the palette itself, (K, C) in [0, 1] and then fixed, or how many RGB colours to learn: these start
+    spread over the cube, `calibrate` sets them to the k-means of a texture, and they are parameters. `from_texture`
+    starts from a texture, of any number of channels.
+
+    Texels become the colours as a file keeps them, rounded to multiples of 1/255. Gradients pass straight through that
+    rounding to the learned colours, which are not rounded.
     """
+
+    vectors = True
 
     def __init__(self, colors: int | Tensor, estimator: str | object = "straight_through"):
         super().__init__(estimator)
@@ -24,52 +41,88 @@ class Palette(Step):
                 raise ArgumentError(f"palette:{colors} has no colour: ask for at least 1.")
             self.colors = nn.Parameter(_spread(colors))
         else:
-            if colors.ndim != 2 or len(colors) == 0:
+            if colors.ndim != 2 or 0 in colors.shape:
                 raise ArgumentError(f"a palette is (K, C), one colour a row, but this is {tuple(colors.shape)}.")
-            self.register_buffer("colors", colors.clone())
+            if not colors.is_floating_point() or not bool(((colors >= 0) & (colors <= 1)).all()):
+                raise ArgumentError("the colours of a palette are floats in [0, 1]: divide those of 8 bits by 255.")
+            self.register_buffer("colors", colors.detach().clone())
+
+    @classmethod
+    def from_texture(
+        cls, x: Float[Tensor, "n c h w"], colors: int, estimator: str | object = "straight_through"
+    ) -> Palette:
+        """`colors` colours to learn that start as the k-means of the texels of `x`."""
+        step = cls(colors, estimator)
+        step.colors = nn.Parameter(kmeans(x.detach().clamp(0, 1), colors))
+        return step
+
+    def shown(self, x: Tensor) -> Float[Tensor, "k c"]:
+        """The colours as they ship, in the precision of x, with a straight-through gradient."""
+        if x.shape[1] != self.colors.shape[1]:
+            raise ArgumentError(
+                f"this palette's colours have {self.colors.shape[1]} channels, but the texture has {x.shape[1]}."
+            )
+        colors = clamp(self.colors.to(x.dtype))
+        return carry((colors.detach() * 255).round() / 255, colors)
 
     def nearest(self, x: Float[Tensor, "n c h w"]) -> Int[Tensor, "n h w"]:
-        """Index of the nearest colour; the first of equals. One colour at a time, so memory does not grow with K."""
-        best = torch.full_like(x[:, 0], torch.inf)
-        index = torch.zeros_like(best, dtype=torch.long)
-        for k, color in enumerate(self.colors.detach()):
-            distance = (x - color[:, None, None]).square().sum(1)
-            closer = distance < best
-            best, index = torch.where(closer, distance, best), torch.where(closer, k, index)
-        return index
+        """Number of the nearest colour; the first of equals."""
+        index, _ = nearest_colors(x.detach().clamp(0, 1), self.shown(x).detach(), 1)
+        return index[:, 0]
+
+    def paint(self, index: Int[Tensor, "n h w"], colors: Float[Tensor, "k c"]) -> Float[Tensor, "n c h w"]:
+        """The colours of these numbers; their gradient is the sum over their texels."""
+        return blend_colors(torch.ones_like(index[:, None], dtype=colors.dtype), colors, index[:, None])
 
     def hard(self, x: Tensor) -> Tensor:
-        """Exact. The colours themselves receive their true gradient: the sum over their texels."""
-        return self.colors[self.nearest(x)].movedim(-1, 1)
+        """Exact. The colours themselves receive their true gradient."""
+        return self.paint(self.nearest(x), self.shown(x))
 
-    def soft(self, x: Tensor, temperature: float) -> Tensor:
-        """Mean of the colours, weighted by softmax(−distance² / temperature). Temperature in squared colour units."""
-        distance = (x[:, None] - self.colors[:, :, None, None]).square().sum(2)
-        weight = (-distance / temperature).softmax(1)
-        return torch.einsum("nkhw,kc->nchw", weight, self.colors)
+    def options(self, x: Tensor) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
+        """The nearest colours, at most `CANDIDATES`, scored by −distance² in colour units."""
+        colors = self.shown(x)
+        index, distance = nearest_colors(x.clamp(0, 1), colors, min(len(colors), CANDIDATES))
+        return -distance, lambda weights: blend_colors(weights, colors, index)
 
     @torch.no_grad()
     def calibrate(self, x: Tensor, iterations: int = 20) -> None:
-        """Set learned colours to the k-means of the texels of `x` (Lloyd's algorithm from k-means++ starts, seeded)."""
-        if not isinstance(self.colors, nn.Parameter):
-            return
-        texels = x.movedim(1, -1).reshape(-1, x.shape[1])
-        if len(texels) > 1 << 16:  # a regular subset says the same
-            texels = texels[:: len(texels) // (1 << 16)]
-        rng = torch.Generator(device=texels.device).manual_seed(0)
-        colors = texels[torch.randint(len(texels), (1,), generator=rng, device=texels.device)]
-        for _ in range(len(self.colors) - 1):  # each next start is drawn far from those there are
-            far = torch.cdist(texels, colors).amin(1).square() + 1e-12
-            colors = torch.cat([colors, texels[torch.multinomial(far, 1, generator=rng)]])
-        for _ in range(iterations):
-            owner = torch.cdist(texels, colors).argmin(1)
-            count = torch.bincount(owner, minlength=len(colors))[:, None]
-            total = torch.zeros_like(colors).index_add(0, owner, texels)
-            colors = torch.where(count > 0, total / count.clamp_min(1), colors)
-        self.colors.copy_(colors)
+        """Set learned colours to the k-means of the texels of `x`."""
+        if isinstance(self.colors, nn.Parameter):
+            self.colors.copy_(kmeans(x, len(self.colors), iterations))
+
+    def encode(self, x: Tensor) -> tuple[bytes, str]:
+        """A PNG file of `hard(x)`: numbers of colours, with their alpha; plain for grey, or beyond 256 colours."""
+        one_picture(x)
+        count, channels = self.colors.shape
+        if count > IN_A_FILE or channels not in (3, 4):
+            return png(self.hard(x)), ".png"
+        colors = (self.shown(x).detach().cpu() * 255).round().byte().numpy()
+        picture = Image.fromarray(self.nearest(x)[0].cpu().numpy().astype(np.uint8), "P")
+        picture.putpalette(colors[:, :3].tobytes())
+        alpha = {"transparency": colors[:, 3].tobytes()} if channels == 4 else {}
+        return save(picture, **alpha), ".png"
 
     def extra_repr(self) -> str:
         return f"{len(self.colors)} colours, {super().extra_repr()}"
+
+
+@torch.no_grad()
+def kmeans(x: Float[Tensor, "n c h w"], count: int, iterations: int = 20) -> Float[Tensor, "{count} c"]:
+    """`count` colours amid the texels of x: Lloyd's algorithm from k-means++ starts, seeded."""
+    texels = x.movedim(1, -1).reshape(-1, x.shape[1])
+    if len(texels) > 1 << 16:  # a regular subset says the same
+        texels = texels[:: len(texels) // (1 << 16)]
+    rng = torch.Generator(device=texels.device).manual_seed(0)
+    colors = texels[torch.randint(len(texels), (1,), generator=rng, device=texels.device)]
+    for _ in range(count - 1):  # each next start is drawn far from those there are
+        far = torch.cdist(texels, colors).amin(1).square() + 1e-12
+        colors = torch.cat([colors, texels[torch.multinomial(far, 1, generator=rng)]])
+    for _ in range(iterations):
+        owner = torch.cdist(texels, colors).argmin(1)
+        size = torch.bincount(owner, minlength=count)[:, None]
+        total = torch.zeros_like(colors).index_add(0, owner, texels)
+        colors = torch.where(size > 0, total / size.clamp_min(1), colors)
+    return colors
 
 
 def _spread(n: int) -> Tensor:

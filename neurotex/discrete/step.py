@@ -1,19 +1,30 @@
-"""The shape of a discrete step: what it does (`hard`, `soft`) apart from how a gradient crosses it."""
+"""The shape of a discrete step: what it does, apart from how a gradient crosses it."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+import torch
 from torch import Tensor, nn
 
 from .estimators import make_estimator
+from .estimators.common import logits
 
 
 class Step(nn.Module):
     """Base of all steps on textures (N, C, H, W) in [0, 1].
 
+    A subclass says what it does exactly (`hard`) and, where it can, gives estimators more to go by:
+
+    - `soft(x, temperature)`: a smooth function of x that tends to `hard` as the temperature falls to 0.
+    - `domain`: the interval outside of which x has no effect; None where there is no such interval.
+    - `vectors`: whether a texel's channels are replaced together, as one vector.
+
     In training mode the estimator decides; in `eval()` mode the output is always the exact one that ships.
     """
 
     domain: tuple[float, float] | None = (0.0, 1.0)
+    vectors = False
 
     def __init__(self, estimator: str | object = "straight_through"):
         super().__init__()
@@ -30,4 +41,27 @@ class Step(nn.Module):
         return self.estimator(self, x) if self.training else self.hard(x)
 
     def extra_repr(self) -> str:
-        return type(self.estimator).__name__
+        return repr(self.estimator)
+
+
+class Categorical(Step):
+    """A step that picks one of several codes, independently at every place (a texel, or a channel of one).
+
+    `options` gives scores of the K codes in question, (N, K, *places), so that the one `hard` picks has the largest,
+    and what makes a texture of weights of that shape, which sum to 1 over K: it is linear, and a one-hot row gives that
+    code. Probabilities at a temperature T are softmax(scores / T): all estimators that draw codes or average them mean
+    these. Of many codes only the likeliest need be in question.
+    """
+
+    def options(self, x: Tensor) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
+        """Scores of the codes, in units that the step says, and the function from weights to a texture."""
+        raise NotImplementedError
+
+    def hard(self, x: Tensor) -> Tensor:
+        scores, mix = self.options(x)
+        return mix(torch.zeros_like(scores).scatter(1, scores.argmax(1, keepdim=True), 1.0))
+
+    def soft(self, x: Tensor, temperature: float) -> Tensor:
+        """The mean of the codes at this temperature, in units of the scores."""
+        scores, mix = self.options(x)
+        return mix(logits(scores, temperature).softmax(1))

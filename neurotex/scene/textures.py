@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
-from ..discrete.estimators import clamp
+from ..discrete.clamp import clamp
 from ..errors import ArgumentError
 from ..raster.textures import FILTERS, WRAPS
 from .counts import is_count

@@ -1,14 +1,22 @@
 """How gradients cross a step: exactly as each estimator says."""
 
+import itertools
+
+import hypothesis.extra.numpy as hnp
+import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch import Tensor
 from torch.autograd import grad, gradcheck
 
 from neurotex.discrete import (
+    ESTIMATORS,
     ClippedStraightThrough,
     Levels,
     Palette,
+    ScoreFunction,
     Step,
     StraightThrough,
     Surrogate,
@@ -16,6 +24,9 @@ from neurotex.discrete import (
     clamp,
     make_estimator,
 )
+from neurotex.discrete.black_box import BlackBox
+from neurotex.discrete.estimators import log_probabilities
+from neurotex.discrete.jpeg import Jpeg
 from neurotex.errors import ArgumentError
 
 STEPS = [lambda e: Levels(5, e), lambda e: Threshold(0.4, e), lambda e: Palette(6, e)]
@@ -29,6 +40,15 @@ class Sign(Step):
 
     def hard(self, x: Tensor) -> Tensor:
         return x.sign()
+
+
+class Corner(Step):
+    """The nearest corner of the colour cube."""
+
+    vectors = True
+
+    def hard(self, x: Tensor) -> Tensor:
+        return x.clamp(0, 1).round()
 
 
 def _texture(n: int = 1) -> Tensor:
@@ -151,3 +171,154 @@ def test_clamp_with_other_ends_and_under_vmap():
     assert torch.equal(torch.func.vmap(lambda row: clamp(row, -2.0, 1.5))(x), x.clamp(-2, 1.5))
     slope = torch.func.vmap(torch.func.grad(lambda row: clamp(row, -2.0, 1.5).sum()))(x)
     assert slope.tolist() == [[0, 1, 1], [1, 1, 1]]
+
+
+# every estimator, and every kind of step: who takes whom, and the reason of who does not
+KINDS = {
+    "codes that are vectors": lambda e: Palette(4, e),
+    "codes that are numbers": lambda e: Levels(4, e),
+    "a smooth relative": lambda e: Jpeg(50, e),
+    "nothing known": lambda e: BlackBox(np.round, e),
+    "no domain": Sign,
+    "another shape": lambda e: BlackBox(np.round, e, reshapes=True),
+}
+CODES = {"codes that are vectors", "codes that are numbers"}
+TAKES = {
+    "straight_through": set(KINDS) - {"another shape"},
+    "clipped": set(KINDS) - {"another shape", "no domain"},
+    "surrogate": CODES | {"a smooth relative"},
+    "gumbel": CODES,
+    "reinmax": CODES,
+    "score_function": CODES,
+    "rotation": {"codes that are vectors"},
+    "perturbation": set(KINDS),
+}
+REASONS = {
+    "straight_through": "another shape",
+    "clipped": "another shape|no bounded domain",
+    "surrogate": "no smooth surrogate",
+    "gumbel": "Gumbel draws codes, but .* does not pick one of a few",
+    "reinmax": "ReinMax draws codes, but .* does not pick one of a few",
+    "score_function": "ScoreFunction draws codes, but .* does not pick one of a few",
+    "rotation": "cannot be rotated|another shape",
+}
+
+
+@pytest.mark.parametrize(("name", "kind"), list(itertools.product(ESTIMATORS, KINDS)))
+def test_an_estimator_takes_the_steps_that_it_makes_sense_for(name, kind):
+    if kind in TAKES[name]:
+        KINDS[kind](name)
+    else:
+        with pytest.raises(ArgumentError, match=REASONS[name]):
+            KINDS[kind](name)
+
+
+def _step(name: str) -> Step:
+    return Corner(name) if name == "rotation" else Levels(4, name)
+
+
+def _gradient(step: Step, x: Tensor) -> tuple[Tensor, Tensor]:
+    """Output and gradient of x for a loss of it, that of the score function too."""
+    leaf = x.clone().requires_grad_()
+    with log_probabilities() as drawn:
+        out = step(leaf)
+    loss = out.square().sum() + sum(each.sum() for each in drawn)
+    return out.detach(), grad(loss, leaf)[0]
+
+
+each_estimator = pytest.mark.parametrize("name", list(ESTIMATORS))
+
+
+@each_estimator
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("batch", [1, 4])
+def test_type_and_shape_are_kept(name, dtype, batch):
+    x = torch.rand(batch, 3, 5, 4, dtype=dtype)
+    for found in _gradient(_step(name), x):
+        assert found.dtype == dtype
+        assert found.shape == x.shape
+
+
+@each_estimator
+@given(
+    x=hnp.arrays(np.float32, (2, 3, 2, 2), elements=st.floats(-1e6, 1e6, width=32)).map(torch.from_numpy),
+    temperature=st.sampled_from([1e-6, 0.1, 1e6]),
+)
+@settings(max_examples=25)
+def test_nothing_is_ever_nan(name, x, temperature):
+    for step in (_step(name), Palette(5, name)):
+        if hasattr(step.estimator, "temperature"):
+            step.estimator.temperature = temperature
+        if hasattr(step.estimator, "relaxation"):
+            step.estimator.relaxation = temperature
+        out, slope = _gradient(step, x)
+        assert bool(out.isfinite().all())
+        assert bool(slope.isfinite().all())
+
+
+@each_estimator
+def test_the_largest_numbers_are_not_nan_either(name):
+    x = torch.tensor([1e38, -1e38, 1e19, 1e-38]).view(1, 1, 1, 4).expand(1, 3, 1, 4)
+    for step in (_step(name), Palette(5, name)):
+        out, slope = _gradient(step, x)
+        assert not bool(out.isnan().any() or slope.isnan().any())
+
+
+@each_estimator
+def test_seeds_repeat_it(name):
+    found = []
+    for _ in range(2):
+        torch.manual_seed(7)
+        found.append(_gradient(_step(name), torch.rand(2, 3, 5, 4)))
+    assert torch.equal(found[0][0], found[1][0])
+    assert torch.equal(found[0][1], found[1][1])
+
+
+@each_estimator
+def test_it_runs_compiled(name):
+    step, x = _step(name), torch.rand(2, 3, 5, 4)
+    torch.manual_seed(3)
+    torch._dynamo.reset()
+    out, slope = _gradient(torch.compile(step, backend="aot_eager"), x)
+    assert bool(slope.isfinite().all())
+    assert float(slope.abs().sum()) > 0
+    if name in ("straight_through", "clipped", "surrogate", "rotation", "perturbation"):  # nothing is drawn forward
+        expected = _gradient(_step(name), x)
+        torch.testing.assert_close(out, expected[0])
+        torch.testing.assert_close(slope, expected[1])
+
+
+@each_estimator
+def test_it_runs_under_vmap_with_draws_of_its_own_for_each(name):
+    step, x = _step(name), torch.full((1, 3, 6, 6), 0.5)
+
+    def one(texture: Tensor) -> Tensor:
+        return _under_grad(step, texture)
+
+    slopes = torch.func.vmap(one, randomness="different")(x.expand(3, -1, -1, -1, -1))
+    assert slopes.shape == (3, 1, 3, 6, 6)
+    assert bool(slopes.isfinite().all())
+    random = name in ("gumbel", "reinmax", "score_function", "perturbation")
+    assert torch.equal(slopes[0], slopes[1]) != random
+
+
+def _under_grad(step: Step, texture: Tensor) -> Tensor:
+    def loss(t: Tensor) -> Tensor:
+        with log_probabilities() as drawn:
+            out = step(t)
+        return out.square().sum() + sum(each.sum() for each in drawn)
+
+    return torch.func.grad(loss)(texture)
+
+
+@pytest.mark.parametrize("name", ["gumbel", "reinmax", "score_function"])
+def test_one_texture_under_vmap_gives_many_draws(name):
+    step, x = _step(name), torch.full((1, 3, 6, 6), 0.5)
+    draws = torch.func.vmap(lambda _: step(x), randomness="different")(torch.zeros(4))
+    assert len(draws.flatten(1).unique(dim=0)) == 4
+
+
+def test_an_estimator_that_listens_to_nobody_keeps_nothing():
+    step = Levels(4, ScoreFunction(0.5))
+    step(torch.rand(1, 3, 4, 4, requires_grad=True))
+    assert vars(step.estimator) == {"temperature": 0.5}

@@ -1,0 +1,31 @@
+"""A smooth function in the step's place."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from ...errors import ArgumentError
+from .common import check_temperature
+
+
+class Surrogate:
+    """The step's smooth relative in its place, forward and backward. Exact in the limit `temperature` → 0.
+
+    The temperature is in units of the step's own decision variable (said by each step) and may be changed at any
+    time. The picture in the loop is then not the one that ships; `module.eval()` shows that one.
+    """
+
+    def __init__(self, temperature: float = 0.1):
+        self.temperature = check_temperature(temperature)
+
+    def check(self, step: torch.nn.Module) -> None:
+        """Only for steps that define `soft`."""
+        if not hasattr(step, "soft"):
+            raise ArgumentError(f"{type(step).__name__} has no smooth surrogate: use 'straight_through'.")
+
+    def __call__(self, step: torch.nn.Module, x: Tensor) -> Tensor:
+        return step.soft(x, self.temperature)
+
+    def __repr__(self) -> str:
+        return f"Surrogate(temperature={self.temperature:g})"

@@ -1,0 +1,172 @@
+"""What a JPEG file keeps."""
+
+from __future__ import annotations
+
+import io
+import math
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from PIL import Image
+from torch import Tensor
+from torch.nn.functional import avg_pool2d, interpolate, pad
+
+from .. import operators
+from ..errors import ArgumentError
+from .clamp import clamp
+from .levels import smooth_step
+from .step import Step
+
+SUBSAMPLINGS = {"4:4:4": (1, 1), "4:2:2": (2, 1), "4:2:0": (2, 2)}  # texels per chroma sample, across and down
+LONGEST = 65500  # libjpeg's limit for a side
+
+# R, G, B to Y, Cb, Cr and back (JFIF 1.02, ITU-T T.871), all from 0 to 255, chroma around 0
+Y = (0.299, 0.587, 0.114)
+TO_YCC = (Y, (-Y[0] / 1.772, -Y[1] / 1.772, 0.5), (0.5, -Y[1] / 1.402, -Y[2] / 1.402))
+TO_RGB = ((1.0, 0.0, 1.402), (1.0, -1.772 * Y[2] / Y[1], -1.402 * Y[0] / Y[1]), (1.0, 1.772, 0.0))
+
+
+class Jpeg(Step):
+    """Save as JPEG and read again, with libjpeg through Pillow. 1 or 3 channels, `quality` from 1 to 100.
+
+    `subsampling` is how chroma is stored: "4:4:4" in full, "4:2:2" at half the width, "4:2:0" at half both ways. A
+    texel changes with all that share its block; for a `Perturbation` that is a reach of 7, or 16 if chroma is halved.
+    """
+
+    def __init__(
+        self, quality: int = 75, estimator: str | object = "straight_through", subsampling: str = "4:2:0"
+    ) -> None:
+        super().__init__(estimator)
+        if not (isinstance(quality, int) and 1 <= quality <= 100):
+            raise ArgumentError(f"the quality of a JPEG is a whole number from 1 to 100, not {quality}.")
+        if subsampling not in SUBSAMPLINGS:
+            raise ArgumentError(
+                f"chroma is not subsampled as '{subsampling}': choose one of {', '.join(SUBSAMPLINGS)}."
+            )
+        self.quality, self.subsampling = quality, subsampling
+        # as libjpeg scales them: read from a file of its own
+        with Image.open(io.BytesIO(_file(np.zeros((8, 8, 3), np.uint8), quality, subsampling))) as image:
+            tables = [image.quantization[k] for k in (0, 1)]
+        self.register_buffer("tables", torch.tensor(tables, dtype=torch.float32).view(2, 8, 8), persistent=False)
+        frequency, place = torch.arange(8.0)[:, None], torch.arange(8.0) + 0.5
+        cosine = (math.pi / 8 * frequency * place).double().cos() / 2
+        cosine[0] /= math.sqrt(2)
+        self.register_buffer("cosine", cosine, persistent=False)
+
+    def hard(self, x: Tensor) -> Tensor:
+        _check(x)
+        return torch.ops.neurotex.jpeg(x.detach(), self.quality, self.subsampling)
+
+    def encode(self, x: Float[Tensor, "1 c h w"]) -> tuple[bytes, str]:
+        """The JPEG file whose pixels are `hard(x)`."""
+        _check(x)
+        return _file(_pixels(x[0]), self.quality, self.subsampling), ".jpg"
+
+    def soft(self, x: Tensor, temperature: float) -> Tensor:
+        """The same with a smooth staircase for the rounding of coefficients. Temperature in steps of quantisation.
+
+        Differentiable almost everywhere (kornia's differentiable JPEG, too, but its rounding has no temperature, and
+        its chroma is always 4:2:0). What is only 8-bit rounding in a real codec is left out: pixels, YCbCr, the means
+        of chroma. So as the temperature → 0 this is the real one up to about 1/255, but for coefficients that lie next
+        to a tie: these may round the other way. In the mean that is 0.1 to 0.5 of 255 for a painted texture, 1 to 2 for
+        noise.
+        """
+        _check(x)
+        return _codec(x, self.tables.to(x), self.cosine.to(x), SUBSAMPLINGS[self.subsampling], temperature)
+
+    def extra_repr(self) -> str:
+        return f"{self.quality}, subsampling={self.subsampling}, {super().extra_repr()}"
+
+
+def _check(x: Tensor) -> None:
+    if x.ndim != 4 or x.shape[1] not in (1, 3) or not all(0 < side <= LONGEST for side in x.shape[2:]):
+        raise ArgumentError(
+            f"a JPEG has 1 or 3 channels and sides from 1 to {LONGEST} texels, but this texture is {tuple(x.shape)}."
+        )
+
+
+def _codec(x: Tensor, tables: Tensor, cosine: Tensor, factors: tuple[int, int], temperature: float) -> Tensor:
+    height, width = x.shape[2:]
+    pixels = x.clamp(0, 1) * 255
+    if x.shape[1] == 1:
+        return clamp((_quantised(pixels - 128, tables[0], cosine, temperature) + 128) / 255)
+    ycc = torch.einsum("dc,nchw->ndhw", x.new_tensor(TO_YCC), pixels)
+    luma = _quantised(ycc[:, :1] - 128, tables[0], cosine, temperature)
+    chroma = _quantised(_shrunk(ycc[:, 1:], factors), tables[1], cosine, temperature)
+    stored = chroma[..., : -(-height // factors[1]), : -(-width // factors[0])]
+    ycc = clamp(torch.cat([luma, _enlarged(stored, factors)[..., :height, :width]], 1), -128.0, 127.0)
+    rgb = torch.einsum("dc,nchw->ndhw", x.new_tensor(TO_RGB), ycc) + 128
+    return clamp(rgb / 255)
+
+
+def _quantised(planes: Tensor, table: Tensor, cosine: Tensor, temperature: float) -> Tensor:
+    """Planes (N, C, H, W) around 0 through the DCT of blocks of 8 × 8, rounding to steps of `table`, and back."""
+    height, width = planes.shape[2:]
+    blocks = pad(planes, (0, -width % 8, 0, -height % 8), mode="replicate").unflatten(3, (-1, 8)).unflatten(2, (-1, 8))
+    places = torch.einsum("ai,nchiwj,bj->nchwab", cosine, blocks, cosine) / table
+    blocks = torch.einsum("ai,nchwab,bj->nchiwj", cosine, _staircase(places, temperature) * table, cosine)
+    return blocks.flatten(4, 5).flatten(2, 3)[..., :height, :width]
+
+
+def _staircase(x: Tensor, temperature: float) -> Tensor:
+    """Rounding, smoothly. The identity as temperature → ∞."""
+    low = x.detach().floor()
+    return low + smooth_step(x - low, temperature)
+
+
+def _shrunk(chroma: Tensor, factors: tuple[int, int]) -> Tensor:
+    """Means of as many texels as `factors` say. To the right texels repeat for whole blocks, below for whole means."""
+    across, down = factors
+    height, width = chroma.shape[2:]
+    edge = (0, -width % (8 * across), 0, -height % down)
+    return avg_pool2d(pad(chroma, edge, mode="replicate"), (down, across))
+
+
+def _enlarged(chroma: Tensor, factors: tuple[int, int]) -> Tensor:
+    """libjpeg's "fancy" upsampling: weights 3/4 and 1/4 of the two nearest, in each direction that was halved."""
+    across, down = factors
+    if across == 1:
+        return chroma
+    if chroma.shape[3] <= 2:  # it is not fancy there
+        return chroma.repeat_interleave(across, 3).repeat_interleave(down, 2)
+    size = (chroma.shape[2] * down, chroma.shape[3] * across)
+    return interpolate(chroma, size=size, mode="bilinear", align_corners=False)
+
+
+def _pixels(image: Float[Tensor, "c h w"]) -> np.ndarray:
+    """8-bit pixels (H, W, C)."""
+    return (image.detach().clamp(0, 1) * 255).round().byte().movedim(0, -1).cpu().numpy()
+
+
+def _file(pixels: np.ndarray, quality: int, subsampling: str) -> bytes:
+    file = io.BytesIO()
+    picture = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else np.ascontiguousarray(pixels))
+    picture.save(file, "JPEG", quality=quality, subsampling=subsampling)
+    return file.getvalue()
+
+
+def _through_files(x: Tensor, quality: int, subsampling: str) -> Tensor:
+    """Each texture of (N, C, H, W) written and read."""
+    out = np.empty((len(x), *x.shape[2:], x.shape[1]), np.uint8)
+    for image, target in zip(x, out, strict=True):
+        with Image.open(io.BytesIO(_file(_pixels(image), quality, subsampling))) as picture:
+            target[...] = np.asarray(picture).reshape(target.shape)
+    return (torch.from_numpy(out).movedim(-1, 1).to(x) / 255).contiguous()
+
+
+operators.register(
+    "jpeg(Tensor x, int quality, str subsampling) -> Tensor",
+    reference=_through_files,
+    cpu=_through_files,
+    fake=lambda x, quality, subsampling: x.new_empty(x.shape),
+)
+
+
+def _batched(info, dims: tuple, x: Tensor, quality: int, subsampling: str) -> tuple[Tensor, int]:
+    front = x.movedim(dims[0], 0)
+    return torch.ops.neurotex.jpeg(front.flatten(0, 1), quality, subsampling).view(front.shape), 0
+
+
+if hasattr(torch.library, "register_vmap"):  # since torch 2.5; before, torch loops, and says so
+    torch.library.register_vmap("neurotex::jpeg", _batched)

@@ -1,0 +1,54 @@
+"""Coordinates that snap: nearest-texel lookup and whole mip levels, as steps on numbers of any shape."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from ..errors import ArgumentError
+from .levels import smooth_step
+from .step import Step
+
+
+class Nearest(Step):
+    """Texel coordinates (centres at +0.5) to the centre of the texel that they lie in: floor(x) + ½.
+
+    A bilinear lookup there reads that texel alone, so it is a nearest one, with a slope for the estimator to carry.
+    """
+
+    domain = None
+
+    def hard(self, x: Tensor) -> Tensor:
+        return x.floor() + 0.5
+
+    def soft(self, x: Tensor, temperature: float) -> Tensor:
+        """A smooth staircase through the centres; see `smooth_step`. Temperature in texels."""
+        return _staircase(x - 0.5, temperature) + 0.5
+
+
+class MipLevel(Step):
+    """A level of detail, x ≥ 0, to the nearest whole one, at most `max_level`: GL_NEAREST between mip levels."""
+
+    domain = None
+
+    def __init__(self, max_level: int | None = None, estimator: str | object = "straight_through"):
+        super().__init__(estimator)
+        if max_level is not None and max_level < 0:
+            raise ArgumentError(f"mip levels count from 0, so the last one is not {max_level}.")
+        self.max_level = max_level
+
+    def hard(self, x: Tensor) -> Tensor:
+        return x.clamp(0, self.max_level).round()
+
+    def soft(self, x: Tensor, temperature: float) -> Tensor:
+        """A smooth staircase through the levels; see `smooth_step`. Temperature in levels."""
+        return _staircase(x.clamp(0, self.max_level), temperature)
+
+    def extra_repr(self) -> str:
+        limit = "" if self.max_level is None else f"{self.max_level}, "
+        return limit + super().extra_repr()
+
+
+def _staircase(x: Tensor, temperature: float) -> Tensor:
+    """Rounding, smoothly."""
+    low = x.detach().floor()
+    return low + smooth_step(x - low, temperature)
