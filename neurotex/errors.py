@@ -18,3 +18,7 @@ class SceneError(NeurotexError):
 
 class ArgumentError(NeurotexError, ValueError):
     """A value given by the caller is outside what the function accepts."""
+
+
+class MissingError(NeurotexError, ModuleNotFoundError):
+    """A renderer that was asked for is not installed."""

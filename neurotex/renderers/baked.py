@@ -178,5 +178,6 @@ def bake(
 def _matrix(view: View, scene: Scene, surface: Surface, first: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """The rows of the sparse matrix for some rows of a view."""
     taps = view.maps.taps("base_color", surface.uv, surface.duv, surface.material)
-    light = taps.per_row(transport(scene.lights, view.camera, surface) / view.grid**2)
+    eye = view.camera.eye.to(surface.position)
+    light = taps.per_row(transport(scene.lights, eye, surface.position, surface.normal) / view.grid**2)
     return raster.assemble_rows(taps.first[first], taps.index, taps.weight, light)

@@ -100,7 +100,8 @@ class Lit:
         """What the camera sees of the image's rows [top, top + rows)."""
         surface = view.surface(view.visible(top, rows), top)
         taps = view.maps.taps("base_color", surface.uv, surface.duv, surface.material)
-        light = taps.per_row(transport(scene.lights, view.camera, surface) / view.grid**2)
+        eye = view.camera.eye.to(surface.position)
+        light = taps.per_row(transport(scene.lights, eye, surface.position, surface.normal) / view.grid**2)
         pixel, first, count = pixel_runs(surface.pixel)
         alpha = (count / view.grid**2).to(light.dtype)
         return cls(pixel, alpha, taps.first.index_select(0, first), taps.index, taps.weight, light, rows * view.size[1])

@@ -16,17 +16,18 @@ from .surface import Surface
 GRAZING = 1e-3  # least cosine between a mapped normal and the view
 
 
-def transport(lights: Iterable[Light], camera: Camera, surface: Surface) -> Float[Tensor, "n c"]:
+def transport(
+    lights: Iterable[Light], eye: Float[Tensor, "4"], position: Float[Tensor, "n 3"], normal: Float[Tensor, "n 3"]
+) -> Float[Tensor, "n c"]:
     """Diffuse surfaces: radiance towards the eye per unit of albedo; one channel if all lights are grey, else three."""
     points, images = _sorted(lights)
-    eye = camera.eye.to(surface.position)
     total: Tensor | None = None
     if points:
         where, strength = _points(points, eye)
         grey = not strength.requires_grad and not images and bool((strength == strength[:, :1]).all())
-        total = shading.diffuse(surface.position, surface.normal, eye, where, strength[:, :1] if grey else strength)
+        total = shading.diffuse(position, normal, eye, where, strength[:, :1] if grey else strength)
     for light in images:
-        light_there = shading.environment_diffuse(surface.position, surface.normal, eye, light.maps()[0])
+        light_there = shading.environment_diffuse(position, normal, eye, light.maps()[0])
         total = light_there if total is None else total + light_there
     return total
 
@@ -71,7 +72,7 @@ def mapped_normal(surface: Surface, value: Float[Tensor, "n 3"], camera: Camera)
 
 
 def _matt(values: Mapping[str, Tensor], surface: Surface, lights: list[Light], camera: Camera) -> Tensor:
-    return values["base_color"] * transport(lights, camera, surface)
+    return values["base_color"] * transport(lights, camera.eye.to(surface.position), surface.position, surface.normal)
 
 
 def _glossy(values: Mapping[str, Tensor], surface: Surface, lights: list[Light], camera: Camera) -> Tensor:
