@@ -1,0 +1,63 @@
+"""Lights in Mitsuba's words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ...errors import SceneError
+from ...scene import AmbientLight, Camera, DirectionalLight, EnvironmentLight, Flash, Light, PointLight
+
+
+def emitters(mi: Any, lights: Iterable[Light], camera: Camera) -> dict[str, Any]:
+    """Emitters by the names "light_0", "light_1", … of their lights, those from everywhere as one, "surroundings".
+
+    A Flash is where `camera` is. Raises SceneError for a second EnvironmentLight, and for lights of unknown kinds.
+    """
+    lights = list(lights)
+    found = {}
+    for k, light in enumerate(lights):
+        color = {"type": "rgb", "value": light.intensity.tolist()}
+        if isinstance(light, Flash | PointLight):
+            place = light.point(camera.eye)[:3].tolist()
+            found[f"light_{k}"] = {"type": "point", "position": place, "intensity": color}
+        elif isinstance(light, DirectionalLight):
+            found[f"light_{k}"] = {"type": "directional", "direction": light.direction.tolist(), "irradiance": color}
+        elif not isinstance(light, AmbientLight | EnvironmentLight):
+            raise SceneError(f"light {k} is a {type(light).__name__}, which Mitsuba has no counterpart for: remove it.")
+    return {**found, **_surroundings(mi, lights)}
+
+
+def moves(lights: Iterable[Light], camera: Camera) -> dict[str, list[float]]:
+    """What changes for a camera: the parameters of the lights that follow it."""
+    flashes = {k: light for k, light in enumerate(lights) if isinstance(light, Flash)}
+    return {f"light_{k}.position": light.point(camera.eye)[:3].tolist() for k, light in flashes.items()}
+
+
+def _surroundings(mi: Any, lights: list[Light]) -> dict[str, Any]:
+    """Mitsuba has room for one light from infinity in all directions: ambient light is added to the image, if any."""
+    even = sum((light.intensity.cpu() for light in lights if isinstance(light, AmbientLight)), torch.zeros(3))
+    images = [light for light in lights if isinstance(light, EnvironmentLight)]
+    if len(images) > 1:
+        raise SceneError("the scene has two EnvironmentLights, but Mitsuba takes one: add up their images.")
+    if images:
+        light = images[0]
+        image = (light.image.detach() * light.intensity[:, None, None]).cpu() + even[:, None, None]
+        pixels = _at_least_two(image).movedim(0, -1).float().contiguous().numpy()
+        # the middle of Mitsuba's picture lies along +Z, of ours along −Z
+        turn = mi.ScalarTransform4f().rotate([0, 1, 0], 180)
+        return {"surroundings": {"type": "envmap", "bitmap": mi.Bitmap(pixels), "to_world": turn}}
+    if bool((even > 0).any()):
+        return {"surroundings": {"type": "constant", "radiance": {"type": "rgb", "value": even.tolist()}}}
+    return {}
+
+
+def _at_least_two(image: Tensor) -> Tensor:
+    """Mitsuba's maps have two rows and columns at least: a single one is there twice."""
+    for axis in (1, 2):
+        if image.shape[axis] == 1:
+            image = image.repeat_interleave(2, axis)
+    return image
