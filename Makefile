@@ -3,13 +3,19 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: demo test lint bench install assets clean
+.PHONY: demo test test-plugins lint bench install assets clean
 
 demo: install
 	$(BIN)/neurotex demo --out demo
 
+# two at a time, a file each: most of a test's time is one thread's
 test: install
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadscope
+
+# the renderers that we plug into: Mitsuba comes from the registry; PyTorch3D's tests run if you have installed it
+test-plugins: install
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[mitsuba]"
+	$(BIN)/python -m pytest -rs tests/renderers/mitsuba tests/renderers/pytorch3d tests/test_examples.py
 
 lint: install
 	$(BIN)/ruff check .
@@ -21,7 +27,8 @@ bench: install
 
 install: $(INSTALLED)
 
-# constraints.txt names the torch build: without it, Linux gets one with gigabytes of CUDA libraries
+# constraints.txt names the torch build (without it, Linux gets one with gigabytes of CUDA libraries), and the Mitsuba
+# whose figures the documents give
 $(INSTALLED): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[test]"

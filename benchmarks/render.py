@@ -34,6 +34,7 @@ REPOSITORY = Path(__file__).parents[1]
 ROWS: dict[str, Callable[[Run], Iterator[Row]]] = {
     "rasterise": rows.rasterise,
     "step": rows.steps,
+    "loop": rows.loop,
     "product": rows.product,
     "bake": rows.bake,
     "fit": rows.fit,
@@ -41,13 +42,13 @@ ROWS: dict[str, Callable[[Run], Iterator[Row]]] = {
 }
 
 
-def _measured(name: str, here: Run) -> list[Row]:
-    """The rows of one kind; none if that failed: minutes of other figures are not to be lost."""
+def _measured(name: str, here: Run) -> list[Row] | None:
+    """The rows of one kind; None if that failed: minutes of other figures are not to be lost."""
     try:
         return list(ROWS[name](here))
     except Exception:
         traceback.print_exc()
-        return []
+        return None
 
 
 def _notes(here: Run, systems: dict[str, str]) -> list[str]:
@@ -91,8 +92,8 @@ def main(arguments: list[str] | None = None) -> None:
     for name, what in systems.items():
         here.say(f"{name} {what}")
     groups = {name: _measured(name, here) for name in args.only or ROWS}
-    found = [row for group in groups.values() for row in group]
-    failed = [name for name, group in groups.items() if not group]
+    found = [row for group in groups.values() for row in group or ()]
+    failed = [name for name, group in groups.items() if group is None]
     notes = _notes(here, systems)
     print_table(found, notes)
     if failed:

@@ -54,6 +54,25 @@ def steps(run: Run) -> Iterator[Row]:
     yield limited("step", "… peak memory, not baked", run.peak("unbaked"), None, "bytes")
 
 
+def loop(run: Run) -> Iterator[Row]:
+    """PyTorch3D's loop that fits a texture, with its own parts and with ours in their place."""
+    if not run.pytorch3d:
+        return
+    data, side, texture = run.data, run.scale.image, run.scale.texture
+    scene = data.scene(work.random_texture(4), data.views, 1)
+    what = f"a step of PyTorch3D's loop: {texture}² texture, one view of {side}²"
+    run.say(what)
+    target = torch.rand(1, 3, side, side)
+    parts, calls = ("FastMeshRasterizer", "FastMeshRenderer", "GeneratedTexturesUV"), []
+    for count in range(4):
+        pixels = torch.rand(3, texture, texture, requires_grad=True)
+        image = with_pytorch3d.render(scene, pixels, side, *parts[:count])
+        calls.append(work.descent(lambda image=image: (image()[:, :3] - target).square().mean(), pixels))
+    theirs, *seconds = run.time(*calls)
+    for words, part, own in zip((f"{what}, by", "… and", "… and"), parts, seconds, strict=True):
+        yield faster("loop", f"{words} {part}", own, "PyTorch3D", theirs, 100)
+
+
 def product(run: Run) -> Iterator[Row]:
     """The baked step alone, beside its floor and torch's own sparse product."""
     scale = run.scale

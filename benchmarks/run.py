@@ -11,8 +11,9 @@ from importlib.metadata import PackageNotFoundError, version
 import torch
 
 import neurotex as nt
+from neurotex.renderers.mitsuba import activate
 
-from . import memory, with_mitsuba, with_pytorch3d, work
+from . import memory, with_pytorch3d, work
 from .timing import interleaved
 from .work import Data, Scale
 
@@ -70,7 +71,7 @@ def find_systems() -> tuple[dict[str, str], bool, object | None]:
         found["PyTorch3D"] = f"absent: {error}"
     mitsuba = None
     try:
-        mitsuba = with_mitsuba.load()
+        mitsuba = activate()
         found["Mitsuba"] = version("mitsuba")
     except (ImportError, RuntimeError, PackageNotFoundError) as error:
         found["Mitsuba"] = f"absent: {error}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -16,32 +15,6 @@ from neurotex.shading import srgb_to_linear
 # Chosen by trial on Spot's views for the least time to 45.5 dB, among rates of 0.05 to 0.4, memories of (0, 0.7) to
 # (0.9, 0.999), 1 to 16 samples, 5 to 30 steps, linear and sRGB-encoded texels. All views in every step, loss in sRGB.
 RATE, BETAS, SAMPLES, STEPS = 0.3, (0.2, 0.7), 4, 8
-LIBRARIES = ("/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib64", "/opt/homebrew/opt/llvm/lib")
-
-
-def find_llvm() -> Path | None:
-    """LLVM's shared library for Mitsuba's compiled variants: of version 16 or later, since 15 crashes there."""
-    named = os.environ.get("DRJIT_LIBLLVM_PATH")
-    if named:
-        return Path(named) if Path(named).is_file() else None
-    for version in range(22, 15, -1):
-        for folder in (*LIBRARIES, f"/usr/lib/llvm-{version}/lib"):
-            for name in (f"libLLVM.so.{version}.1", f"libLLVM-{version}.so", f"libLLVM-{version}.so.1"):
-                if (Path(folder) / name).is_file():
-                    return Path(folder) / name
-    return None
-
-
-def load() -> object:
-    """Mitsuba with its differentiable CPU variant; raises ImportError, saying why, where that cannot be had."""
-    import mitsuba as mi
-
-    library = find_llvm()
-    if library is None:
-        raise ImportError("no shared library of LLVM 16 or later for llvm_ad_rgb (DRJIT_LIBLLVM_PATH names one)")
-    os.environ["DRJIT_LIBLLVM_PATH"] = str(library)
-    mi.set_variant("llvm_ad_rgb")
-    return mi
 
 
 class Stage:

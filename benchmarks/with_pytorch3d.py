@@ -23,31 +23,41 @@ def rasterize(corners: Tensor, side: int, layers: int = 1, blur: float = 0.0) ->
     return lambda: rasterize_meshes(meshes, side, **settings, **modes)
 
 
-def render(scene: nt.Scene, texture: Tensor, side: int) -> Callable[[], Tensor]:
-    """A `MeshRenderer` with hard Phong shading for the first camera: (1, 4, side, side), a graph from `texture`."""
+def render(
+    scene: nt.Scene,
+    texture: Tensor,
+    side: int,
+    rasterizer: str = "MeshRasterizer",
+    renderer: str = "MeshRenderer",
+    textures: str = "TexturesUV",
+) -> Callable[[], Tensor]:
+    """A renderer with hard Phong shading for the first camera: (1, 4, side, side), a graph from `texture`.
+
+    The last three are names of classes: of PyTorch3D, or ours that take their place.
+    """
+    from pytorch3d import renderer as theirs
     from pytorch3d.renderer import (
         FoVPerspectiveCameras,
         HardPhongShader,
-        MeshRasterizer,
-        MeshRenderer,
         PointLights,
         RasterizationSettings,
-        TexturesUV,
     )
     from pytorch3d.structures import Meshes
+
+    from neurotex.renderers import pytorch3d as ours
+
+    find, draw, wear = (getattr(theirs, name, None) or getattr(ours, name) for name in (rasterizer, renderer, textures))
 
     geometry, camera = scene.geometry(), scene.cameras[0]
     rotation, translation = conventions.rotation_and_translation(camera.transform[None])
     cameras = FoVPerspectiveCameras(R=rotation, T=translation, fov=camera.yfov)
     settings = RasterizationSettings(image_size=side, faces_per_pixel=1, blur_radius=0.0, bin_size=0)
     lights = PointLights(location=camera.position[None])
-    renderer = MeshRenderer(
-        MeshRasterizer(cameras, settings), HardPhongShader(device="cpu", cameras=cameras, lights=lights)
-    )
+    drawn = draw(find(cameras, settings), HardPhongShader(device="cpu", cameras=cameras, lights=lights))
     faces = geometry.faces.long()
 
     def image() -> Tensor:
-        skin = TexturesUV([texture.movedim(0, -1)], [faces], [geometry.uvs])
-        return renderer(Meshes([geometry.vertices], [faces], skin)).movedim(-1, 1)
+        skin = wear([texture.movedim(0, -1)], [faces], [geometry.uvs])
+        return drawn(Meshes([geometry.vertices], [faces], skin)).movedim(-1, 1)
 
     return image

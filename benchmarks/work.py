@@ -144,6 +144,18 @@ def step(image: Callable[[], Tensor], parameters: Iterable[Tensor]) -> Callable[
     return lambda: torch.autograd.grad(image(), leaves, gradient)
 
 
+def descent(loss: Callable[[], Tensor], parameter: Tensor) -> Callable[[], None]:
+    """A step of a fit: the loss, its gradient, and the parameter moved against it."""
+    optimizer = torch.optim.SGD([parameter], lr=0.1)
+
+    def move() -> None:
+        optimizer.zero_grad()
+        loss().backward()
+        optimizer.step()
+
+    return move
+
+
 def _single_view(data: Data, scale: Scale) -> nt.Scene:
     return data.scene(random_texture(scale.texture), data.views, 1)
 

@@ -8,6 +8,7 @@ import torch
 
 import neurotex as nt
 from benchmarks import fits, memory, plot, render, report, run, timing, with_mitsuba, with_pytorch3d, work
+from neurotex.renderers.mitsuba import activate
 
 DEMO = nt.assets.folder() / "demo"
 SVG = "{http://www.w3.org/2000/svg}"
@@ -32,7 +33,7 @@ def test_a_quick_run_writes_table_figures_and_plots(tmp_path: Path, capsys: pyte
     assert "stale" not in text
     assert "absent: no LLVM" in text
     figures = json.loads((tmp_path / "benchmarks.json").read_text())
-    assert {row["row"] for row in figures["rows"]} == set(render.ROWS)
+    assert {row["row"] for row in figures["rows"]} >= set(render.ROWS) - {"loop"}  # which is PyTorch3D's
     assert all(row["value"] > 0 for row in figures["rows"] if row["unit"] == "s" and row["value"] is not None)
     assert text.count("\n| ") == len(figures["rows"]) + 2  # headings and the rule below them
     for name in ("faces", "sides"):
@@ -139,7 +140,7 @@ def test_pytorch3d_does_the_same_work(single_view: nt.Scene) -> None:
 
 def test_mitsuba_does_the_same_work(single_view: nt.Scene) -> None:
     try:
-        mi = with_mitsuba.load()
+        mi = activate()
     except ImportError as error:
         pytest.skip(f"Mitsuba: {error}")
     found = with_mitsuba.rays(mi, single_view, 32)()
