@@ -134,8 +134,16 @@ def test_pytorch3d_does_the_same_work(single_view: nt.Scene) -> None:
     theirs, ours = with_pytorch3d.rasterize(corners, 32)(), work.rasterize(corners, 32)()
     assert torch.equal(theirs[0], ours.pix_to_face)
     texture = torch.rand(3, 16, 16, requires_grad=True)
-    work.step(with_pytorch3d.render(single_view, texture, 32))()
-    assert bool((texture.grad != 0).any())
+    (slope,) = work.step(with_pytorch3d.render(single_view, texture, 32), [texture])()
+    assert bool((slope != 0).any())
+
+
+def test_ours_in_pytorch3ds_place_draw_the_same(single_view: nt.Scene) -> None:
+    pytest.importorskip("pytorch3d", exc_type=ImportError)
+    texture = torch.rand(3, 16, 16)
+    parts = ("FastMeshRasterizer", "FastMeshRenderer", "GeneratedTexturesUV")
+    theirs, ours = (with_pytorch3d.render(single_view, texture, 32, *names)() for names in ((), parts))
+    torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-6)
 
 
 def test_mitsuba_does_the_same_work(single_view: nt.Scene) -> None:
