@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 
 from . import raster
-from .discrete import Dither, Palette
+from .discrete import BlockCompress, Dither, Palette
 from .renderers import bake, render
 from .scene import Flash, ImageTexture, Material, Mesh, Scene, orbit
 
@@ -34,6 +34,7 @@ def compile_kernels() -> None:
         texture = torch.rand(1, 3, 8, 8, dtype=dtype, requires_grad=True)
         for estimator in ("straight_through", "surrogate"):
             Palette(9, estimator).to(dtype)(texture).sum().backward()
+        BlockCompress("bc3", "surrogate")(torch.rand(1, 4, 8, 8, dtype=dtype, requires_grad=True)).sum().backward()
         for palette in (None, torch.rand(9, 3)):
             Dither(palette=palette).to(dtype)(texture).sum().backward()
 

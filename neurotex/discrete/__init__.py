@@ -2,6 +2,7 @@
 
 from ..errors import ArgumentError
 from .black_box import BlackBox
+from .block_compress import BlockCompress, LeastSquares
 from .clamp import clamp
 from .dither import Dither
 from .estimators import (
@@ -41,11 +42,12 @@ STEPS = {
     "bayer": (_dither("bayer"), int, "2"),
     "blue_noise": (_dither("blue_noise"), int, "2"),
     "jpeg": (Jpeg, int, "75"),
+    "blocks": (BlockCompress, str, "bc1"),
 }
 
 
 def parse(text: str, estimator: str = "straight_through") -> Step:
-    """A step from its short form, `name:number`: "levels:8", "palette:16", "threshold:0.5", "bayer:2", "jpeg:75"."""
+    """A step from its short form: "levels:8", "palette:16", "threshold:0.5", "bayer:2", "jpeg:75", "blocks:bc1"."""
     name, _, number = text.partition(":")
     if name not in STEPS:
         raise ArgumentError(f"there is no step '{name}': choose one of {', '.join(STEPS)}, written as levels:8.")
@@ -61,11 +63,13 @@ __all__ = [
     "ESTIMATORS",
     "STEPS",
     "BlackBox",
+    "BlockCompress",
     "Categorical",
     "ClippedStraightThrough",
     "Dither",
     "Gumbel",
     "Jpeg",
+    "LeastSquares",
     "Levels",
     "MipLevel",
     "Nearest",
