@@ -2,10 +2,14 @@
 
 import json
 import math
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 from jaxtyping import install_import_hook
+
+# before torch is loaded: threads of two test processes that wait by spinning take the cores from each other
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 REPOSITORY = Path(__file__).parents[1]
 # numba compiles what *kernels.py define, and cannot compile what a hook has wrapped

@@ -1,12 +1,10 @@
 """Blocks as Pillow reads them, encoders against each other, Pillow's and exhaustive search, gradients across."""
 
 import io
-from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
 
 import hypothesis.extra.numpy as hnp
-import jaxtyping
 import numpy as np
 import pytest
 import torch
@@ -385,15 +383,6 @@ def test_least_squares_foresees_what_the_step_does():
     predicted = torch.func.jvp(lambda v: block_compress.regress(v, step.blocks(x), "bc3"), (x,), (change,))[1]
     found = step.hard(x + change) - step.hard(x)
     torch.testing.assert_close(predicted[:, :3].mean(), found[:, :3].mean(), atol=2e-3, rtol=0)
-
-
-@pytest.fixture
-def unchecked() -> Iterator[None]:
-    """Annotations are not looked at: torch's compiler cannot look at them."""
-    jaxtyping.config.update("jaxtyping_disable", True)
-    torch.compiler.reset()
-    yield
-    jaxtyping.config.update("jaxtyping_disable", False)
 
 
 @pytest.mark.usefixtures("unchecked")

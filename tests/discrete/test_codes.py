@@ -1,10 +1,9 @@
 """What holds for every step that picks from a few values: levels, palettes, thresholds, dithers, materials, places."""
 
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import hypothesis.extra.numpy as hnp
-import jaxtyping
 import numpy as np
 import pytest
 import torch
@@ -123,15 +122,6 @@ def test_gradients_of_weighted_codes_are_those_of_differences(make, temperature)
 def test_draws_at_low_temperature_are_the_exact_step(make, estimator):
     step, x = make(estimator(1e-7)), _texture()
     assert torch.equal(step(x), step.hard(x))
-
-
-@pytest.fixture
-def unchecked() -> Iterator[None]:
-    """Annotations are not looked at: torch's compiler cannot look at them."""
-    jaxtyping.config.update("jaxtyping_disable", True)
-    torch.compiler.reset()
-    yield
-    jaxtyping.config.update("jaxtyping_disable", False)
 
 
 @pytest.mark.usefixtures("unchecked")
