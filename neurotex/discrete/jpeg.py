@@ -15,7 +15,7 @@ from torch.nn.functional import avg_pool2d, interpolate, pad
 from .. import operators
 from ..errors import ArgumentError
 from .clamp import clamp
-from .levels import smooth_step
+from .levels import staircase
 from .step import Step
 
 SUBSAMPLINGS = {"4:4:4": (1, 1), "4:2:2": (2, 1), "4:2:0": (2, 2)}  # texels per chroma sample, across and down
@@ -105,14 +105,8 @@ def _quantised(planes: Tensor, table: Tensor, cosine: Tensor, temperature: float
     height, width = planes.shape[2:]
     blocks = pad(planes, (0, -width % 8, 0, -height % 8), mode="replicate").unflatten(3, (-1, 8)).unflatten(2, (-1, 8))
     places = torch.einsum("ai,nchiwj,bj->nchwab", cosine, blocks, cosine) / table
-    blocks = torch.einsum("ai,nchwab,bj->nchiwj", cosine, _staircase(places, temperature) * table, cosine)
+    blocks = torch.einsum("ai,nchwab,bj->nchiwj", cosine, staircase(places, temperature) * table, cosine)
     return blocks.flatten(4, 5).flatten(2, 3)[..., :height, :width]
-
-
-def _staircase(x: Tensor, temperature: float) -> Tensor:
-    """Rounding, smoothly. The identity as temperature → ∞."""
-    low = x.detach().floor()
-    return low + smooth_step(x - low, temperature)
 
 
 def _shrunk(chroma: Tensor, factors: tuple[int, int]) -> Tensor:

@@ -91,3 +91,9 @@ def smooth_step(fraction: Tensor, temperature: float) -> Tensor:
     """
     temperature = min(max(temperature, 1e-9), 1e4)  # beyond, rounding leaves 0 / 0
     return (torch.tanh((fraction - 0.5) / (2 * temperature)) / math.tanh(0.25 / temperature) + 1) / 2
+
+
+def staircase(x: Tensor, temperature: float) -> Tensor:
+    """Rounding to whole numbers, smoothly: `smooth_step` from each to the next. The identity as T → ∞."""
+    low = x.detach().floor()
+    return low + smooth_step(x - low, temperature)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from ..errors import ArgumentError
-from .levels import smooth_step
+from .levels import staircase
 from .step import Step
 
 
@@ -21,8 +21,8 @@ class Nearest(Step):
         return x.floor() + 0.5
 
     def soft(self, x: Tensor, temperature: float) -> Tensor:
-        """A smooth staircase through the centres; see `smooth_step`. Temperature in texels."""
-        return _staircase(x - 0.5, temperature) + 0.5
+        """A smooth staircase through the centres; see `staircase`. Temperature in texels."""
+        return staircase(x - 0.5, temperature) + 0.5
 
 
 class MipLevel(Step):
@@ -40,15 +40,9 @@ class MipLevel(Step):
         return x.clamp(0, self.max_level).round()
 
     def soft(self, x: Tensor, temperature: float) -> Tensor:
-        """A smooth staircase through the levels; see `smooth_step`. Temperature in levels."""
-        return _staircase(x.clamp(0, self.max_level), temperature)
+        """A smooth staircase through the levels; see `staircase`. Temperature in levels."""
+        return staircase(x.clamp(0, self.max_level), temperature)
 
     def extra_repr(self) -> str:
         limit = "" if self.max_level is None else f"{self.max_level}, "
         return limit + super().extra_repr()
-
-
-def _staircase(x: Tensor, temperature: float) -> Tensor:
-    """Rounding, smoothly."""
-    low = x.detach().floor()
-    return low + smooth_step(x - low, temperature)

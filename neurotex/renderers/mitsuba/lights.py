@@ -6,10 +6,10 @@ from collections.abc import Iterable
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from ...errors import SceneError
 from ...scene import AmbientLight, Camera, DirectionalLight, EnvironmentLight, Flash, Light, PointLight
+from .draw import at_least_two
 
 
 def emitters(mi: Any, lights: Iterable[Light], camera: Camera) -> dict[str, Any]:
@@ -46,18 +46,10 @@ def _surroundings(mi: Any, lights: list[Light]) -> dict[str, Any]:
     if images:
         light = images[0]
         image = (light.image.detach() * light.intensity[:, None, None]).cpu() + even[:, None, None]
-        pixels = _at_least_two(image).movedim(0, -1).float().contiguous().numpy()
+        pixels = at_least_two(image.movedim(0, -1)).float().contiguous().numpy()
         # the middle of Mitsuba's picture lies along +Z, of ours along −Z
         turn = mi.ScalarTransform4f().rotate([0, 1, 0], 180)
         return {"surroundings": {"type": "envmap", "bitmap": mi.Bitmap(pixels), "to_world": turn}}
     if bool((even > 0).any()):
         return {"surroundings": {"type": "constant", "radiance": {"type": "rgb", "value": even.tolist()}}}
     return {}
-
-
-def _at_least_two(image: Tensor) -> Tensor:
-    """Mitsuba's maps have two rows and columns at least: a single one is there twice."""
-    for axis in (1, 2):
-        if image.shape[axis] == 1:
-            image = image.repeat_interleave(2, axis)
-    return image
