@@ -23,6 +23,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from . import __version__, assets, generators, storage
 from .errors import ArgumentError, NeurotexError
 from .fit import Interrupted, Options, fit_views
+from .fit.run import TEMPERATURE
 from .renderers import around, on_background, save_gif, turntable
 from .renderers import render as render_scene
 from .scene import AmbientLight, GeneratedTexture, Latent, Material, Scene, Views, to_image
@@ -84,6 +85,10 @@ def fit(
     optimize: Annotated[str, typer.Option(help="For generators: latents, weights or both.")] = "latents",
     through: Annotated[list[str], typer.Option(help="A discrete step, as in levels:8; may be repeated.")] = [],  # noqa: B006
     estimator: Annotated[str, typer.Option(help="How gradients cross steps.")] = "straight_through",
+    temperature: Annotated[
+        tuple[float, float], typer.Option(help="Where estimators that smooth begin and end, in units of the step.")
+    ] = TEMPERATURE,
+    imagined: Annotated[int, typer.Option(help="Views of the first fit that the one through steps sees, too.")] = 24,
     size: Annotated[int, typer.Option(min=1, help="Side of a pixels texture.")] = 512,
     steps: Annotated[int | None, typer.Option(min=1, help="Optimisation steps; default by kind of texture.")] = None,
     holdout: Annotated[Path | None, typer.Option(help="Views to judge by, not fitted.")] = None,
@@ -104,6 +109,8 @@ def fit(
         optimize=optimize,
         through=tuple(through),
         estimator=estimator,
+        temperature=temperature,
+        imagined=imagined,
         size=size,
         steps=steps,
         holdout=None if holdout is None else str(holdout),

@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -15,7 +16,12 @@ from neurotex.errors import MissingError
 from neurotex.renderers.mitsuba.variant import using
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
-SMALL = {"own_module": ["out.png"], "optimise_texture": ["out.glb", "3"], "latent_walk": ["out.gif", "3"]}
+SMALL = {
+    "own_module": ["out.png"],
+    "optimise_texture": ["out.glb", "3"],
+    "latent_walk": ["out.gif", "3"],
+    "one_material_per_texel": ["materials.png", "40"],
+}
 # those that need another renderer, which is not everywhere: what they write when they are given these words
 PLUGGED = {"pytorch3d_fit": ["out.png", "2"], "mitsuba_room": ["out.png", "2"]}
 
@@ -102,3 +108,12 @@ def test_latent_walk_is_a_film_of_different_textures(folder):
             frames.append(np.asarray(film.convert("RGB")).astype(int))
     middles = [frame[96:160, 96:160].mean((0, 1)) for frame in frames]
     assert all(np.abs(a - b).max() > 2 for a, b in zip(middles, middles[1:] + middles[:1], strict=True))
+
+
+def test_one_material_per_texel_finds_nearly_all_and_draws_them(folder):
+    found, of = re.match(r"(\d+) of (\d+)", (folder / "one_material_per_texel.py.txt").read_text()).groups()
+    assert int(found) > 0.95 * int(of) > 0
+    with Image.open(folder / "materials.png") as image:
+        photograph, fit = np.split(np.asarray(image.convert("RGB")).astype(int), 2, axis=1)
+    assert photograph.std() > 20
+    assert np.abs(photograph - fit).mean() < 5

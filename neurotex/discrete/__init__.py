@@ -15,6 +15,7 @@ from .estimators import (
     ScoreFunction,
     StraightThrough,
     Surrogate,
+    SurrogateGradient,
     expected_loss,
     find_estimator,
     log_probabilities,
@@ -28,6 +29,7 @@ from .palette import Palette
 from .select import Select
 from .step import Categorical, Step
 from .threshold import Threshold
+from .visibility import Visibility
 
 
 def _dither(method: str) -> object:
@@ -82,7 +84,9 @@ __all__ = [
     "Step",
     "StraightThrough",
     "Surrogate",
+    "SurrogateGradient",
     "Threshold",
+    "Visibility",
     "clamp",
     "expected_loss",
     "find_estimator",

@@ -33,6 +33,8 @@ class BlockCompress(Step):
     search comes upon. Sizes need not be multiples of 4: blocks are filled up by repeating the border.
     """
 
+    unit = 1e-3  # colours of a block lie about 1/31 apart
+
     def __init__(self, format: str = "bc1", estimator: str | object = "straight_through"):
         if format not in PARTS:
             raise ArgumentError(f"there is no block compression '{format}': choose one of {', '.join(PARTS)}.")

@@ -1,4 +1,19 @@
-"""Coordinates that snap: nearest-texel lookup and whole mip levels, as steps on numbers of any shape."""
+"""Coordinates that snap: nearest-texel lookup and whole mip levels, as steps on numbers of any shape.
+
+With the functions of `neurotex.raster`, a texture `image` (3, 5, 7) and places `uv` (n, 2), the texels that places lie
+in, with a slope to the places, which `sampling_mode="nearest"` has not:
+
+    >>> size = torch.tensor([7.0, 5.0])  # texels along u and v
+    >>> places = Nearest("straight_through")(uv * size) / size
+    >>> texels = sample_texture(image, places, align_corners=False)
+
+And of its mip levels 0, 1 and 2 the one nearest to `level` (n,), with a slope to it: from a whole level to the next.
+
+    >>> found = torch.stack([sample_texture(mip, uv, align_corners=False) for mip in mip_levels(image)])
+    >>> whole = MipLevel(2, "straight_through")(level)
+    >>> low, point = whole.detach().long().clamp_max(1), torch.arange(len(uv))
+    >>> blurred = torch.lerp(found[low, point], found[low + 1, point], (whole - low)[:, None])
+"""
 
 from __future__ import annotations
 

@@ -19,6 +19,7 @@ from .step import Categorical
 
 CANDIDATES = 8  # nearest colours that are worth considering
 IN_A_FILE = 256  # colours that a PNG file counts by numbers
+CELLS = 31  # per channel, to find colours by
 
 
 class Palette(Categorical):
@@ -55,6 +56,13 @@ class Palette(Categorical):
         step = cls(colors, estimator)
         step.colors = nn.Parameter(kmeans(x.detach().clamp(0, 1), colors))
         return step
+
+    @property
+    def unit(self) -> float:
+        """The median of the colours' squared distances to the nearest other one."""
+        colors = self.colors.detach()
+        apart = torch.cdist(colors, colors).fill_diagonal_(torch.inf).amin(1).square()
+        return max(float(apart.median()), 1e-4) if len(colors) > 1 else 1.0
 
     def shown(self, x: Tensor) -> Float[Tensor, "k c"]:
         """The colours as they ship, in the precision of x, with a straight-through gradient."""
@@ -107,21 +115,45 @@ class Palette(Categorical):
 
 
 @torch.no_grad()
-def kmeans(x: Float[Tensor, "n c h w"], count: int, iterations: int = 20) -> Float[Tensor, "{count} c"]:
-    """`count` colours amid the texels of x: Lloyd's algorithm from k-means++ starts, seeded."""
+def kmeans(
+    x: Float[Tensor, "n c h w"], count: int, iterations: int = 20, starts: int = 6
+) -> Float[Tensor, "{count} c"]:
+    """`count` colours amid the texels of x: the best of `starts` runs of Lloyd's algorithm from k-means++, seeded.
+
+    The runs see the means of small cells of colour space, weighted by their texels; the best one is then finished on
+    texels themselves.
+    """
     texels = x.movedim(1, -1).reshape(-1, x.shape[1])
     if len(texels) > 1 << 16:  # a regular subset says the same
         texels = texels[:: len(texels) // (1 << 16)]
+    cells, owner, weight = (texels * CELLS).round().unique(dim=0, return_inverse=True, return_counts=True)
+    weight = weight.to(texels)[:, None]
+    if len(cells) > 8 * count:
+        points = torch.zeros_like(cells).index_add(0, owner, texels) / weight
+    else:  # too few to tell the colours apart
+        points, weight = texels, texels.new_ones(len(texels), 1)
     rng = torch.Generator(device=texels.device).manual_seed(0)
-    colors = texels[torch.randint(len(texels), (1,), generator=rng, device=texels.device)]
-    for _ in range(count - 1):  # each next start is drawn far from those there are
-        far = torch.cdist(texels, colors).amin(1).square() + 1e-12
-        colors = torch.cat([colors, texels[torch.multinomial(far, 1, generator=rng)]])
+    runs = [_lloyd(points, weight, _spread_out(points, weight, count, rng), iterations) for _ in range(starts)]
+    best = min(runs, key=lambda colors: float((torch.cdist(points, colors).amin(1).square() * weight[:, 0]).sum()))
+    return _lloyd(texels, torch.ones_like(texels[:, :1]), best, iterations // 4)
+
+
+def _spread_out(points: Tensor, weight: Tensor, count: int, rng: torch.Generator) -> Tensor:
+    """Starts of k-means++ (Arthur and Vassilvitskii 2007): each is drawn far from those there are."""
+    colors = points[torch.multinomial(weight[:, 0], 1, generator=rng)]
+    for _ in range(count - 1):
+        far = torch.cdist(points, colors).amin(1).square() + 1e-12
+        colors = torch.cat([colors, points[torch.multinomial(far * weight[:, 0], 1, generator=rng)]])
+    return colors
+
+
+def _lloyd(points: Tensor, weight: Tensor, colors: Tensor, iterations: int) -> Tensor:
+    """Each colour to the mean of the points it is nearest to, again and again; one that has none stays."""
     for _ in range(iterations):
-        owner = torch.cdist(texels, colors).argmin(1)
-        size = torch.bincount(owner, minlength=count)[:, None]
-        total = torch.zeros_like(colors).index_add(0, owner, texels)
-        colors = torch.where(size > 0, total / size.clamp_min(1), colors)
+        owner = torch.cdist(points, colors).argmin(1)
+        size = torch.zeros_like(colors[:, :1]).index_add(0, owner, weight)
+        total = torch.zeros_like(colors).index_add(0, owner, points * weight)
+        colors = torch.where(size > 0, total / size.clamp_min(1e-12), colors)
     return colors
 
 

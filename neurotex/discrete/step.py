@@ -19,12 +19,14 @@ class Step(nn.Module):
     - `soft(x, temperature)`: a smooth function of x that tends to `hard` as the temperature falls to 0.
     - `domain`: the interval outside of which x has no effect; None where there is no such interval.
     - `vectors`: whether a texel's channels are replaced together, as one vector.
+    - `unit`: the temperature at which neighbouring codes are hardly told apart, in which a fit counts.
 
     In training mode the estimator decides; in `eval()` mode the output is always the exact one that ships.
     """
 
     domain: tuple[float, float] | None = (0.0, 1.0)
     vectors = False
+    unit = 1.0
 
     def __init__(self, estimator: str | object = "straight_through"):
         super().__init__()

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
+from ..discrete import Perturbation, Step, expected_loss
 from ..errors import ArgumentError, SceneError
 from ..renderers import BakedScene, bake
 from ..scene import Evaluation, Latent, Scene, Views
@@ -29,6 +30,10 @@ class Fit:
     `losses.photometric` with `huber` and `ssim`, plus `prior` times `losses.latent_prior` of every bound latent. The
     learning rates that the optimizer came with rise over a few steps and fall to 0 along a half cosine. `losses` of
     the run so far are in `history`. `state_dict` and `load_state_dict` stop and continue a run exactly.
+
+    Of discrete steps in the scene: `temperature` (first, last) is where their estimators' temperatures go, by a
+    constant factor from step to step, in units of each step (`Step.unit`); without it they stay. What estimators draw
+    at random depends on `seed` and the number of the step alone. Score-function steps are judged by `draws` renders.
     """
 
     def __init__(
@@ -41,6 +46,9 @@ class Fit:
         huber: float | None = None,
         ssim: float = 0.0,
         prior: float = 0.0,
+        temperature: tuple[float, float] | None = None,
+        draws: int = 4,
+        seed: int = 0,
         grid: int = 4,
         baked: BakedScene | None = None,
     ):
@@ -50,8 +58,13 @@ class Fit:
             )
         if steps < 1:
             raise ArgumentError(f"a fit takes at least 1 step, not {steps}.")
+        if temperature is not None and not min(temperature) > 0:
+            raise ArgumentError(
+                f"temperatures are above 0, but this fit is to go from {temperature[0]} to {temperature[1]}."
+            )
         self.scene = scene
         self.optimizer = optimizer
+        self.temperature, self.draws, self.seed = temperature, draws, seed
         self.steps = steps
         self.huber, self.ssim, self.prior = huber, ssim, prior
         self.baked = bake(scene, views.size, grid=grid) if baked is None else baked
@@ -94,8 +107,12 @@ class Fit:
         factor = min(1.0, (done + 1) / WARM_UP) * 0.5 * (1 + math.cos(math.pi * done / self.steps))
         for group, rate in zip(self.optimizer.param_groups, self._rates, strict=True):
             group["lr"] = rate * factor
+        if self.temperature is not None:
+            self._set_temperatures(done / max(self.steps - 1, 1))
         self.optimizer.zero_grad()
-        loss = self.loss()
+        with torch.random.fork_rng():
+            torch.manual_seed((self.seed * 1_000_003 + done) % 2**63)
+            loss = expected_loss(self.loss, self.scene, self.draws)
         if not bool(loss.isfinite()):
             raise ArgumentError(
                 f"the loss is {float(loss)} at step {done + 1}: lower the learning rate or check inputs."
@@ -104,6 +121,16 @@ class Fit:
         self.optimizer.step()
         self.history.append(float(loss.detach()))
         return self.history[-1]
+
+    def _set_temperatures(self, progress: float) -> None:
+        """Those at a share `progress` of the way: first^(1 − p) last^p."""
+        first, last = self.temperature
+        for step, estimator in self._estimators():
+            if hasattr(estimator, "temperature"):
+                estimator.temperature = step.unit * first * (last / first) ** progress
+
+    def _estimators(self) -> list[tuple[Step, object]]:
+        return [(module, module.estimator) for module in self.scene.modules() if isinstance(module, Step)]
 
     def run(self, on_step: Callable[[Fit], None] | None = None) -> list[float]:
         """Do the steps that are left, calling `on_step(self)` after each; returns the history of losses."""
@@ -119,6 +146,8 @@ class Fit:
         for number, moments in self.optimizer.state_dict()["state"].items():
             state.update({f"optimizer.{number}.{name}": torch.as_tensor(value) for name, value in moments.items()})
         state["history"] = torch.tensor(self.history, dtype=torch.float64)
+        calls = [estimator.calls for _, estimator in self._estimators() if isinstance(estimator, Perturbation)]
+        state["calls"] = torch.tensor(calls, dtype=torch.int64)  # their draws count on
         return state
 
     @torch.no_grad()
@@ -139,3 +168,6 @@ class Fit:
         groups = self.optimizer.state_dict()["param_groups"]
         self.optimizer.load_state_dict({"state": moments, "param_groups": groups})
         self.history = state["history"].tolist()
+        perturbed = [estimator for _, estimator in self._estimators() if isinstance(estimator, Perturbation)]
+        for estimator, calls in zip(perturbed, state["calls"].tolist(), strict=True):
+            estimator.calls = calls

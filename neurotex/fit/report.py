@@ -15,7 +15,7 @@ from torch import Tensor
 
 from .. import generators, storage
 from ..renderers import on_background, save_gif, turntable
-from ..scene import to_image
+from ..scene import Texture, save_texture, to_image
 from ..shading import linear_to_srgb
 from . import losses
 
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
     from .run import Plan
 
 
-def write_outputs(out: Path, plan: Plan, images: Tensor, texture: Tensor, history: list[float], metrics: dict) -> None:
+def write_outputs(out: Path, plan: Plan, images: Tensor, texture: Texture, history: list[float], metrics: dict) -> None:
     """Write textures, model, turntable, report and what was learned of a generator to `out` (with `textures` in it)."""
-    png = _encoded(to_image(texture), "PNG")
-    with storage.replacing(out / "textures" / "base_color.png") as file:
-        file.write_bytes(png)
+    save_texture(texture, out / "textures" / "base_color")
+    with torch.no_grad():
+        picture = _encoded(to_image(texture.eval()()[0]), "PNG")
     plan.scene.save(out / "model.glb")
     save_gif([on_background(image) for image in turntable(plan.scene)], out / "turntable.gif")
     if plan.generator is not None:
@@ -35,7 +35,7 @@ def write_outputs(out: Path, plan: Plan, images: Tensor, texture: Tensor, histor
         if plan.options.optimize != "latents":
             generators.save(plan.generator, out / "generator.safetensors")
     with storage.replacing(out / "report.html") as file:
-        file.write_text(_page(plan, images, png, history, metrics), encoding="utf-8")
+        file.write_text(_page(plan, images, picture, history, metrics), encoding="utf-8")
 
 
 def _encoded(image: Image.Image, kind: str) -> bytes:

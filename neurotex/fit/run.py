@@ -29,20 +29,25 @@ from ..scene import (
 from . import losses, report, seams
 from .adam import Adam
 from .backproject import backproject
+from .best import Best
 from .checkpoint import Checkpoint
 from .optimise import Fit
+from .rehearsal import Rehearsal, calibrate, start_codes
 from .search import BETAS, RATE, search_latent
 
 # Adam's learning rate and momenta for each kind of parameter. A texel's gradient has hardly any noise, since every step
 # sees all views: short memories converge fastest there.
 RATES = {
     "pixels": (0.025, (0.5, 0.9)),  # from a start that is nearly there
-    "stepped pixels": (0.05, (0.5, 0.9)),
+    "stepped pixels": (0.002, (0.9, 0.99)),
     "latents": (RATE, BETAS),
     "weights": (0.006, (0.9, 0.99)),
-    "steps": (0.005, (0.9, 0.99)),  # what discrete steps learn, such as the colours of a palette
+    "steps": (0.001, (0.9, 0.99)),  # what discrete steps learn, such as the colours of a palette
 }
-STEPS = {"pixels": 12, "stepped pixels": 24, "latents": 200, "weights": 300, "both": 300}
+STEPS = {"pixels": 12, "latents": 200, "weights": 300, "both": 300}
+THROUGH_STEPS = 30
+LOOK = 3  # steps from one look at what ships to the next
+TEMPERATURE = (0.3, 0.01)
 CHECKPOINT_SECONDS = 10.0
 
 GRID = 3  # samples per pixel in each direction: a fourth is no longer seen in what is fitted to photographs
@@ -56,8 +61,9 @@ class Options:
     """What to fit to what. `texture` is "pixels", a bundled generator's name or a checkpoint's path.
 
     `optimize` ("latents", "weights", "both") is for generators. `through` lists discrete steps ("palette:8") that the
-    texture passes, in order; the first half of the steps then runs without them. `size` is the side of a pixel
-    texture; `steps` defaults to what the kind of fit needs. `huber`, `ssim`, `prior` are those of `Fit`.
+    texture passes, in order; the first half of `steps` then runs without them, the second with them and with `imagined`
+    views of what the first has found beside the photographs. `temperature` is that of `Fit`. `size` is the side of a
+    pixel texture; `steps` defaults to what the kind of fit needs. `huber`, `ssim`, `prior` are those of `Fit`.
     """
 
     mesh: str
@@ -66,6 +72,8 @@ class Options:
     optimize: str = "latents"
     through: tuple[str, ...] = ()
     estimator: str = "straight_through"
+    temperature: tuple[float, float] = TEMPERATURE
+    imagined: int = 24
     size: int = 512
     steps: int | None = None
     holdout: str | None = None
@@ -89,6 +97,7 @@ class Stage:
     groups: list[dict]
     steps: int
     prepare: Callable[[Fit, Callable[[int, int], None]], None] | None = None
+    rehearsed: bool = False  # whether it fits what passes discrete steps
 
 
 @dataclass
@@ -116,7 +125,7 @@ def fit_views(options: Options, out: str | Path, *, resume: bool = False, progre
     plan = make_plan(options)
     out = Path(out)
     file = out / "checkpoint.safetensors"
-    described = {**asdict(options), "through": list(options.through)}
+    described = {**asdict(options), "through": list(options.through), "temperature": list(options.temperature)}
     checkpoint = Checkpoint.load(file) if resume else Checkpoint(described, 0, {})
     changed = [name for name, value in described.items() if checkpoint.options.get(name) != value]
     if changed:
@@ -129,8 +138,8 @@ def fit_views(options: Options, out: str | Path, *, resume: bool = False, progre
     history = _run_stages(plan, baked, checkpoint, file, progress or (lambda *_: None))
     fitted = time.perf_counter()
 
-    texture = finish_texture(plan, baked)
-    plan.material.base_color = ImageTexture(texture)
+    plan.material.base_color = finished = finish(plan, baked)
+    plan.scene.eval()
     with torch.no_grad():
         images = baked()
     metrics = {
@@ -142,7 +151,7 @@ def fit_views(options: Options, out: str | Path, *, resume: bool = False, progre
     }
     if plan.holdout is not None:
         metrics["holdout_psnr_db"] = holdout_psnr(plan)
-    report.write_outputs(out, plan, images, texture, history, metrics)
+    report.write_outputs(out, plan, images, finished, history, metrics)
     metrics["seconds"] = round(time.perf_counter() - began, 3)
     storage.write_json(out / "metrics.json", metrics)
     return metrics
@@ -152,11 +161,16 @@ def make_plan(options: Options) -> Plan:
     """Read every input and build scene and stages. Raises a NeurotexError for whatever cannot be used."""
     if options.optimize not in ("latents", "weights", "both"):
         raise ArgumentError(f"--optimize {options.optimize} is unknown: choose latents, weights or both.")
-    pixels = "stepped pixels" if options.through else "pixels"
-    steps = STEPS[pixels if options.texture == "pixels" else options.optimize]
-    steps = steps if options.steps is None else options.steps
-    if steps < 1:
-        raise ArgumentError(f"a fit takes at least 1 step, not {steps}.")
+    steps, more = STEPS["pixels" if options.texture == "pixels" else options.optimize], THROUGH_STEPS
+    if options.steps is not None:
+        if options.steps < 1:
+            raise ArgumentError(f"a fit takes at least 1 step, not {options.steps}.")
+        steps = max(options.steps // 2, 1) if options.through else options.steps
+        more = max(options.steps - steps, 1)
+    if options.imagined < 0:
+        raise ArgumentError(f"--imagined {options.imagined} is no number of views: give 0 or more.")
+    if not min(options.temperature) > 0:
+        raise ArgumentError("--temperature needs two numbers above 0, the first and the last.")
     if options.huber is not None and not options.huber > 0:
         raise ArgumentError(f"--huber {options.huber:g} is no difference between colours: give a number above 0.")
     device = _device(options.device)
@@ -189,41 +203,50 @@ def make_plan(options: Options) -> Plan:
 
     stages = [base]
     if through:
-        stepped = source
-        for step in through:
-            stepped = stepped.through(step)
-        base.steps = max(steps // 2, 1)
-        if options.texture == "pixels":
+        if options.texture == "pixels":  # each texel for itself: a code must not move its neighbours
+            source = ImageTexture(source.eval()().detach(), trainable=True)
             groups = [_group("stepped pixels", source)]
         else:
             groups = [{**group, "lr": group["lr"] / 2} for group in base.groups]
         groups += [_group("steps", step) for step in through if list(step.parameters())]
-        stages.append(Stage("through " + ", ".join(options.through), stepped, groups, max(steps - base.steps, 1)))
-        stages[1].prepare = _calibrator(source, through)
+        name = "through " + ", ".join(options.through)
+        stages.append(Stage(name, _stepped(source, through), groups, more, rehearsed=True))
     scene.to(device)
     for module in (source, *through):
         module.to(device)
     return Plan(options, scene, material, source, through, stages, views, holdout, generator, latent)
 
 
-def finish_texture(plan: Plan, baked: BakedScene) -> Tensor:
-    """The texture that ships: (3, H, W), 8 bits, after every step.
+@torch.no_grad()
+def finish(plan: Plan, baked: BakedScene) -> Texture:
+    """The texture that ships, as a node that has what passes the steps, and these.
 
-    Texels are padded and seams closed first, but not for `--optimize latents`: there the texture is what the generator
-    makes of a latent, and nothing else.
+    What was fitted through steps ships as it is, to the texel. Else it is rounded to 8 bits, and before that texels are
+    padded and seams closed; but not for `--optimize latents`: there the texture is what the generator makes of a
+    latent, and nothing else.
     """
-    with torch.no_grad():
-        texture = plan.source.eval()()[0]
-        if plan.generator is None or plan.options.optimize != "latents":
-            size = tuple(texture.shape[1:])
-            inside = torch.stack([seams.island_mask(mesh, size) for mesh in plan.scene.meshes()]).any(0)
-            seen = baked.seen(size)
-            texture = seams.fill_unknown(texture, inside | seen)
-            for mesh in plan.scene.meshes():
-                texture = seams.close_seams(texture, mesh, inside)
-        for step in plan.through:
-            texture = step.eval()(texture[None])[0]
-        return (texture.clamp(0, 1) * 255).round() / 255
+    texture = plan.source.eval()()
+    if plan.through:
+        return _stepped(ImageTexture(texture), plan.through)
+    if plan.generator is None or plan.options.optimize != "latents":
+        texture = _closed(plan, baked, texture)
+    return ImageTexture((texture.clamp(0, 1) * 255).round() / 255)
+
+
+def _closed(plan: Plan, baked: BakedScene, texture: Tensor) -> Tensor:
+    """The texture (1, C, H, W) with what no view sees and no face covers filled, and its seams closed."""
+    texture, size = texture[0], tuple(texture.shape[2:])
+    inside = torch.stack([seams.island_mask(mesh, size) for mesh in plan.scene.meshes()]).any(0)
+    texture = seams.fill_unknown(texture, inside | baked.seen(size))
+    for mesh in plan.scene.meshes():
+        texture = seams.close_seams(texture, mesh, inside)
+    return texture[None]
+
+
+def _stepped(texture: Texture, steps: list[discrete.Step]) -> Texture:
+    for step in steps:
+        texture = texture.through(step)
+    return texture
 
 
 @torch.no_grad()
@@ -237,21 +260,29 @@ def holdout_psnr(plan: Plan) -> float:
 
 def _run_stages(plan: Plan, baked: BakedScene, checkpoint: Checkpoint, file: Path, progress: Progress) -> list[float]:
     """Run the stages from the checkpoint on; returns the losses of all steps."""
-    state = dict(checkpoint.state)
+    options, state = plan.options, dict(checkpoint.state)
     past = state.pop("past", torch.zeros(0)).tolist()
-    terms = {"huber": plan.options.huber, "ssim": plan.options.ssim, "prior": plan.options.prior}
+    terms = {"huber": options.huber, "ssim": options.ssim, "prior": options.prior, "seed": options.seed}
     with _ctrl_c() as stopped:
         for number in range(checkpoint.stage, len(plan.stages)):
             stage = plan.stages[number]
-            plan.material.base_color = stage.texture
-            fit = Fit(plan.scene, plan.views, Adam(stage.groups), stage.steps, baked=baked, **terms)
             keeper = _Keeper(file, checkpoint.options, number, past, stopped)
+            if stage.rehearsed:
+                keeper.rehearse(plan, baked, stage, state)
+                rehearsal = keeper.rehearsal
+                about = (rehearsal.scene, rehearsal.views, Adam(stage.groups), stage.steps)
+                fit = Fit(*about, baked=rehearsal.baked, temperature=options.temperature, **terms)
+            else:
+                plan.material.base_color = stage.texture
+                fit = Fit(plan.scene, plan.views, Adam(stage.groups), stage.steps, baked=baked, **terms)
             if state:
                 fit.load_state_dict(state)
             elif stage.prepare is not None:
                 stage.prepare(fit, keeper.while_searching(progress))
             fit.run(keeper.after_step(stage.name, progress))
             keeper.save(fit.state_dict())
+            if keeper.best is not None:
+                keeper.best.restore()
             past, state = past + fit.history, {}
         if stopped:  # pressed after the last step
             raise Interrupted
@@ -268,11 +299,40 @@ class _Keeper:
     past: list[float]
     stopped: list
     saved: float = field(default_factory=time.perf_counter)
+    rehearsal: Rehearsal | None = None
+    best: Best | None = None
 
     def save(self, state: dict[str, Tensor]) -> None:
-        past = torch.tensor(self.past, dtype=torch.float64)
-        Checkpoint(self.options, self.stage, {**state, "past": past}).save(self.file)
+        state = {**state, "past": torch.tensor(self.past, dtype=torch.float64)}
+        if self.rehearsal is not None:
+            state["without steps"] = self.rehearsal.texture
+            state.update({f"best.{name}": value for name, value in self.best.state_dict().items()})
+        Checkpoint(self.options, self.stage, state).save(self.file)
         self.saved = time.perf_counter()
+
+    def rehearse(self, plan: Plan, baked: BakedScene, stage: Stage, state: dict[str, Tensor]) -> None:
+        """Prepare a fit through steps: anew, or as it was when `state` was saved."""
+        options = plan.options
+        texture = state.pop("without steps", None)
+        if texture is None:
+            with torch.no_grad():
+                texture = plan.stages[self.stage - 1].texture.eval()()
+            plan.stages[self.stage - 1].texture.train()
+            texture = _closed(plan, baked, texture).clamp(0, 1) if plan.generator is None else texture
+        common = (plan.scene, plan.material, stage.texture, texture, plan.views, options.imagined)
+        self.rehearsal = Rehearsal(*common, options.seed, grid=GRID)
+        self.best = Best(stage.texture, self.rehearsal.score)
+        kept = {name.removeprefix("best."): state.pop(name) for name in list(state) if name.startswith("best.")}
+        if kept:
+            self.best.load_state_dict(kept)
+            return
+        calibrate(self.rehearsal, plan.through)
+        if plan.generator is None:
+            plan.source.image.data.copy_(texture)
+        self.best.look()
+        if plan.generator is None and len(plan.through) == 1:
+            start_codes(self.rehearsal, plan.source, plan.through[0], self.best)
+            self.best.restore()
 
     def while_searching(self, progress: Progress) -> Callable[[int, int], None]:
         def show(done: int, total: int) -> None:
@@ -286,6 +346,8 @@ class _Keeper:
     def after_step(self, name: str, progress: Progress) -> Callable[[Fit], None]:
         def show(fit: Fit) -> None:
             progress(name, fit.step_number, fit.steps, fit.history[-1])
+            if self.best is not None and (fit.step_number % LOOK == 0 or fit.step_number == fit.steps):
+                self.best.look()
             if self.stopped or time.perf_counter() - self.saved > CHECKPOINT_SECONDS:
                 self.save(fit.state_dict())
             if self.stopped:
@@ -329,17 +391,6 @@ def _backprojector(source: PyramidTexture) -> Callable:
 
 def _searcher(latent: Latent, seed: int) -> Callable:
     return lambda fit, on_render: search_latent(fit, latent, seed, on_render=on_render)
-
-
-def _calibrator(source: Texture, through: list[discrete.Step]) -> Callable:
-    @torch.no_grad()
-    def calibrate(fit: Fit, on_render: Callable) -> None:
-        value = source()
-        for step in through:
-            step.calibrate(value)
-            value = step.hard(value)
-
-    return calibrate
 
 
 def _device(name: str) -> torch.device:

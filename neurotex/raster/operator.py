@@ -36,16 +36,18 @@ class SparseOperator(nn.Module):
 
     def forward(self, x: Float[Tensor, "columns c"]) -> Float[Tensor, "rows c"]:
         """A x; the gradient is Aᵀ times the incoming one."""
-        return torch.ops.neurotex.sparse_product(x, *self._matrix(), *self._transposed())
+        return torch.ops.neurotex.sparse_product(x, *self.matrix(), *self.transposed())
 
     def transposed_product(self, y: Float[Tensor, "rows c"]) -> Float[Tensor, "columns c"]:
         """Aᵀ y; its gradient is A times the incoming one."""
-        return torch.ops.neurotex.sparse_product(y, *self._transposed(), *self._matrix())
+        return torch.ops.neurotex.sparse_product(y, *self.transposed(), *self.matrix())
 
-    def _matrix(self) -> tuple[Tensor, Tensor, Tensor]:
+    def matrix(self) -> tuple[Tensor, Tensor, Tensor]:
+        """A by rows: where each begins in the others, columns (to be read as uint32), values."""
         return self.pointers, self.columns, self.values
 
-    def _transposed(self) -> tuple[Tensor, Tensor, Tensor]:
+    def transposed(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Aᵀ by rows, that is A by columns."""
         return self.transposed_pointers, self.transposed_columns, self.transposed_values
 
     def extra_repr(self) -> str:

@@ -13,6 +13,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from ..discrete.visibility import Visibility
 from ..errors import ArgumentError, SceneError
 from ..raster.fragments import Fragments, rasterize
 from ..raster.interpolate import interpolate_at
@@ -57,6 +58,7 @@ def render_phong(
     material: PhongMaterial | None = None,
     blend: Blend | None = None,
     lookup: Lookup | None = None,
+    visibility: Visibility | None = None,
     latents: Mapping[str, Tensor] | None = None,
 ) -> Float[Tensor, "views 4 h w"]:
     """Render every camera of the scene as PyTorch3D would: (views, 4, H, W), colours over the background, and alpha.
@@ -66,10 +68,14 @@ def render_phong(
     as each texture node wraps. The soft shadings want several `faces_per_pixel` and a `blur_radius` (squared NDC
     units): log(1 / 1e-4 − 1) · sigma takes in all that a soft silhouette shows.
 
+    `visibility` decides in the shading's place which layer shows, by any estimator: as soft layers, at random, or with
+    the hard z-test's picture, to the bit, and the gradient of soft layers. It asks for layers and a blur radius as a
+    soft shading does. Of `blend`, sigma and the background hold for it, and its own temperature instead of gamma.
+
     Vertex normals are PyTorch3D's: weighted by area, and smooth across UV seams, whatever normals the meshes bring. Of
     materials, base colours alone are used, without their alpha. Each texture node is evaluated once, none for a
     silhouette. `latents` gives values to latents by name. Differentiable in textures, latents, weights and vertices;
-    with a soft shading through visibility, too.
+    with a soft shading, or as `visibility` says, through visibility, too.
     """
     size = resolution(size)
     if len(scene.cameras) == 0:
@@ -80,20 +86,18 @@ def render_phong(
     surface = Surface(corners, normals, geometry.uvs[geometry.faces.long()], geometry.face_material)
     textures = [] if shading == "soft_silhouette" else scene_textures(scene, Evaluation(latents), lookup)
     images = []
+    look = {"shading": shading, "light": light, "material": material, "blend": blend, "visibility": visibility}
     for camera in scene.cameras:
-        fragments = rasterize(
-            ndc_corners(geometry, camera, size),
-            size,
-            faces_per_pixel=faces_per_pixel,
-            blur_radius=blur_radius,
-            perspective_correct=bool(camera.eye[3]),
-            cull_backfaces=cull_backfaces,
-            near=camera.near,
-        )
-        eye = camera.position[None].to(corners)
-        images.append(
-            shade(fragments, surface, textures, eye, shading=shading, light=light, material=material, blend=blend)
-        )
+        ndc = ndc_corners(geometry, camera, size)
+        modes = {
+            "perspective_correct": bool(camera.eye[3]),
+            "cull_backfaces": cull_backfaces,
+            "near": camera.near,
+        }
+        fragments = rasterize(ndc, size, faces_per_pixel=faces_per_pixel, blur_radius=blur_radius, **modes)
+        if visibility is not None and blur_radius > 0:
+            fragments = with_first_layer(fragments, rasterize(ndc, size, **modes))
+        images.append(shade(fragments, surface, textures, camera.position[None].to(corners), **look))
     return torch.cat(images)
 
 
@@ -107,19 +111,21 @@ def shade(
     light: PhongLight | None = None,
     material: PhongMaterial | None = None,
     blend: Blend | None = None,
+    visibility: Visibility | None = None,
 ) -> Float[Tensor, "images 4 h w"]:
     """Fragments to images: look up, light, blend. `pix_to_face` indexes the faces of `surface`.
 
     `eye` is where each image's camera stands. Only covered layers are shaded, and only the first one where a hard
-    z-test asks for no more. Differentiable in fragments, surface, textures, light and material.
+    z-test asks for no more; `visibility` asks for all, see `render_phong`. Differentiable in fragments, surface,
+    textures, light and material.
     """
     if shading not in SHADINGS:
         raise ArgumentError(f"shading '{shading}' is unknown: choose one of {', '.join(SHADINGS)}.")
     light, material, blend = light or PhongLight(), material or PhongMaterial(), blend or Blend()
     images, height, width, layers = fragments.pix_to_face.shape
-    layers = 1 if shading.startswith("hard") else layers
+    layers = 1 if shading.startswith("hard") and visibility is None else layers
     faces = fragments.pix_to_face[..., :layers].reshape(-1, layers)
-    pixel = (faces[:, 0] >= 0).nonzero()[:, 0]  # layers are filled from the front
+    pixel = (faces >= 0).any(1).nonzero()[:, 0]
     faces = faces[pixel]
     covered = faces >= 0
     zbuf, dists, bary = (
@@ -129,7 +135,7 @@ def shade(
     zbuf, dists = zbuf[..., 0], dists[..., 0]
     if shading == "soft_silhouette":
         background = bary.new_ones(3)
-        rgba = sigmoid_alpha_blend(background.expand(*covered.shape, 3), covered, dists, blend)
+        colors = background.expand(*covered.shape, 3)
     else:
         background = torch.as_tensor(blend.background).to(bary)
         layer = covered.flatten().nonzero()[:, 0]
@@ -137,12 +143,43 @@ def shade(
         eyes = eye if images == 1 else eye[pixel // (height * width)].repeat_interleave(covered.sum(1), 0)
         values = _radiance(face, bary, surface, textures, eyes, shading == "hard_flat", light, material)
         colors = values.new_zeros((covered.numel(), 3)).index_copy(0, layer, values).view(*covered.shape, 3)
-        if shading == "soft_phong":
-            rgba = softmax_rgb_blend(colors, covered, dists, zbuf, blend)
-        else:
-            rgba = hard_rgb_blend(colors, covered, blend)
+    if visibility is not None:
+        odds = torch.where(covered, -dists / blend.sigma, -torch.inf)
+        rgba = _over(background, colors, visibility(torch.stack([zbuf, odds], 1)[..., None])[..., 0])
+    elif shading == "soft_silhouette":
+        rgba = sigmoid_alpha_blend(colors, covered, dists, blend)
+    elif shading == "soft_phong":
+        rgba = softmax_rgb_blend(colors, covered, dists, zbuf, blend)
+    else:
+        rgba = hard_rgb_blend(colors, covered, blend)
     empty = torch.cat([background, background.new_zeros(1)]).expand(images * height * width, 4)
     return empty.clone().index_copy(0, pixel, rgba).view(images, height, width, 4).movedim(-1, 1)
+
+
+def with_first_layer(blurred: Fragments, seen: Fragments) -> Fragments:
+    """One layer more, in front: what each pixel's centre sees exactly, `seen`, without blur and of one layer.
+
+    With blur, places on faces are rounded otherwise, and the layers of a pixel may all lie beside it. The same face is
+    taken out of the `blurred` layers, and no other one that covers the pixel is nearer by a rounding.
+    """
+    again = (blurred.pix_to_face == seen.pix_to_face) & (seen.pix_to_face >= 0)
+    rounded = (seen.pix_to_face >= 0) & blurred.dists.signbit() & (blurred.zbuf < seen.zbuf)
+    zbuf = torch.where(rounded, seen.zbuf.detach(), blurred.zbuf)
+    return Fragments(
+        torch.cat([seen.pix_to_face, torch.where(again, -1, blurred.pix_to_face)], -1),
+        torch.cat([seen.zbuf, zbuf], -1),
+        torch.cat([seen.bary_coords, blurred.bary_coords], -2),
+        torch.cat([seen.dists, blurred.dists], -1),
+    )
+
+
+def _over(
+    background: Float[Tensor, "3"], colors: Float[Tensor, "*pixels k 3"], weights: Float[Tensor, "*pixels k"]
+) -> Float[Tensor, "*pixels 4"]:
+    """Weighted layers over the background, and how much of it they leave as alpha."""
+    alpha = weights.sum(-1, keepdim=True)
+    rgb = (weights[..., None, :] @ colors)[..., 0, :] + (1 - alpha) * background
+    return torch.cat([rgb, alpha], -1)
 
 
 def _radiance(

@@ -1,12 +1,13 @@
 """The nodes of a scene, and its files."""
 
 from .camera import Camera, OrthographicCamera, PerspectiveCamera, PinholeCamera, look_at, orbit
-from .files import to_image
 from .graph import Geometry, Node, Scene, resolution
 from .latent import Evaluation, Latent
 from .light import AmbientLight, DirectionalLight, EnvironmentLight, Flash, Light, PointLight
 from .material import Material
 from .mesh import Mesh, vertex_normals
+from .mixture import LogitTexture, MixedTexture, mixed_material
+from .shipping import encode_texture, load_texture, save_texture, to_image
 from .textures import ConstantTexture, GeneratedTexture, ImageTexture, PyramidTexture, SteppedTexture, Texture
 from .views import Views
 
@@ -23,8 +24,10 @@ __all__ = [
     "ImageTexture",
     "Latent",
     "Light",
+    "LogitTexture",
     "Material",
     "Mesh",
+    "MixedTexture",
     "Node",
     "OrthographicCamera",
     "PerspectiveCamera",
@@ -35,9 +38,13 @@ __all__ = [
     "SteppedTexture",
     "Texture",
     "Views",
+    "encode_texture",
+    "load_texture",
     "look_at",
+    "mixed_material",
     "orbit",
     "resolution",
+    "save_texture",
     "to_image",
     "vertex_normals",
 ]

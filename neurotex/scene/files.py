@@ -12,15 +12,17 @@ import torch
 import trimesh
 from PIL import Image
 from torch import Tensor
-from torch.nn.functional import interpolate
+from trimesh.visual.material import PBRMaterial
 
 from .. import storage
 from ..errors import ArgumentError, FileError, NeurotexError, SceneError
 from ..shading import linear_to_srgb, srgb_to_linear
+from .glb import Glb, MaterialWriter
 from .graph import Node
 from .latent import Evaluation
 from .material import Material
 from .mesh import Mesh
+from .shipping import pixels, shown_as_shipped
 from .textures import ConstantTexture, ImageTexture, Texture
 
 if TYPE_CHECKING:
@@ -106,7 +108,7 @@ def _mesh(name: str, geometry: trimesh.Trimesh, materials: dict[int, Material]) 
 def _material(source: trimesh.visual.material.Material) -> Material:
     """A material of an OBJ or glTF file; the linear factor of its base colour is folded into the texture."""
     name = str(source.name or "material")
-    if isinstance(source, trimesh.visual.material.PBRMaterial):
+    if isinstance(source, PBRMaterial):
         return _physical(name, source)
     image = getattr(source, "image", None)
     diffuse = None if image is not None else getattr(source, "diffuse", None)
@@ -114,7 +116,7 @@ def _material(source: trimesh.visual.material.Material) -> Material:
     return Material(_base_color(image, srgb_to_linear(_factor(diffuse)[:3]), "RGB"), name)
 
 
-def _physical(name: str, source: trimesh.visual.material.PBRMaterial) -> Material:
+def _physical(name: str, source: PBRMaterial) -> Material:
     """A glTF material: its maps, and how it is cut out; see `load_nodes` for when it is diffuse.
 
     trimesh hands on no normalTexture.scale and no sampler: the scale is 1, and textures repeat.
@@ -130,7 +132,7 @@ def _physical(name: str, source: trimesh.visual.material.PBRMaterial) -> Materia
     masked = masked and cutoff > 0  # at 0 nothing is cut
     factor = _factor(source.baseColorFactor)
     base_color = _base_color(source.baseColorTexture, factor if masked else factor[:3], "RGBA" if masked else "RGB")
-    normal = None if source.normalTexture is None else _pixels(source.normalTexture, "RGB")
+    normal = None if source.normalTexture is None else pixels(source.normalTexture, "RGB")
     common = {"normal": normal, "alpha_cutoff": cutoff if masked else None}
     factors = (source.roughnessFactor, source.metallicFactor)
     image = source.metallicRoughnessTexture
@@ -139,7 +141,7 @@ def _physical(name: str, source: trimesh.visual.material.PBRMaterial) -> Materia
     roughness, metallic = (1.0 if factor is None else factor for factor in factors)  # glTF's defaults
     if image is None:
         return Material(base_color, name, roughness=roughness, metallic=metallic, **common)
-    _, green, blue = _pixels(image, "RGB")
+    _, green, blue = pixels(image, "RGB")
     maps = {"roughness": roughness * green[None], "metallic": metallic * blue[None] if metallic else 0.0}
     return Material(base_color, name, **maps, **common)
 
@@ -153,48 +155,46 @@ def _factor(values: np.ndarray | None) -> Tensor:
     return torch.cat([factor, torch.ones(4)])[:4] if len(factor) == 3 else factor
 
 
-def _pixels(image: Image.Image, mode: str) -> Tensor:
-    """(C, H, W) in [0, 1]."""
-    return torch.from_numpy(np.asarray(image.convert(mode)).copy()).movedim(-1, 0).float() / 255
-
-
 def _base_color(image: Image.Image | None, factor: Tensor, mode: str) -> Texture:
     """Texture of an image times linear factors, alpha last if there are four."""
     if image is None:
         return ConstantTexture(torch.cat([linear_to_srgb(factor[:3]), factor[3:]]))
-    pixels = _pixels(image, mode)
+    texels = pixels(image, mode)
     if not bool((factor == 1).all()):
-        color = linear_to_srgb(srgb_to_linear(pixels[:3]) * factor[:3, None, None])
-        pixels = torch.cat([color, pixels[3:] * factor[3:, None, None]])
-    return ImageTexture(pixels)
+        color = linear_to_srgb(srgb_to_linear(texels[:3]) * factor[:3, None, None])
+        texels = torch.cat([color, texels[3:] * factor[3:, None, None]])
+    return ImageTexture(texels)
 
 
-def to_image(texture: Tensor) -> Image.Image:
-    """An 8-bit image of a texture or rendered picture (3 or 4, H, W) in [0, 1]."""
-    pixels = (texture.detach().clamp(0, 1) * 255).round().byte().movedim(0, -1).cpu().numpy()
-    return Image.fromarray(pixels)
-
-
-@torch.no_grad()
 def save_glb(scene: Scene, path: str | Path) -> None:
-    """Write the graph, instances shared, with every texture evaluated in eval mode."""
+    """Write the graph, instances shared, with every texture as `eval()` shows it, in the format of its last step.
+
+    trimesh writes all but the materials: it would encode images again, and unify what looks alike.
+    """
     path = Path(path)
     if path.suffix.lower() != ".glb":
         raise ArgumentError(f"{path} must end in .glb: a scene is saved as binary glTF.")
-    training = scene.training
-    scene.eval()
-    try:
-        evaluation = Evaluation()
-        materials = {material: _pbr(material, evaluation) for material in scene.materials()}
-    finally:
-        scene.train(training)
+    materials = scene.materials()
+    with shown_as_shipped(scene):
+        glb = Glb(_graph(scene, {material: str(k) for k, material in enumerate(materials)}))
+        write = MaterialWriter(glb, Evaluation())
+        written = [write(material) for material in materials]
+    if written:
+        glb.tree["materials"] = [written[int(numbered["name"])] for numbered in glb.tree["materials"]]
+    with storage.replacing(path) as temporary:
+        temporary.write_bytes(bytes(glb))
+
+
+def _graph(scene: Scene, names: dict[Material, str]) -> bytes:
+    """A GLB of nodes and geometry, whose materials are nothing but these names."""
+    materials = {material: PBRMaterial(name=name) for material, name in names.items()}
     out = trimesh.Scene()
     written: dict[Mesh, str] = {}
-    names: dict[str, str] = {}  # a node's path → its unique name in the file
+    places: dict[str, str] = {}  # a node's path → its unique name in the file
     for place, node, _ in scene.walk():
         unique = _free_name(node.name, out.graph.nodes)
-        parent = names.get(place.removesuffix(f"/{node.name}"), out.graph.base_frame)
-        names[place] = unique
+        parent = places.get(place.removesuffix(f"/{node.name}"), out.graph.base_frame)
+        places[place] = unique
         matrix = node.transform.double().cpu().numpy()
         if node.mesh is None:
             out.graph.update(frame_from=parent, frame_to=unique, matrix=matrix)
@@ -204,8 +204,7 @@ def save_glb(scene: Scene, path: str | Path) -> None:
             geometry = _geometry(node.mesh, materials[node.mesh.material])
             out.add_geometry(geometry, unique, node.mesh.name, parent_node_name=parent, transform=matrix)
             written[node.mesh] = out.graph[unique][1]
-    with storage.replacing(path) as temporary:
-        temporary.write_bytes(trimesh.exchange.gltf.export_glb(out, include_normals=True))
+    return trimesh.exchange.gltf.export_glb(out, include_normals=True)
 
 
 def _free_name(name: str, taken: Collection[str]) -> str:
@@ -213,7 +212,7 @@ def _free_name(name: str, taken: Collection[str]) -> str:
     return next(n for n in (name, *(f"{name}_{k}" for k in range(1, len(taken) + 1))) if n not in taken)
 
 
-def _geometry(mesh: Mesh, material: trimesh.visual.material.PBRMaterial) -> trimesh.Trimesh:
+def _geometry(mesh: Mesh, material: PBRMaterial) -> trimesh.Trimesh:
     uv = None if mesh.uvs is None else mesh.uvs.double().cpu().numpy()
     return trimesh.Trimesh(
         mesh.vertices.double().cpu().numpy(),
@@ -222,45 +221,3 @@ def _geometry(mesh: Mesh, material: trimesh.visual.material.PBRMaterial) -> trim
         visual=trimesh.visual.TextureVisuals(uv=uv, material=material),
         process=False,
     )
-
-
-def _pbr(material: Material, evaluation: Evaluation) -> trimesh.visual.material.PBRMaterial:
-    """A diffuse material is written as the roughest dielectric, which is how `_physical` knows it again."""
-    maps, values = material.maps(), {name: value[0] for name, value in material.values(evaluation).items()}
-    out = {"name": material.name, "metallicFactor": 0.0, "roughnessFactor": 1.0, "doubleSided": True}
-    base_color = values["base_color"]
-    if isinstance(maps["base_color"], ConstantTexture):
-        factor = [*srgb_to_linear(base_color[:3].flatten()).tolist(), *base_color[3:].flatten().tolist(), 1.0]
-        out["baseColorFactor"] = factor[:4]
-    else:
-        out["baseColorTexture"] = to_image(base_color)
-    if material.alpha_cutoff is not None:
-        out |= {"alphaMode": "MASK", "alphaCutoff": float(material.alpha_cutoff)}
-    if "normal" in maps:
-        out["normalTexture"] = to_image(values["normal"])
-    if "roughness" in maps:
-        out |= _roughness_metallic(maps, values)
-    return trimesh.visual.material.PBRMaterial(**out)
-
-
-def _roughness_metallic(maps: dict[str, Texture], values: dict[str, Tensor]) -> dict[str, float | Image.Image]:
-    """Factors for what is constant, and one image for the rest: roughness in green, metallic in blue.
-
-    Where both are images they share the larger size.
-    """
-    factors, channels = {}, {}
-    for name in ("roughness", "metallic"):
-        constant = isinstance(maps[name], ConstantTexture)
-        factors[f"{name}Factor"] = float(values[name].mean()) if constant else 1.0
-        if not constant:
-            channels[name] = values[name]
-    if not channels:
-        return factors
-    size = [max(sides) for sides in zip(*(value.shape[1:] for value in channels.values()), strict=True)]
-    white = next(iter(channels.values())).new_ones(1, *size)
-    resized = {
-        name: value if list(value.shape[1:]) == size else interpolate(value[None], size, mode="bilinear")[0]
-        for name, value in channels.items()
-    }
-    planes = [white, resized.get("roughness", white), resized.get("metallic", white)]
-    return {**factors, "metallicRoughnessTexture": to_image(torch.cat(planes))}

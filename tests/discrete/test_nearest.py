@@ -1,12 +1,16 @@
+import doctest
+
 import pytest
 import torch
 from torch import Tensor
 from torch.autograd import grad, gradcheck
 
+from neurotex.discrete import nearest
 from neurotex.discrete.estimators import Surrogate
 from neurotex.discrete.nearest import MipLevel, Nearest
 from neurotex.errors import ArgumentError
 from neurotex.raster.lookup import sample_texture
+from neurotex.raster.mipmap import mip_levels
 
 SIZE = torch.tensor([7.0, 5.0], dtype=torch.float64)  # texels in x and y
 
@@ -69,3 +73,21 @@ def test_the_staircase_is_smooth_where_steps_meet(step, temperature):
 def test_a_last_level_below_0_is_refused():
     with pytest.raises(ArgumentError, match="not -1"):
         MipLevel(-1)
+
+
+def test_the_lines_at_the_top_of_the_file_run_and_are_right():
+    names = {name: value for name, value in globals().items() if not name.startswith("__")}
+    names["image"] = image = torch.rand(3, 5, 7)
+    names["uv"] = uv = torch.rand(40, 2, requires_grad=True)
+    names["level"] = level = (3 * torch.rand(40)).requires_grad_()
+    test = doctest.DocTestParser().get_doctest(nearest.__doc__, names, "nearest", None, None)
+    assert doctest.DocTestRunner().run(test, clear_globs=False).failed == 0
+    texels, blurred = test.globs["texels"], test.globs["blurred"]
+    torch.testing.assert_close(texels, _lookup(image, uv, "nearest"), atol=1e-5, rtol=0)
+    assert bool(grad(texels.sum(), uv)[0].any())
+    found = torch.stack([_lookup(mip, uv, "bilinear") for mip in mip_levels(image)])
+    whole = level.detach().clamp(0, 2).round().long()
+    low, point = whole.clamp_max(1), torch.arange(40)
+    assert torch.equal(blurred, found[whole, point])
+    slope = (found[low + 1, point] - found[low, point]).sum(1)
+    torch.testing.assert_close(grad(blurred.sum(), level)[0], slope.detach())

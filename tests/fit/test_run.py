@@ -19,7 +19,7 @@ from tests import tiny
 
 def png(out: Path) -> np.ndarray:
     with Image.open(out / "textures" / "base_color.png") as image:
-        return np.asarray(image)
+        return np.asarray(image.convert("RGB"))
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2])

@@ -11,6 +11,8 @@ from torch import Tensor
 from torch.autograd import gradcheck
 
 import neurotex as nt
+from neurotex.discrete import SurrogateGradient, Visibility
+from neurotex.discrete.estimators import Gumbel, ScoreFunction, Surrogate
 from neurotex.raster.fragments import rasterize
 from neurotex.renderers.phong import Lookup, Surface, render_phong, shade
 from neurotex.shading.blend import Blend
@@ -149,12 +151,113 @@ def test_a_batch_of_images_is_each_of_them(shading):
         torch.testing.assert_close(together[k], alone[0])
 
 
+SOFT = {"faces_per_pixel": 8, "blur_radius": 1e-3, "blend": Blend(sigma=1e-4, background=(0.1, 0.5, 0.9))}
+
+
+@pytest.mark.parametrize("shading", ["hard_phong", "hard_flat"])
+def test_the_surrogate_gradient_draws_the_hard_picture_to_the_bit(torus, shading):
+    """Blurred layers are rounded otherwise, faces coincide, and pixels have more layers than are kept."""
+    torus.material = nt.Material(torch.rand(3, 16, 24))
+    again = nt.Mesh(torus.vertices, torus.faces, torus.uvs, torus.normals, nt.Material((0.9, 0.2, 0.1)))
+    scene = nt.Scene([torus, again], nt.orbit(3, 3.0, elevation=35.0))
+    hard = render_phong(scene, 48, shading=shading, blend=SOFT["blend"])
+    step = Visibility(SurrogateGradient(0.1))
+    for layers in (1, 8):
+        options = {**SOFT, "faces_per_pixel": layers, "shading": shading, "visibility": step}
+        assert torch.equal(render_phong(scene, 48, **options), hard)
+    assert torch.equal(render_phong(scene, 48, **{**options, "visibility": Visibility("gumbel").eval()}), hard)
+    assert not torch.equal(render_phong(scene, 48, **{**options, "visibility": Visibility()}), hard)
+
+
+def test_as_it_cools_the_surrogate_becomes_the_hard_picture(torus):
+    torus.material = nt.Material(torch.rand(3, 16, 24))
+    scene = nt.Scene(torus, nt.orbit(1, 3.0, elevation=35.0))
+    hard = render_phong(scene, 48)
+    errors = []
+    for cool in (1e-1, 1e-2, 1e-4, 1e-7):
+        soft = {"faces_per_pixel": 8, "blur_radius": 1e-3 * cool, "blend": Blend(sigma=1e-3 * cool)}
+        image = render_phong(scene, 48, visibility=Visibility(Surrogate(cool)), **soft)
+        errors.append(float((image - hard).abs().mean()))
+    assert errors == sorted(errors, reverse=True)
+    assert errors[-1] < 1e-5
+
+
+def test_surrogate_layers_are_those_of_soft_phong_over_the_background():
+    """The same fragments, at the same temperature: alpha is equal, and colours fade out with it."""
+    corners = torch.rand(20, 3, 3).double() * torch.tensor([2.0, 2, 1]) + torch.tensor([-1.0, -1, 2])
+    normals = area_normals(corners, torch.arange(60).view(20, 3))
+    surface = Surface(corners, normals, torch.rand(20, 3, 2).double(), torch.zeros(20, dtype=torch.int64))
+    fragments = rasterize(corners, (12, 9), faces_per_pixel=6, blur_radius=1e-2)
+    blend = Blend(sigma=1e-3, gamma=1e-3, background=(0.1, 0.5, 0.9))
+    given = (fragments, surface, [(torch.rand(3, 4, 4).double(), Lookup())], torch.tensor([[0.0, 0, -1]]).double())
+    theirs = shade(*given, shading="soft_phong", blend=blend)
+    step = Visibility(Surrogate(blend.gamma * (blend.zfar - blend.znear)))
+    ours = shade(*given, shading="soft_phong", blend=blend, visibility=step)
+    alpha, background = theirs[:, 3:], torch.tensor(blend.background).double().view(3, 1, 1)
+    torch.testing.assert_close(ours[:, 3:], alpha)
+    torch.testing.assert_close(ours[:, :3], alpha * theirs[:, :3] + (1 - alpha) * background, atol=1e-8, rtol=1e-7)
+    silhouette = shade(*given, shading="soft_silhouette", blend=blend, visibility=step)
+    torch.testing.assert_close(silhouette, shade(*given, shading="soft_silhouette", blend=blend))
+
+
+def test_a_hidden_surface_finds_its_way_out(plate):
+    """A box behind the plate is to be in front of it, elsewhere. The hard picture says nothing of how to get there."""
+    plate.material = nt.Material((0.2, 0.4, 0.8))
+    bits = torch.tensor([[x, y, z] for x in (-1.0, 1) for y in (-1.0, 1) for z in (-1.0, 1)])
+    quads = torch.tensor([[0, 1, 3, 2], [4, 6, 7, 5], [0, 4, 5, 1], [2, 3, 7, 6], [0, 2, 6, 4], [1, 5, 7, 3]])
+    box = nt.Mesh(
+        0.4 * bits, torch.cat([quads[:, [0, 1, 2]], quads[:, [0, 2, 3]]]), material=nt.Material((0.9, 0.2, 0))
+    )
+    scene = nt.Scene([plate, box], nt.PerspectiveCamera(nt.look_at(torch.tensor([0.01, 0.02, 3.5])), 45.0))
+
+    def draw(place: Tensor, **options: object) -> Tensor:
+        box.vertices = 0.4 * bits + place
+        return render_phong(scene, 24, light=UNLIT, **options)
+
+    goal = torch.tensor([0.3, 0.2, 0.5])
+    target = draw(goal)
+    place = torch.tensor([-0.1, 0.0, -0.6], requires_grad=True)
+    start = (draw(place) - target).square().mean()
+    assert not bool(torch.autograd.grad(start, place)[0].any())
+    soft = {"faces_per_pixel": 8, "blur_radius": 0.027, "blend": Blend(sigma=3e-3)}
+    optimizer, step = torch.optim.Adam([place], 0.05), Visibility(SurrogateGradient(0.2))
+    losses = []
+    for _ in range(60):
+        loss = (draw(place, visibility=step, **soft) - target).square().mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.detach())
+    assert torch.equal(losses[0], start.detach())
+    assert float(min(losses[-10:])) < 0.15 * float(losses[0])  # no more than one row of pixels is left
+    assert float((place.detach() - goal)[:2].abs().max()) < 0.1  # a pixel is 0.12 wide
+
+
+@pytest.mark.parametrize("estimator", [Gumbel(0.3), ScoreFunction(0.3)], ids=repr)
+def test_layers_may_be_drawn_at_random(plate, estimator):
+    """Two plates, 0.1 apart: the farther one shows at its odds, and depths get a gradient."""
+    behind = nt.Mesh(plate.vertices.clone().requires_grad_(), plate.faces, material=nt.Material((1.0, 0, 0)))
+    plate.material = nt.Material((0.0, 0, 0))
+    scene, step = (
+        nt.Scene([plate, nt.Node(behind, nt.look_at(torch.tensor([0, 0, -0.1])))], _front()),
+        Visibility(estimator),
+    )
+
+    def red() -> Tensor:
+        return render_phong(scene, 60, light=UNLIT, faces_per_pixel=2, visibility=step)[0, 0].mean()
+
+    assert float(red().detach()) == pytest.approx(1 / (1 + math.exp(0.1 / 0.3)), abs=0.03)
+    nt.discrete.expected_loss(red, step, draws=16).backward()
+    assert bool(behind.vertices.grad.isfinite().all() and behind.vertices.grad[:, 2].any())
+
+
 def test_an_empty_image_is_background_with_gradients_of_zero(plate):
     plate.material = nt.Material(nt.ImageTexture(torch.rand(3, 4, 4), trainable=True))
     scene = nt.Scene(plate, nt.PerspectiveCamera(nt.look_at(torch.tensor([0.0, 0, 3]), torch.tensor([0.0, 0, 9]))))
     for shading in ("hard_phong", "soft_phong", "hard_flat", "soft_silhouette"):
         image = render_phong(scene, 6, shading=shading)
         assert torch.equal(image[0], torch.tensor([1.0, 1, 1, 0])[:, None, None].expand(4, 6, 6))
+        assert torch.equal(render_phong(scene, 6, shading=shading, visibility=Visibility()), image)
 
 
 def test_faces_in_the_plane_of_the_eye_do_no_harm(plate):

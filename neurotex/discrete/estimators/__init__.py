@@ -38,11 +38,13 @@ from .rotation import Rotation
 from .score_function import ScoreFunction, expected_loss, log_probabilities, score_function_loss
 from .straight_through import ClippedStraightThrough, StraightThrough
 from .surrogate import Surrogate
+from .surrogate_gradient import SurrogateGradient
 
 ESTIMATORS = {
     "straight_through": StraightThrough,
     "clipped": ClippedStraightThrough,
     "surrogate": Surrogate,
+    "surrogate_gradient": SurrogateGradient,
     "gumbel": Gumbel,
     "reinmax": ReinMax,
     "rotation": Rotation,
@@ -76,6 +78,7 @@ __all__ = [
     "ScoreFunction",
     "StraightThrough",
     "Surrogate",
+    "SurrogateGradient",
     "expected_loss",
     "find_estimator",
     "log_probabilities",

@@ -36,7 +36,7 @@ def check_same_shape(step: torch.nn.Module) -> None:
     if getattr(step, "reshapes", False):
         raise ArgumentError(
             f"{type(step).__name__} gives another shape than it takes, so a texel's gradient has no texel to go to: "
-            "use 'perturbation'."
+            "use 'surrogate_gradient' or 'perturbation'."
         )
 
 

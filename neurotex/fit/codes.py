@@ -1,0 +1,145 @@
+"""Codes by direct search: each texel in turn takes the level or colour that makes the picture best.
+
+Halftoning knows this as direct binary search (Analoui and Allebach 1992). Here the eye's model is the baked scene
+itself: an image A x of all views, so that one texel makes up for its neighbours' rounding wherever a pixel mixes them.
+No gradient can propose such moves, since each of them is a jump; but from where they end one goes on.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn.functional import one_hot
+
+from ..discrete import Dither, Levels, Palette, Step
+from ..renderers import BakedMatrix, BakedScene
+from ..shading import linear_to_srgb, srgb_to_linear
+from . import code_kernels as kernels
+
+SWEEPS = 5  # over all texels; the last one changes about one in a thousand
+MOST_CODES = 256
+STEEPEST = 200.0  # bound of the weights of a sum of squares: where an error is tiny, its slope says nothing
+
+
+def can_search(baked: BakedScene, step: Step) -> bool:
+    """Whether `search_codes` has something to go by: a linear scene, and texels that choose for themselves."""
+    few = isinstance(step, Levels | Palette) and not isinstance(step, Dither)
+    return few and isinstance(baked, BakedMatrix) and _count(step) <= MOST_CODES
+
+
+@torch.no_grad()
+def search_codes(
+    baked: BakedMatrix,
+    images: Float[Tensor, "views channels image_h image_w"],
+    step: Levels | Palette,
+    texture: Float[Tensor, "1 3 h w"],
+    sweeps: int = SWEEPS,
+) -> Float[Tensor, "1 3 h w"]:
+    """A texture of the step's codes, from `step.hard(texture)` on, whose picture is closer to `images` (linear).
+
+    For a scene with one texture. Squared differences of encoded pixels are lowered by coordinate descent, texel by
+    texel. Learned colours of a palette are solved for by least squares after each sweep, and set. Texels that no view
+    sees keep their code.
+    """
+    start = step.hard(texture)
+    search = _Search(baked, images, step, start)
+    for _ in range(sweeps):
+        changes = search.sweep()
+        if isinstance(step, Palette) and isinstance(step.colors, nn.Parameter):
+            step.colors.copy_(linear_to_srgb(search.best_colors()))
+        if changes < len(baked.texel) // 5000:
+            break
+    # learned colours have moved, so that unseen texels choose anew
+    return step.hard(start).flatten(2).index_copy(2, baked.texel, search.texels().T[None].to(start)).view_as(start)
+
+
+def hold(
+    step: Step, code: Float[Tensor, "1 c h w"], towards: Float[Tensor, "1 c h w"], halvings: int = 8
+) -> Float[Tensor, "1 c h w"]:
+    """What is nearest to `towards`, on the way there from `code`, and still becomes `code` by `step.hard`.
+
+    Texel by texel: the cell of all that becomes a texel's code is convex, so that bisection finds where the way leaves
+    it. Of a step whose texels hang together, the codes themselves are given.
+    """
+    inside = torch.zeros_like(code[:, :1])
+    width = torch.ones_like(inside)
+    for _ in range(halvings):
+        kept = (step.hard(code + (inside + width) * (towards - code)) == code).all(1, keepdim=True)
+        inside = torch.where(kept, inside + width, inside)
+        width = width / 2
+    near = code + inside.clamp_max(1) * (towards - code)
+    return near if torch.equal(step.hard(near), code) else code
+
+
+class _Search:
+    """The loss as a quadratic around the present codes, and its descent.
+
+    `number` (groups, texels) are the codes: of levels three groups, one a channel; of a palette one.
+    """
+
+    def __init__(self, baked: BakedMatrix, images: Tensor, step: Levels | Palette, start: Tensor):
+        self.step = step
+        self.operator = baked.operator.cpu()
+        self.target = baked.rows(images[:, :3]).cpu()
+        self.start = start
+        seen = start.flatten(2)[..., None, baked.texel]
+        number = step.nearest(seen) if isinstance(step, Palette) else step.place(seen)[0].round().long()
+        self.number = number.reshape(-1, len(baked.texel)).long().cpu().contiguous()
+
+    def codes(self) -> Float[Tensor, "k c"]:
+        """The codes as they ship, of all channels of a group."""
+        if isinstance(self.step, Palette):
+            return self.step.shown(self.start).cpu()
+        return self.step.value(torch.arange(self.step.levels, dtype=self.start.dtype))[:, None]
+
+    def texels(self) -> Float[Tensor, "texels 3"]:
+        """The seen texels' encoded values."""
+        codes = self.codes()
+        return torch.cat([codes[number] for number in self.number], 1)
+
+    def model(self) -> tuple[Tensor, Tensor]:
+        """Residual A x − y in linear light, and weights that make its weighted squares those of encoded pixels."""
+        shown = self.operator(srgb_to_linear(self.texels()))
+        residual = shown - self.target
+        encoded = linear_to_srgb(shown.clamp_min(0)) - linear_to_srgb(self.target.clamp_min(0))
+        slope = torch.where(residual.abs() > 1e-4, encoded / residual, STEEPEST**0.5)
+        return residual, slope.square().clamp_max(STEEPEST)
+
+    def sweep(self) -> int:
+        """Let every texel choose once, in the order of memory; returns how many codes changed."""
+        residual, weight = self.model()
+        codes = srgb_to_linear(self.codes()).numpy()
+        pointers, rows, values = (t.numpy() for t in self.operator.transposed())
+        changes = 0
+        for group, number in enumerate(self.number):
+            channels = slice(group, group + 1) if len(self.number) > 1 else slice(0, 3)
+            one = values[:, channels] if values.shape[1] > 1 else values
+            model = (t.numpy()[:, channels] for t in (weight, residual))
+            arrays = (np.ascontiguousarray(t) for t in (one, *model))
+            changes += kernels.descend(pointers, rows.view(np.uint32), *arrays, codes, number.numpy())
+        return changes
+
+    def best_colors(self) -> Float[Tensor, "k 3"]:
+        """Linear colours that are best for the present numbers: weighted least squares, a channel at a time."""
+        _, weight = self.model()
+        before = srgb_to_linear(self.codes())
+        count = len(before)
+        picture = []  # what each colour alone would show, (rows, K); the operator takes four columns at a time
+        for first in range(0, count, 4):
+            part = one_hot((self.number[0] - first + 1).clamp(0, 5), 6)[:, 1:5].to(before)
+            picture.append(self.operator(part.contiguous())[:, : count - first])
+        picture = torch.cat(picture, 1)
+        colors = []
+        for c in range(3):
+            weighted = weight[:, c : c + 1] * picture
+            matrix = weighted.T @ picture
+            damping = 1e-6 * matrix.diagonal().mean() + 1e-12  # a colour that no view shows stays
+            right = weighted.T @ self.target[:, c] + damping * before[:, c]
+            colors.append(torch.linalg.solve(matrix + damping * torch.eye(count).to(before), right))
+        return torch.stack(colors, 1).clamp(0, 1)
+
+
+def _count(step: Levels | Palette) -> int:
+    return len(step.colors) if isinstance(step, Palette) else step.levels

@@ -1,0 +1,96 @@
+"""Fitting through discrete steps: what is looked at, what judges, and where it starts."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from ..discrete import Dither, Levels, Palette, Step
+from ..renderers import BakedScene, bake
+from ..scene import ImageTexture, Material, Scene, Texture, Views
+from ..scene.shipping import shown_as_shipped
+from ..shading import linear_to_srgb
+from . import losses
+from .best import Best
+from .codes import can_search, hold, search_codes
+from .imagined import imagine, join
+
+JUDGES = 8  # views that are never fitted
+
+
+class Rehearsal:
+    """The photographs, `count` imagined views of the texture that was fitted without steps, and more that judge.
+
+    `texture` is that one, (1, C, H, W). The material wears `worn`, the node to be fitted; both have one size and
+    sampler. `scene`, `views` and `baked` are for the fit; `score()` is the mean squared difference, in encoded pixels,
+    between what `worn` shows the judges in eval mode and what they imagined.
+    """
+
+    def __init__(
+        self,
+        scene: Scene,
+        material: Material,
+        worn: Texture,
+        texture: Float[Tensor, "1 c h w"],
+        views: Views,
+        count: int,
+        seed: int = 0,
+        *,
+        grid: int = 4,
+    ):
+        self.texture = texture
+        self.worn = worn
+        material.base_color = ImageTexture(texture, worn.wrap, filter=worn.filter)
+        judged = imagine(scene, views, JUDGES, seed + 1, grid=grid)
+        self.views = join(views, imagine(scene, views, count, seed, grid=grid)) if count else views
+        material.base_color = worn
+        self.scene, self.baked = self._prepare(scene, self.views, grid)
+        _, self._judges = self._prepare(scene, judged, grid)
+        self._expected = self._judges.rows(linear_to_srgb(judged.images[:, :3]))
+
+    def _prepare(self, scene: Scene, views: Views, grid: int) -> tuple[Scene, BakedScene]:
+        stage = Scene(list(scene.nodes), views.cameras, list(scene.lights)).to(self.texture.device)
+        return stage, bake(stage, views.size, grid=grid)
+
+    @torch.no_grad()
+    def score(self) -> float:
+        """How far what ships is from the texture without steps, where the judges look."""
+        with shown_as_shipped(self.worn):
+            rows = linear_to_srgb(self._judges.padded_pixels())[:, :3]
+        return float(losses.squared(rows, self._expected))
+
+
+@torch.no_grad()
+def calibrate(rehearsal: Rehearsal, steps: list[Step]) -> None:
+    """Let the steps learn from the texture without steps what they learn from data, from texels that some view sees."""
+    value = rehearsal.texture
+    seen = getattr(rehearsal.baked, "seen", lambda size: torch.ones(size, dtype=torch.bool))(tuple(value.shape[2:]))
+    for step in steps:
+        step.calibrate(value[:, :, seen.to(value.device)][:, :, None])
+        value = step.hard(value)
+
+
+@torch.no_grad()
+def start_codes(rehearsal: Rehearsal, leaf: ImageTexture, step: Step, best: Best) -> None:
+    """Look at starts for `leaf`, trainable pixels that become codes in `step`: better ones than the nearest.
+
+    They are those of error diffusion in linear light, which keeps what a pixel averages, and those that a direct search
+    makes of the nearest and of these. The leaf is set so that it just becomes them, as near to the texture as can be.
+    """
+    if not isinstance(step, Levels | Palette) or isinstance(step, Dither):
+        return
+    texture, learned = rehearsal.texture, {k: v.clone() for k, v in step.state_dict().items()}
+    codes = step if isinstance(step, Palette) else step.levels
+    diffuse = Dither(palette=codes, linear=True) if isinstance(step, Palette) else Dither(codes, linear=True)
+    diffused = diffuse.to(texture.device).hard(texture)
+    starts = [lambda: diffused]
+    if can_search(rehearsal.baked, step):
+        images = rehearsal.views.images
+        starts += [partial(search_codes, rehearsal.baked, images, step, start) for start in (texture, diffused)]
+    for start in starts:
+        step.load_state_dict(learned)
+        leaf.image.copy_(hold(step, start(), texture))
+        best.look()
