@@ -2,8 +2,9 @@
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
+INTEROP := .venv/interop
 
-.PHONY: demo test test-plugins lint bench install assets clean
+.PHONY: demo test test-plugins test-interop lint bench install assets clean
 
 demo: install
 	$(BIN)/neurotex demo --out demo
@@ -16,6 +17,18 @@ test: install
 test-plugins: install
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[mitsuba]"
 	$(BIN)/python -m pytest -rs tests/renderers/mitsuba tests/renderers/pytorch3d tests/test_examples.py
+
+# generators of JAX, TensorFlow and ONNX, which come from the registry, each on its own: tests of one that cannot be had
+# say so and skip. They lie in an environment over the first, which stays as it is
+test-interop: install
+	test -x $(INTEROP)/bin/python || $(BIN)/python -m venv $(INTEROP)
+	$(BIN)/python -c 'import sysconfig; print("import site; site.addsitedir(%r)" % sysconfig.get_path("purelib"))' \
+		> "$$($(INTEROP)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/below.pth"
+	for extra in jax tensorflow onnx test-onnx; do \
+		$(INTEROP)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[$$extra]" \
+			|| echo "neurotex[$$extra] cannot be had here: its tests will say so and skip"; \
+	done
+	$(INTEROP)/bin/python -m pytest -rs tests/generators/interop
 
 lint: install
 	$(BIN)/ruff check .

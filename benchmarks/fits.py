@@ -16,7 +16,7 @@ from torch import Tensor
 
 import neurotex as nt
 from neurotex.fit.adam import Adam
-from neurotex.fit.run import GRID, Options, finish_texture, make_plan
+from neurotex.fit.run import GRID, Options, finish, make_plan
 
 from . import with_mitsuba
 from .work import Data, Scale
@@ -90,7 +90,7 @@ def ours(data: Data, scale: Scale, judge: Judge, steps: int | None = None) -> Tr
         while fit.step_number < fit.steps:
             fit.step()
             yield stage.texture().detach()[0]
-        yield finish_texture(plan, baked)
+        yield finish(plan, baked)().detach()[0]
 
     return _trace(textures(), judge)
 

@@ -12,7 +12,6 @@ from rich.table import Table
 from neurotex import storage
 from neurotex.errors import FileError
 
-BEGIN, END = "<!-- benchmarks -->", "<!-- /benchmarks -->"
 HEADINGS = ("what", "neurotex", "beside", "", "ratio", "target")
 
 
@@ -96,17 +95,23 @@ def markdown(rows: list[Row], notes: list[str]) -> str:
     return " ".join(notes) + "\n\n" + "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
-def find_markers(file: Path) -> str:
-    """The text of `file`; FileError unless both markers are in it."""
+def find_markers(file: Path, name: str = "benchmarks") -> str:
+    """The text of `file`; FileError unless both markers of this name are in it."""
     text = file.read_text(encoding="utf-8") if file.is_file() else ""
-    if text.count(BEGIN) != 1 or text.count(END) != 1:
-        raise FileError(f"{file} needs the lines {BEGIN} and {END} once each, around the table.")
+    begin, end = _markers(name)
+    if text.count(begin) != 1 or text.count(end) != 1:
+        raise FileError(f"{file} needs the lines {begin} and {end} once each, around the table.")
     return text
 
 
-def splice(file: Path, text: str) -> None:
-    """Replace what stands between the markers in `file`."""
-    pattern = f"{re.escape(BEGIN)}.*?{re.escape(END)}"
-    after = re.sub(pattern, lambda _: f"{BEGIN}\n\n{text}\n\n{END}", find_markers(file), flags=re.DOTALL)
+def splice(file: Path, text: str, name: str = "benchmarks") -> None:
+    """Replace what stands between the markers of this name in `file`."""
+    begin, end = _markers(name)
+    pattern = f"{re.escape(begin)}.*?{re.escape(end)}"
+    after = re.sub(pattern, lambda _: f"{begin}\n\n{text}\n\n{end}", find_markers(file, name), flags=re.DOTALL)
     with storage.replacing(file) as temporary:
         temporary.write_text(after, encoding="utf-8")
+
+
+def _markers(name: str) -> tuple[str, str]:
+    return f"<!-- {name} -->", f"<!-- /{name} -->"

@@ -31,7 +31,7 @@ def room(mi):
 
 
 def main(out="room.png", steps="120"):
-    mi, generator = activate(), nt.generators.StyleGenerator(nt.generators.load("materials"))
+    mi, generator = activate(), nt.generators.LatentSpace(nt.generators.load("materials"), "w")
     latent = nt.Latent(generator).sample(seed=5)
     skin = nt.GeneratedTexture(generator, latent)
     scene = bind_texture(mi.load_dict(room(mi)), "wall.bsdf.reflectance.data", skin)

@@ -14,7 +14,7 @@ ASSETS = nt.assets.folder() / "demo"
 
 def main(out: str = "printable.glb", steps: str = "200") -> None:
     views = nt.Views.load(ASSETS / "views")
-    generator = nt.generators.StyleGenerator(nt.generators.load("materials"))
+    generator = nt.generators.LatentSpace(nt.generators.load("materials"), "w")
     latent = nt.Latent(generator, name="skin").sample(seed=0)
     skin = nt.GeneratedTexture(generator, latent)
     material = nt.Material(skin)

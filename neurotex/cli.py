@@ -1,4 +1,4 @@
-"""The command line: `neurotex demo`, `neurotex fit`, `neurotex render`."""
+"""The command line: `neurotex demo`, `neurotex fit`, `neurotex render`, `neurotex info`, `neurotex convert`."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.table import Table
 
 from . import __version__, assets, generators, storage
 from .errors import ArgumentError, NeurotexError
@@ -27,6 +28,7 @@ from .fit.run import TEMPERATURE
 from .renderers import around, on_background, save_gif, turntable
 from .renderers import render as render_scene
 from .scene import AmbientLight, GeneratedTexture, Latent, Material, Scene, Views, to_image
+from .scene.channels import as_base_color
 from .shading import linear_to_srgb
 
 app = typer.Typer(
@@ -36,6 +38,19 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 console = Console(stderr=True)
+
+TENSORS_SHOWN = 12
+FACTS = {
+    "class": "class",
+    "architecture": "architecture",
+    "resolution": "resolution",
+    "channels": "channels",
+    "z_dim": "z",
+    "w_dim": "w",
+    "c_dim": "classes (c)",
+    "num_ws": "layers of w+",
+    "parameters": "parameters",
+}
 
 
 def main() -> None:
@@ -83,6 +98,8 @@ def fit(
     views: Annotated[Path, typer.Argument(help="A folder with transforms.json, or that file.")],
     texture: Annotated[str, typer.Option(help="pixels, the name of a bundled generator, or a checkpoint.")] = "pixels",
     optimize: Annotated[str, typer.Option(help="For generators: latents, weights or both.")] = "latents",
+    space: Annotated[str, typer.Option(help="Where their latents lie: w, w+, z, gaussian or noise.")] = "w",
+    label: Annotated[int | None, typer.Option("--class", help="The class, for conditional generators.")] = None,
     through: Annotated[list[str], typer.Option(help="A discrete step, as in levels:8; may be repeated.")] = [],  # noqa: B006
     estimator: Annotated[str, typer.Option(help="How gradients cross steps.")] = "straight_through",
     temperature: Annotated[
@@ -107,6 +124,8 @@ def fit(
         views=str(views),
         texture=texture,
         optimize=optimize,
+        space=space,
+        label=label,
         through=tuple(through),
         estimator=estimator,
         temperature=temperature,
@@ -134,13 +153,16 @@ def render(
     views: Annotated[Path | None, typer.Option(help="Cameras to render instead: out becomes a folder of PNGs.")] = None,
     texture: Annotated[str | None, typer.Option(help="A generator to wear instead of the file's materials.")] = None,
     seed: Annotated[int, typer.Option(help="The generator's latent.")] = 0,
+    label: Annotated[int | None, typer.Option("--class", help="The class, for conditional generators.")] = None,
     size: Annotated[int, typer.Option(min=1, help="Height and width, pixels.")] = 512,
 ) -> None:
     """Render MESH with its own materials or a generator's texture."""
     material = None
     if texture is not None:
-        generator = generators.load(texture)
-        material = Material(GeneratedTexture(generator, Latent(generator).sample(seed)))
+        loaded = generators.load(texture)
+        generator = generators.LatentSpace(loaded, "z", generators.one_hot(loaded, label))
+        skin = GeneratedTexture(generator, Latent(generator).sample(seed))
+        material = Material(as_base_color(skin, loaded.out_channels))
     scene = Scene.load(mesh, material)
     with torch.no_grad():
         if views is not None:
@@ -162,6 +184,64 @@ def render(
             scene.lights.append(flash)
             _save_png(render_scene(scene, size)[0], out)
     console.print(f"wrote {out}", markup=False, soft_wrap=True)
+
+
+@app.command()
+def info(
+    path: Annotated[str, typer.Argument(help="A checkpoint, or the name of a bundled generator.")],
+    json_: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
+) -> None:
+    """Print which networks a checkpoint holds, without running anything in it."""
+    found = generators.info(path)
+    if json_:
+        print(json.dumps(found))
+        return
+    out = Console(soft_wrap=True, highlight=False)
+    out.print(f"{found['path']}: {found['format']}", markup=False)
+    if found["networks"]:
+        out.print(_networks(found["networks"]))
+        return
+    tensors = list(found["tensors"].items())
+    numbers = sum(math.prod(shape) for _, shape in tensors)
+    out.print(f"no generator that neurotex knows: {len(tensors)} tensors, {numbers:,} numbers")
+    for name, shape in tensors[:TENSORS_SHOWN]:
+        out.print(f"  {name}  {' x '.join(map(str, shape)) or 'one number'}", markup=False)
+    if len(tensors) > TENSORS_SHOWN:
+        out.print(f"  … and {len(tensors) - TENSORS_SHOWN} more; --json lists all")
+
+
+def _networks(networks: dict[str, dict]) -> Table:
+    """A column for each network, a row for each fact and for each argument of its constructor."""
+    table = Table("", *(escape(name or "the file") for name in networks))
+    for name, label in FACTS.items():
+        values = [facts.get(name) for facts in networks.values()]
+        if any(value is not None for value in values):
+            table.add_row(label, *map(_shown, values))
+    configs = [facts.get("config", {}) for facts in networks.values()]
+    for name in dict.fromkeys(name for config in configs for name in config):
+        table.add_row(f"  {_shown(name)}", *(_shown(config.get(name)) for config in configs))
+    return table
+
+
+def _shown(value: object) -> str:
+    """A value out of a file, which may be anything."""
+    text = "–" if value is None else f"{value:,}" if type(value) is int else str(value)
+    return escape("".join(letter for letter in text if letter.isprintable()))
+
+
+@app.command()
+def convert(
+    source: Annotated[str, typer.Argument(metavar="IN", help="A checkpoint: see `neurotex info`.")],
+    out: Annotated[Path, typer.Argument(metavar="OUT.safetensors", help="Where to write the generator.")],
+    network: Annotated[str | None, typer.Option(help="Which network of the file; G_ema where there is one.")] = None,
+) -> None:
+    """Write a generator of any checkpoint in neurotex's own format: safetensors with its configuration."""
+    if out.suffix.lower() != ".safetensors":
+        raise ArgumentError(f"{out} must end in .safetensors.")
+    generator = generators.load(source, network)
+    storage.make_folder(out.parent)
+    generators.save(generator, out)
+    console.print(f"wrote {type(generator).__name__} to {out}", markup=False, soft_wrap=True)
 
 
 def _save_png(image: torch.Tensor, path: Path) -> None:

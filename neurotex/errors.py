@@ -21,4 +21,4 @@ class ArgumentError(NeurotexError, ValueError):
 
 
 class MissingError(NeurotexError, ModuleNotFoundError):
-    """A renderer that was asked for is not installed."""
+    """A renderer or framework that was asked for is not installed."""

@@ -5,9 +5,23 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 
 import neurotex as nt
-from benchmarks import fits, memory, plot, render, report, run, timing, with_mitsuba, with_pytorch3d, work
+from benchmarks import (
+    discrete,
+    fits,
+    memory,
+    plot,
+    render,
+    report,
+    run,
+    step_costs,
+    timing,
+    with_mitsuba,
+    with_pytorch3d,
+    work,
+)
 from neurotex.renderers.mitsuba import activate
 
 DEMO = nt.assets.folder() / "demo"
@@ -24,12 +38,12 @@ def alone(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("alone")
 def test_a_quick_run_writes_table_figures_and_plots(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     readme = tmp_path / "README.md"
-    readme.write_text(f"above\n\n{report.BEGIN}\nstale\n{report.END}\n\nbelow\n")
+    readme.write_text(f"above\n\n{BEGIN}\nstale\n{END}\n\nbelow\n")
     where = ["--readme", str(readme), "--docs", str(tmp_path)]
     render.main(["--quick", "--data", str(DEMO), "--write", *where])
     text = readme.read_text()
-    assert text.startswith(f"above\n\n{report.BEGIN}\n")
-    assert text.endswith(f"\n{report.END}\n\nbelow\n")
+    assert text.startswith(f"above\n\n{BEGIN}\n")
+    assert text.endswith(f"\n{END}\n\nbelow\n")
     assert "stale" not in text
     assert "absent: no LLVM" in text
     figures = json.loads((tmp_path / "benchmarks.json").read_text())
@@ -39,6 +53,9 @@ def test_a_quick_run_writes_table_figures_and_plots(tmp_path: Path, capsys: pyte
     for name in ("faces", "sides"):
         ElementTree.parse(tmp_path / f"benchmarks-{name}.svg")
     assert "the teapot takes its place" in capsys.readouterr().err
+
+
+BEGIN, END = "<!-- benchmarks -->", "<!-- /benchmarks -->"
 
 
 def test_a_part_of_the_rows_is_not_written() -> None:
@@ -157,3 +174,29 @@ def test_mitsuba_does_the_same_work(single_view: nt.Scene) -> None:
     assert float((hit == (ours.pix_to_face[0, :, :, 0] >= 0)).float().mean()) > 0.99
     same = torch.tensor(found.prim_index.numpy().astype("int64")).view(32, 32) == ours.pix_to_face[0, :, :, 0]
     assert float(same[hit].float().mean()) > 0.95
+
+
+def test_a_quick_run_through_steps_continues_where_it_stopped(tmp_path, monkeypatch, capsys):
+    words = ["discrete", "--quick", "--data", str(DEMO), "--kind", "1,024²", "--out", str(tmp_path), "--steps"]
+    for steps in ("levels:2", "levels:2,jpeg:20"):
+        monkeypatch.setattr("sys.argv", [*words, steps])
+        discrete.main()
+    told = capsys.readouterr().out
+    assert told.count("1,024² levels:2") == 1  # not measured again
+    found = json.loads((tmp_path / "discrete.json").read_text())["1,024²"]
+    assert found["unconstrained"] > 15
+    assert set(found["steps"]) == {"levels:2", "jpeg:20"}
+    for levels in found["steps"].values():
+        assert {"afterwards", "straight_through", "surrogate", discrete.DEFAULT} <= set(levels)
+        assert all(5 < level < 60 for level in levels.values())
+    with Image.open(tmp_path / "discrete.png") as picture:
+        assert picture.width == 4 * picture.height / 2  # four parts a row, two rows
+    assert discrete.levels_table(found).count("**") >= 2 * 2
+    assert "levels:2" in discrete.summary_table({"1,024²": found})
+
+
+def test_costs_are_ratios_to_a_lookup():
+    name, estimator, seconds, ratio, _ = next(iter(step_costs.rows(side=16)))
+    assert (name, estimator) == step_costs.COSTS[0]
+    assert seconds > 0
+    assert ratio > 0

@@ -4,16 +4,20 @@ import json
 import re
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
+import torch
 from PIL import Image
 
 import neurotex as nt
 from neurotex import cli
-from neurotex.fit import report
+from neurotex.fit import report, search_latent
+from neurotex.fit import run as fit_run
 from neurotex.renderers import turntable
 from tests import tiny
+from tests.generators import pickled
 
 Case = dict[str, Path]
 
@@ -163,6 +167,9 @@ OPTIONS = {
     "bad --optimize": (["--texture", "materials", "--optimize", "all"], ("--optimize all", "latents, weights or both")),
     "bad --device": (["--device", "banana"], ("'banana'", "try --device cpu")),
     "bad --huber": (["--huber", "-1"], ("--huber -1", "above 0")),
+    "bad --imagined": (["--imagined", "-1"], ("--imagined -1", "0 or more")),
+    "bad --temperature": (["--temperature", "0.3", "0"], ("--temperature", "two numbers above 0")),
+    "a --temperature that is no number": (["--temperature", "0.3", "nan"], ("--temperature", "two numbers above 0")),
     "missing holdout": (["--holdout", "nowhere"], ("nowhere", "does not exist")),
     "nothing to resume": (["--resume"], ("checkpoint.safetensors", "without --resume")),
 }
@@ -175,7 +182,17 @@ def test_a_bad_option_is_one_sentence(what, case, run, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("words", [["--size", 0], ["--steps", 0], ["--ssim", -1], ["--size", "big"]])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--size", 0],
+        ["--steps", 0],
+        ["--ssim", -1],
+        ["--size", "big"],
+        ["--imagined", "few"],
+        ["--temperature", 0.3, "cold"],
+    ],
+)
 def test_a_number_out_of_range_is_a_usage_error(words, case, run, tmp_path):
     code, out, err = run(*fit_words(case, tmp_path / "out", *words))
     assert code == 2
@@ -221,6 +238,17 @@ def test_only_the_same_run_is_resumed_and_only_from_a_whole_checkpoint(case, run
 # --- what works -------------------------------------------------------------------------------------------------------
 
 
+def test_a_fit_through_steps_takes_imagined_views_and_temperatures(case, run, tmp_path):
+    out = tmp_path / "out"
+    through = ["--through", "palette:3", "--estimator", "gumbel"]
+    assert run(*fit_words(case, out, *through, "--imagined", 0, "--temperature", 0.5, 0.02))[0] == 0
+    with Image.open(out / "textures" / "base_color.png") as image:
+        assert image.mode == "P"
+        assert len(image.getcolors()) <= 3
+    other = run(*fit_words(case, out, *through, "--imagined", 2, "--resume"))
+    assert_one_sentence(*other, "another temperature, imagined", "repeat its options")
+
+
 def test_json_prints_the_metrics_and_nothing_else(case, run, tmp_path):
     code, out, _ = run(*fit_words(case, tmp_path / "out", "--holdout", case["holdout"], "--json"))
     assert code == 0
@@ -264,3 +292,101 @@ def test_render_refuses_another_format(case, run, tmp_path):
     words = ["render", case["mesh"], "--out", tmp_path / "box.bmp"]
     assert_one_sentence(*run(*words), "box.bmp", ".png")
     assert not (tmp_path / "box.bmp").exists()
+
+
+# --- generators of others ---------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def pickle(tmp_path) -> Path:
+    """A pickle as NVIDIA's training writes it: G and G_ema, a StyleGAN2 of 3 classes with 9 channels."""
+    sizes = {"z_dim": 4, "w_dim": 4, "c_dim": 3, "img_channels": 9, "channel_base": 32, "channel_max": 4}
+    networks = {name: nt.generators.StyleGAN2(4, **sizes, mapping_kwargs={"num_layers": 1}) for name in ("G", "G_ema")}
+    return pickled.write(tmp_path / "network.pkl", networks)
+
+
+def test_info_prints_what_there_is_to_tell(case, pickle, run, tmp_path):
+    code, out, _ = run("info", pickle)
+    rows = [[cell.strip() for cell in line.strip("│").split("│")] for line in out.splitlines() if "│" in line]
+    assert code == 0
+    assert "NVIDIA pickle" in out
+    found = {"architecture": "StyleGAN2", "resolution": "4", "channels": "9", "z": "4", "w": "4", "classes (c)": "3"}
+    for label, value in {**found, "layers of w+": "2"}.items():
+        assert [label, value, value] in rows
+    parameters = nt.generators.info(pickle)["networks"]["G"]["parameters"]
+    assert ["parameters", f"{parameters:,}", f"{parameters:,}"] in rows
+    assert "latent_dim" in run("info", case["generator"])[1]
+    assert "TileGenerator" in run("info", "materials")[1]
+
+
+def test_info_as_json_has_everything(case, pickle, run):
+    for path in (case["generator"], pickle):
+        code, out, _ = run("info", path, "--json")
+        assert code == 0
+        assert json.loads(out) == nt.generators.info(path)
+
+
+def test_info_of_other_weights_lists_tensors(run, tmp_path):
+    torch.save({f"layer{k}[red]": torch.zeros(k, 3) for k in range(14)}, tmp_path / "weights.pt")
+    code, out, _ = run("info", tmp_path / "weights.pt")
+    assert code == 0
+    assert "14 tensors, 273 numbers" in out
+    assert "layer5[red]  5 x 3" in out
+    assert "… and 2 more" in out
+
+
+def test_convert_keeps_every_pixel(pickle, run, tmp_path):
+    z, label = torch.randn(2, 4), torch.eye(3)[:2]
+    for words, name in (([], "G_ema"), (["--network", "G"], "G")):
+        code, _, err = run("convert", pickle, tmp_path / "new" / "own.safetensors", *words)
+        assert code == 0
+        assert "wrote StyleGAN2" in err
+        converted = nt.generators.load(tmp_path / "new" / "own.safetensors")
+        assert torch.equal(converted(z, label), nt.generators.load(pickle, name)(z, label))
+    assert run("info", tmp_path / "new" / "own.safetensors")[0] == 0
+
+
+def test_convert_writes_whole_or_not(pickle, run, tmp_path):
+    out = tmp_path / "own.safetensors"
+    assert_one_sentence(*run("convert", pickle, tmp_path / "own.bin"), "own.bin", ".safetensors")
+    assert_one_sentence(*run("convert", pickle, out, "--network", "D"), "no network 'D'", "'G' or 'G_ema'")
+    cut(pickle)
+    assert_one_sentence(*run("convert", pickle, out), "network.pkl", "get it again")
+    assert_one_sentence(*run("info", pickle), "network.pkl", "get it again")
+    assert not out.exists()
+
+
+@pytest.mark.parametrize("words", [["--optimize", "both"], ["--space", "w+"], ["--space", "gaussian", "--prior", 0.1]])
+def test_a_pickle_is_fitted_by_its_latents_and_weights(words, case, pickle, run, tmp_path, monkeypatch):
+    search = partial(search_latent, draws=4, rounds=((1, 2),))
+    monkeypatch.setattr(fit_run, "search_latent", search)
+    more = ["--texture", pickle, "--class", 1, "--json", *words]
+    code, out, err = run(*fit_words(case, tmp_path / "out", *more))
+    assert code == 0, err
+    assert "warning: this generator makes 9 channels: the first 3 are used" in err
+    assert json.loads(out)["steps"] == 3
+    assert (tmp_path / "out" / "generator.safetensors").exists() == ("both" in words)
+    with Image.open(tmp_path / "out" / "textures" / "base_color.png") as image:
+        assert (image.mode, image.size) == ("RGB", (4, 4))
+
+
+def test_a_pickle_is_worn_in_a_picture(case, pickle, run, tmp_path):
+    words = ["--texture", pickle, "--class", 2, "--out", tmp_path / "box.png", "--size", 48]
+    assert run("render", case["mesh"], *words)[0] == 0
+    with Image.open(tmp_path / "box.png") as image:
+        assert max(high - low for low, high in image.convert("RGB").getextrema()) > 50
+
+
+WRONG = {
+    "no class": (["--space", "w"], ("3 classes", "from 0 to 2")),
+    "a class too many": (["--class", "3"], ("no class 3", "0 to 2")),
+    "a generator without classes": (["--texture", "materials", "--class", "0"], ("no classes",)),
+    "no such space": (["--class", "0", "--space", "v"], ("'v'", "z, w, w+, gaussian, noise")),
+}
+
+
+@pytest.mark.parametrize("what", WRONG)
+def test_a_wrong_class_or_space_is_one_sentence(what, case, pickle, run, tmp_path):
+    options, words = WRONG[what]
+    assert_one_sentence(*run(*fit_words(case, tmp_path / "out", "--texture", pickle, *options)), *words)
+    assert not (tmp_path / "out").exists()

@@ -6,13 +6,15 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from .. import operators
+
 
 def clamp(x: Float[Tensor, "*shape"], low: float = 0.0, high: float = 1.0) -> Float[Tensor, "*shape"]:
     """Clamp whose gradient still passes where a descent step would lead back inside.
 
     torch's own clamp is dead outside: a parameter that oversteps the border once would stay there for good.
     """
-    return _Clamp.apply(x, low, high)
+    return (_Compiled if torch.compiler.is_compiling() else _Clamp).apply(x, low, high)
 
 
 class _Clamp(torch.autograd.Function):
@@ -37,3 +39,6 @@ class _Clamp(torch.autograd.Function):
     def jvp(ctx, tangent: Tensor, *_: None) -> Tensor:
         (excess,) = ctx.saved_tensors
         return torch.where(excess * tangent > 0, 0, tangent)
+
+
+_Compiled = operators.reverse_only(_Clamp)

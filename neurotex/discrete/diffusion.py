@@ -17,7 +17,6 @@ from torch import Tensor
 from .. import operators
 from ..threads import parallel_for
 from . import dither_kernels as kernels
-from .looped import loop_vmap
 
 
 def diffuse_levels(x: Float[Tensor, "n c h w"], levels: Float[Tensor, "k"]) -> Int[Tensor, "n c h w"]:
@@ -101,5 +100,5 @@ operators.register(
     cpu=_colors_cpu,
     fake=lambda x, colors: x.new_empty((x.shape[0], *x.shape[2:]), dtype=torch.int32),
 )
-loop_vmap("diffuse_levels")
-loop_vmap("diffuse_colors")
+operators.loop_vmap("diffuse_levels")
+operators.loop_vmap("diffuse_colors")

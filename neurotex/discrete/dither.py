@@ -107,6 +107,11 @@ class ErrorDiffusion(Dither):
                 raise ArgumentError(f"dithering is for few levels, at most 256, not {levels}.")
         self.linear = linear
 
+    @property
+    def spacing(self) -> float:
+        """From one code to the next."""
+        return self.codes.spacing
+
     def hard(self, x: Tensor) -> Tensor:
         """Exact. The colours of a palette receive their true gradient."""
         measured = self._measured(x.detach().clamp(0, 1))

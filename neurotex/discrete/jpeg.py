@@ -54,6 +54,11 @@ class Jpeg(Step):
         cosine[0] /= math.sqrt(2)
         self.register_buffer("cosine", cosine, persistent=False)
 
+    @property
+    def tile(self) -> int:
+        """Of one luma block, or of a chroma block at half the size; smooth enlargement reaches one texel further."""
+        return 8 * max(SUBSAMPLINGS[self.subsampling])
+
     def hard(self, x: Tensor) -> Tensor:
         _check(x)
         return torch.ops.neurotex.jpeg(x.detach(), self.quality, self.subsampling)

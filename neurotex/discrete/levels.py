@@ -33,6 +33,11 @@ class Levels(Categorical):
         self.linear = linear
         self.depth = 255 if levels <= 256 else 65535
 
+    @property
+    def spacing(self) -> float:
+        """From one level to the next."""
+        return 1 / (self.levels - 1)
+
     @classmethod
     def bits(cls, bits: int, estimator: str | object = "straight_through") -> Levels:
         """2^bits levels: `Levels.bits(8)` is what an 8-bit image file keeps."""

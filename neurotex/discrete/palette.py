@@ -64,6 +64,11 @@ class Palette(Categorical):
         apart = torch.cdist(colors, colors).fill_diagonal_(torch.inf).amin(1).square()
         return max(float(apart.median()), 1e-4) if len(colors) > 1 else 1.0
 
+    @property
+    def spacing(self) -> float:
+        """From one colour to the nearest other one."""
+        return self.unit**0.5
+
     def shown(self, x: Tensor) -> Float[Tensor, "k c"]:
         """The colours as they ship, in the precision of x, with a straight-through gradient."""
         if x.shape[1] != self.colors.shape[1]:

@@ -14,7 +14,6 @@ from torch import Tensor
 from .. import operators
 from ..threads import parallel_for
 from . import palette_kernels as kernels
-from .looped import loop_vmap
 
 TEXELS = 1 << 16  # at a time: the reference holds distances of so many to all colours
 PACKED = torch.contiguous_format
@@ -159,7 +158,7 @@ operators.register(
     fake=lambda grad, weights, colors, index: (weights.new_empty(weights.shape), colors.new_empty(colors.shape)),
 )
 for name in ("nearest_colors", "nearest_colors_backward", "blend_colors", "blend_colors_backward"):
-    loop_vmap(name)
+    operators.loop_vmap(name)
 
 
 class _Nearest(torch.autograd.Function):

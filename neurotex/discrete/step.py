@@ -19,7 +19,9 @@ class Step(nn.Module):
     - `soft(x, temperature)`: a smooth function of x that tends to `hard` as the temperature falls to 0.
     - `domain`: the interval outside of which x has no effect; None where there is no such interval.
     - `vectors`: whether a texel's channels are replaced together, as one vector.
-    - `unit`: the temperature at which neighbouring codes are hardly told apart, in which a fit counts.
+    - `unit`: the temperature at which neighbouring codes are hardly told apart; a fit's temperatures count in it.
+    - `tile`: the side of the squares, from the top left, in which texels share codes; None where that is not so.
+    - `spacing`: how far neighbouring codes lie apart in x, roughly; a fit's rates count in it.
 
     In training mode the estimator decides; in `eval()` mode the output is always the exact one that ships.
     """
@@ -27,6 +29,8 @@ class Step(nn.Module):
     domain: tuple[float, float] | None = (0.0, 1.0)
     vectors = False
     unit = 1.0
+    spacing = 0.1
+    tile: int | None = None
 
     def __init__(self, estimator: str | object = "straight_through"):
         super().__init__()

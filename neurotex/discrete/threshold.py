@@ -17,6 +17,8 @@ from .step import Categorical
 class Threshold(Categorical):
     """1 where x ≥ `value`, else 0: alpha cut-outs, two-tone prints. Of all channels, or only of number `channel`."""
 
+    spacing = 1.0
+
     def __init__(self, value: float = 0.5, estimator: str | object = "straight_through", *, channel: int | None = None):
         super().__init__(estimator)
         if not math.isfinite(value):

@@ -11,22 +11,26 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn.functional import one_hot
 
 from ..discrete import Dither, Levels, Palette, Step
 from ..renderers import BakedMatrix, BakedScene
 from ..shading import linear_to_srgb, srgb_to_linear
 from . import code_kernels as kernels
 
-SWEEPS = 5  # over all texels; the last one changes about one in a thousand
+SWEEPS = 12  # over all texels, at most: it ends where one texel in five thousand changes
 MOST_CODES = 256
-STEEPEST = 200.0  # bound of the weights of a sum of squares: where an error is tiny, its slope says nothing
+LEAST = 1e-4  # of linear light: a difference over which a slope can still be measured
+
+
+def few_codes(step: Step) -> bool:
+    """Whether each texel chooses for itself, among a few codes."""
+    alone = isinstance(step, Levels | Palette) and not isinstance(step, Dither)
+    return alone and (len(step.colors) if isinstance(step, Palette) else step.levels) <= MOST_CODES
 
 
 def can_search(baked: BakedScene, step: Step) -> bool:
-    """Whether `search_codes` has something to go by: a linear scene, and texels that choose for themselves."""
-    few = isinstance(step, Levels | Palette) and not isinstance(step, Dither)
-    return few and isinstance(baked, BakedMatrix) and _count(step) <= MOST_CODES
+    """Whether `search_codes` has something to go by: few codes, and a linear scene."""
+    return few_codes(step) and isinstance(baked, BakedMatrix)
 
 
 @torch.no_grad()
@@ -40,19 +44,25 @@ def search_codes(
     """A texture of the step's codes, from `step.hard(texture)` on, whose picture is closer to `images` (linear).
 
     For a scene with one texture. Squared differences of encoded pixels are lowered by coordinate descent, texel by
-    texel. Learned colours of a palette are solved for by least squares after each sweep, and set. Texels that no view
-    sees keep their code.
+    texel. Learned colours of a palette are solved for by least squares after each sweep, and set. What the best of all
+    sweeps has found is returned, the start if none is better: each follows a model of the encoding that large changes
+    outdate. Texels that no view sees keep their code.
     """
     start = step.hard(texture)
     search = _Search(baked, images, step, start)
+    lowest, kept = search.loss(), search.state()
     for _ in range(sweeps):
         changes = search.sweep()
         if isinstance(step, Palette) and isinstance(step.colors, nn.Parameter):
             step.colors.copy_(linear_to_srgb(search.best_colors()))
+        loss = search.loss()
+        if loss < lowest:
+            lowest, kept = loss, search.state()
         if changes < len(baked.texel) // 5000:
             break
-    # learned colours have moved, so that unseen texels choose anew
-    return step.hard(start).flatten(2).index_copy(2, baked.texel, search.texels().T[None].to(start)).view_as(start)
+    search.restore(*kept)
+    found = start.flatten(2).index_copy(2, baked.texel, search.texels().T[None].to(start)).view_as(start)
+    return step.hard(found)  # learned colours have moved, so that unseen texels choose anew
 
 
 def hold(
@@ -83,7 +93,7 @@ class _Search:
         self.step = step
         self.operator = baked.operator.cpu()
         self.target = baked.rows(images[:, :3]).cpu()
-        self.start = start
+        self.start = start.to(self.operator.values.dtype)
         seen = start.flatten(2)[..., None, baked.texel]
         number = step.nearest(seen) if isinstance(step, Palette) else step.place(seen)[0].round().long()
         self.number = number.reshape(-1, len(baked.texel)).long().cpu().contiguous()
@@ -99,13 +109,30 @@ class _Search:
         codes = self.codes()
         return torch.cat([codes[number] for number in self.number], 1)
 
-    def model(self) -> tuple[Tensor, Tensor]:
-        """Residual A x − y in linear light, and weights that make its weighted squares those of encoded pixels."""
+    def state(self) -> tuple[Tensor, dict[str, Tensor]]:
+        """The codes as they are now, and what the step has learned."""
+        return self.number.clone(), {name: value.clone() for name, value in self.step.state_dict().items()}
+
+    def restore(self, number: Tensor, learned: dict[str, Tensor]) -> None:
+        """Go back to a `state`."""
+        self.number = number
+        self.step.load_state_dict(learned)
+
+    def loss(self) -> float:
+        """The sum of squared differences of encoded pixels."""
         shown = self.operator(srgb_to_linear(self.texels()))
-        residual = shown - self.target
-        encoded = linear_to_srgb(shown.clamp_min(0)) - linear_to_srgb(self.target.clamp_min(0))
-        slope = torch.where(residual.abs() > 1e-4, encoded / residual, STEEPEST**0.5)
-        return residual, slope.square().clamp_max(STEEPEST)
+        return float((linear_to_srgb(shown) - linear_to_srgb(self.target)).square().sum())
+
+    def model(self) -> tuple[Tensor, Tensor]:
+        """Residual A x − y in linear light, and weights that make its weighted squares those of encoded pixels.
+
+        The slope of the encoding from target to picture, or from the darker of them on where they are too close.
+        """
+        shown = self.operator(srgb_to_linear(self.texels()))
+        dark = torch.minimum(shown, self.target).clamp_min(0)
+        bright = torch.maximum(torch.maximum(shown, self.target), dark + LEAST)
+        slope = (linear_to_srgb(bright) - linear_to_srgb(dark)) / (bright - dark)
+        return shown - self.target, slope.square()
 
     def sweep(self) -> int:
         """Let every texel choose once, in the order of memory; returns how many codes changed."""
@@ -126,13 +153,9 @@ class _Search:
         _, weight = self.model()
         before = srgb_to_linear(self.codes())
         count = len(before)
-        picture = []  # what each colour alone would show, (rows, K); the operator takes four columns at a time
-        for first in range(0, count, 4):
-            part = one_hot((self.number[0] - first + 1).clamp(0, 5), 6)[:, 1:5].to(before)
-            picture.append(self.operator(part.contiguous())[:, : count - first])
-        picture = torch.cat(picture, 1)
         colors = []
         for c in range(3):
+            picture = self.shares(c, count) if c < self.operator.values.shape[1] else picture  # one light for all
             weighted = weight[:, c : c + 1] * picture
             matrix = weighted.T @ picture
             damping = 1e-6 * matrix.diagonal().mean() + 1e-12  # a colour that no view shows stays
@@ -140,6 +163,9 @@ class _Search:
             colors.append(torch.linalg.solve(matrix + damping * torch.eye(count).to(before), right))
         return torch.stack(colors, 1).clamp(0, 1)
 
-
-def _count(step: Levels | Palette) -> int:
-    return len(step.colors) if isinstance(step, Palette) else step.levels
+    def shares(self, channel: int, count: int) -> Float[Tensor, "rows {count}"]:
+        """What each colour of a palette adds to the pixels, if it is 1 in this channel."""
+        pointers, columns, values = self.operator.matrix()
+        row = torch.repeat_interleave(torch.arange(len(pointers) - 1), pointers.diff())
+        place = row * count + self.number[0, columns.long()]
+        return values.new_zeros((len(pointers) - 1) * count).index_add(0, place, values[:, channel]).view(-1, count)

@@ -58,7 +58,7 @@ class Fit:
             )
         if steps < 1:
             raise ArgumentError(f"a fit takes at least 1 step, not {steps}.")
-        if temperature is not None and not min(temperature) > 0:
+        if temperature is not None and not all(0 < t < math.inf for t in temperature):
             raise ArgumentError(
                 f"temperatures are above 0, but this fit is to go from {temperature[0]} to {temperature[1]}."
             )

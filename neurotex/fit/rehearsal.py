@@ -8,15 +8,16 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ..discrete import Dither, Levels, Palette, Step
-from ..renderers import BakedScene, bake
+from ..discrete import Dither, Palette, Step
+from ..renderers import BakedMatrix, BakedScene, bake
 from ..scene import ImageTexture, Material, Scene, Texture, Views
 from ..scene.shipping import shown_as_shipped
 from ..shading import linear_to_srgb
 from . import losses
 from .best import Best
-from .codes import can_search, hold, search_codes
+from .codes import can_search, few_codes, hold, search_codes
 from .imagined import imagine, join
+from .trials import search_by_trial
 
 JUDGES = 8  # views that are never fitted
 
@@ -42,14 +43,18 @@ class Rehearsal:
         grid: int = 4,
     ):
         self.texture = texture
-        self.worn = worn
+        self.material = material
         material.base_color = ImageTexture(texture, worn.wrap, filter=worn.filter)
         judged = imagine(scene, views, JUDGES, seed + 1, grid=grid)
         self.views = join(views, imagine(scene, views, count, seed, grid=grid)) if count else views
-        material.base_color = worn
+        self.wear(worn)
         self.scene, self.baked = self._prepare(scene, self.views, grid)
         _, self._judges = self._prepare(scene, judged, grid)
         self._expected = self._judges.rows(linear_to_srgb(judged.images[:, :3]))
+
+    def wear(self, worn: Texture) -> None:
+        """Fit and judge another node, of the same size and sampler."""
+        self.material.base_color = self.worn = worn
 
     def _prepare(self, scene: Scene, views: Views, grid: int) -> tuple[Scene, BakedScene]:
         stage = Scene(list(scene.nodes), views.cameras, list(scene.lights)).to(self.texture.device)
@@ -77,10 +82,14 @@ def calibrate(rehearsal: Rehearsal, steps: list[Step]) -> None:
 def start_codes(rehearsal: Rehearsal, leaf: ImageTexture, step: Step, best: Best) -> None:
     """Look at starts for `leaf`, trainable pixels that become codes in `step`: better ones than the nearest.
 
-    They are those of error diffusion in linear light, which keeps what a pixel averages, and those that a direct search
-    makes of the nearest and of these. The leaf is set so that it just becomes them, as near to the texture as can be.
+    For levels and palettes they are those of error diffusion in linear light, which keeps what a pixel averages, and
+    those that a direct search makes of the nearest and of these. The leaf is set so that it just becomes them, as near
+    to the texture as can be. For steps with tiles they are what trials find.
     """
-    if not isinstance(step, Levels | Palette) or isinstance(step, Dither):
+    if step.tile is not None and isinstance(rehearsal.baked, BakedMatrix):
+        leaf.image.copy_(search_by_trial(rehearsal.baked, rehearsal.views.images, step, rehearsal.texture))
+        best.look()
+    if not few_codes(step):
         return
     texture, learned = rehearsal.texture, {k: v.clone() for k, v in step.state_dict().items()}
     codes = step if isinstance(step, Palette) else step.levels

@@ -31,7 +31,7 @@ def write_outputs(out: Path, plan: Plan, images: Tensor, texture: Texture, histo
     plan.scene.save(out / "model.glb")
     save_gif([on_background(image) for image in turntable(plan.scene)], out / "turntable.gif")
     if plan.generator is not None:
-        storage.write_tensors(out / "latent.safetensors", {"w": plan.latent.value.detach().cpu()})
+        storage.write_tensors(out / "latent.safetensors", {plan.options.space: plan.latent.value.detach().cpu()})
         if plan.options.optimize != "latents":
             generators.save(plan.generator, out / "generator.safetensors")
     with storage.replacing(out / "report.html") as file:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -26,6 +27,7 @@ from ..scene import (
     Texture,
     Views,
 )
+from ..scene.channels import as_base_color
 from . import losses, report, seams
 from .adam import Adam
 from .backproject import backproject
@@ -39,13 +41,13 @@ from .search import BETAS, RATE, search_latent
 # sees all views: short memories converge fastest there.
 RATES = {
     "pixels": (0.025, (0.5, 0.9)),  # from a start that is nearly there
-    "stepped pixels": (0.002, (0.9, 0.99)),
+    "stepped pixels": (0.01, (0.9, 0.99)),  # in units of `Step.spacing`: codes are to change, a few at a time
     "latents": (RATE, BETAS),
     "weights": (0.006, (0.9, 0.99)),
     "steps": (0.001, (0.9, 0.99)),  # what discrete steps learn, such as the colours of a palette
 }
 STEPS = {"pixels": 12, "latents": 200, "weights": 300, "both": 300}
-THROUGH_STEPS = 30
+THROUGH_STEPS = 40
 LOOK = 3  # steps from one look at what ships to the next
 TEMPERATURE = (0.3, 0.01)
 CHECKPOINT_SECONDS = 10.0
@@ -60,9 +62,10 @@ Progress = Callable[[str, int, int, float | None], None]
 class Options:
     """What to fit to what. `texture` is "pixels", a bundled generator's name or a checkpoint's path.
 
-    `optimize` ("latents", "weights", "both") is for generators. `through` lists discrete steps ("palette:8") that the
-    texture passes, in order; the first half of `steps` then runs without them, the second with them and with `imagined`
-    views of what the first has found beside the photographs. `temperature` is that of `Fit`. `size` is the side of a
+    `optimize` ("latents", "weights", "both"), `space` (where latents lie: see `generators.LatentSpace`), `label` (the
+    number of a class) are for generators. `through` lists discrete steps ("palette:8") that the texture passes, in
+    order; the first half of `steps` then runs without them, the second with them and with `imagined` views of what the
+    first has found beside the photographs. `temperature` is that of `Fit`. `size` is the side of a
     pixel texture; `steps` defaults to what the kind of fit needs. `huber`, `ssim`, `prior` are those of `Fit`.
     """
 
@@ -70,6 +73,8 @@ class Options:
     views: str
     texture: str = "pixels"
     optimize: str = "latents"
+    space: str = "w"
+    label: int | None = None
     through: tuple[str, ...] = ()
     estimator: str = "straight_through"
     temperature: tuple[float, float] = TEMPERATURE
@@ -169,7 +174,7 @@ def make_plan(options: Options) -> Plan:
         more = max(options.steps - steps, 1)
     if options.imagined < 0:
         raise ArgumentError(f"--imagined {options.imagined} is no number of views: give 0 or more.")
-    if not min(options.temperature) > 0:
+    if not all(0 < t < math.inf for t in options.temperature):
         raise ArgumentError("--temperature needs two numbers above 0, the first and the last.")
     if options.huber is not None and not options.huber > 0:
         raise ArgumentError(f"--huber {options.huber:g} is no difference between colours: give a number above 0.")
@@ -185,9 +190,10 @@ def make_plan(options: Options) -> Plan:
         base = Stage("pixels", source, [_group("pixels", source)], steps, _backprojector(source))
     else:
         generator = generators.load(options.texture)
-        styled = generators.StyleGenerator(generator) if hasattr(generator, "mapping") else generator
+        label = generators.one_hot(generator, options.label)
+        styled = generators.LatentSpace(generator, options.space, label)
         latent = Latent(styled, "skin").sample(options.seed)
-        source = GeneratedTexture(styled, latent)
+        source = as_base_color(GeneratedTexture(styled, latent), generator.out_channels)
         styled.requires_grad_(options.optimize != "latents")  # also what its own training keeps frozen
         kinds = {"latents": [latent], "weights": [styled], "both": [latent, styled]}[options.optimize]
         groups = [_group("latents" if module is latent else "weights", module) for module in kinds]
@@ -205,7 +211,7 @@ def make_plan(options: Options) -> Plan:
     if through:
         if options.texture == "pixels":  # each texel for itself: a code must not move its neighbours
             source = ImageTexture(source.eval()().detach(), trainable=True)
-            groups = [_group("stepped pixels", source)]
+            groups = [stepped_group(source, through)]
         else:
             groups = [{**group, "lr": group["lr"] / 2} for group in base.groups]
         groups += [_group("steps", step) for step in through if list(step.parameters())]
@@ -380,6 +386,12 @@ def _ctrl_c() -> Iterator[list]:
 def _group(kind: str, module: nn.Module) -> dict:
     rate, betas = RATES[kind]
     return {"params": list(module.parameters()), "lr": rate, "betas": betas}
+
+
+def stepped_group(source: ImageTexture, through: list[discrete.Step]) -> dict:
+    """An optimiser's group for pixels that pass steps."""
+    rate, betas = RATES["stepped pixels"]
+    return {"params": list(source.parameters()), "lr": rate * min(step.spacing for step in through), "betas": betas}
 
 
 def _backprojector(source: PyramidTexture) -> Callable:

@@ -73,6 +73,19 @@ class LatentSpace(nn.Module):
         return self.synthesis(latent if self.prior is None else self.prior.unwhiten(latent))
 
 
+def one_hot(generator: nn.Module, number: int | None) -> Float[Tensor, "c"] | None:
+    """The label of class `number` for a conditional generator; None for one without classes. ArgumentError else."""
+    classes = getattr(generator.mapping, "c_dim", 0)
+    if number is None and classes:
+        raise ArgumentError(f"this generator was trained with {classes} classes: choose one from 0 to {classes - 1}.")
+    if number is None:
+        return None
+    if not 0 <= number < classes:
+        has = f"classes 0 to {classes - 1}" if classes else "no classes"
+        raise ArgumentError(f"there is no class {number}: this generator has {has}.")
+    return torch.eye(classes)[number]
+
+
 class GaussianPrior(nn.Module):
     """A Gaussian over styles, once the bend of the mapping's last leaky ReLU is undone (Wulff and Torralba 2020,
     arXiv:2009.06529): x = leaky_relu(w, 1 / 0.2), v = diag(σ)⁻¹ Eᵀ (x − mean), with E, σ² from the covariance of x.

@@ -42,6 +42,10 @@ class StyleNetwork(nn.Module):
     def latent_shape(self) -> tuple[int]:
         return (self.mapping.z_dim,)
 
+    @property
+    def out_channels(self) -> int:
+        return self.config["img_channels"]
+
     def sample_latents(self, n: int, rng: torch.Generator | None = None) -> Float[Tensor, "n z"]:
         """`n` latents z from the prior N(0, I), on the weights' device; a CPU generator gives the same on all."""
         weight = self.mapping.w_avg

@@ -33,6 +33,11 @@ def read_state_dict(path: str | Path) -> dict[str, Tensor]:
     What is neither a tensor nor a dict (counters, settings, lists) is left out. FileError, in one sentence, for a file
     that is cut off, packed, or holds objects such as a whole module.
     """
+    return load_all(stored_tensors(path))
+
+
+def stored_tensors(path: str | Path) -> dict[str, StoredTensor]:
+    """The same, each still in the file."""
     with opened(path) as data:
         budget = Budget()
         rules = data_rules(budget)
@@ -48,7 +53,7 @@ def read_state_dict(path: str | Path) -> dict[str, Tensor]:
             value = _read_archive(data, find, budget)
         else:
             value = read_stream(memoryview(data), find, budget)
-        return load_all(checked(_flat(value, budget), len(data)))
+        return checked(_flat(value, budget), len(data))
 
 
 def _read_archive(data: MappedFile, find: Callable[[str, str], Name], budget: Budget) -> object:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import torch
 
@@ -61,15 +62,7 @@ def read_stream(data: memoryview, find: Callable[[str, str], Name], budget: Budg
     Behind them for each storage its count (8 bytes) and its numbers.
     """
     storages: dict[str, Storage] = {}
-
-    def stored(reference: object) -> Storage:
-        storage, key = storage_of(reference)
-        known = storages.setdefault(key, storage)
-        if (known.dtype, known.count) != (storage.dtype, storage.count):
-            raise Refused("is not a file of torch.save that can be read: two tensors see the same bytes differently.")
-        return known
-
-    reader = PickleReader(data, find, budget, stored)
+    reader = PickleReader(data, find, budget, partial(_stored, storages))
     if reader.read() != STREAM_MAGIC:
         raise Refused("is not a file of torch.save: its first number is another.")
     reader.read()
@@ -86,6 +79,14 @@ def read_stream(data: memoryview, find: Callable[[str, str], Name], budget: Budg
             raise Refused("is not a file of torch.save: a tensor has more or fewer numbers than it says.")
         storage.data = reader.take(storage.count * storage.dtype.itemsize)
     return value
+
+
+def _stored(storages: dict[str, Storage], reference: object) -> Storage:
+    storage, key = storage_of(reference)
+    known = storages.setdefault(key, storage)
+    if (known.dtype, known.count) != (storage.dtype, storage.count):
+        raise Refused("is not a file of torch.save that can be read: two tensors see the same bytes differently.")
+    return known
 
 
 def _storage_from_bytes(budget: Budget) -> Callable[[tuple], Storage]:

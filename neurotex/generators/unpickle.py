@@ -114,12 +114,6 @@ class PickleReader:
         marks: list[int] = []
         memo: dict[int, object] = {}
 
-        def since_mark() -> list:
-            start = marks.pop()
-            items = stack[start:]
-            del stack[start:]
-            return items
-
         while True:
             self.budget.spend(1)
             match bytes((self.byte(),)):
@@ -148,7 +142,7 @@ class PickleReader:
                 case pickle.TUPLE3:
                     stack[-3:] = [(stack[-3], stack[-2], stack[-1])]
                 case pickle.TUPLE:
-                    stack.append(tuple(since_mark()))
+                    stack.append(tuple(_since_mark(stack, marks)))
                 case pickle.MARK:
                     marks.append(len(stack))
                 case pickle.NEWFALSE:
@@ -175,7 +169,7 @@ class PickleReader:
                     pair = [stack.pop(), stack.pop()]
                     _set_items(stack[-1], pair[::-1])
                 case pickle.SETITEMS:
-                    items = since_mark()
+                    items = _since_mark(stack, marks)
                     _set_items(stack[-1], items)
                 case pickle.EMPTY_LIST | pickle.EMPTY_SET:
                     stack.append([])
@@ -183,10 +177,10 @@ class PickleReader:
                     item = stack.pop()
                     _append(stack[-1], [item])
                 case pickle.APPENDS | pickle.ADDITEMS:
-                    items = since_mark()
+                    items = _since_mark(stack, marks)
                     _append(stack[-1], items)
                 case pickle.FROZENSET:
-                    stack.append(since_mark())
+                    stack.append(_since_mark(stack, marks))
                 case pickle.BININT:
                     stack.append(self.number("<i"))
                 case pickle.BININT2:
@@ -217,6 +211,14 @@ class PickleReader:
                     return stack.pop()
                 case code:
                     raise Refused(f"is not a pickle of weights: it holds the opcode {code!r} at byte {self.at - 1}.")
+
+
+def _since_mark(stack: list, marks: list[int]) -> list:
+    """What was put on the stack since the last mark, off it."""
+    start = marks.pop()
+    items = stack[start:]
+    del stack[start:]
+    return items
 
 
 def _call(function: object, arguments: object) -> object:

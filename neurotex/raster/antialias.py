@@ -15,6 +15,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from .. import operators
 from ..errors import ArgumentError
 from ..threads import parallel_for
 from . import antialias_kernels as kernels
@@ -104,7 +105,9 @@ def edge_blends(
         )
     opposite = opposite_corners(faces) if opposite is None else opposite
     find = _find_crossings_kernel if ids.device.type == "cpu" else find_crossings_reference
-    found = find(ids, screen.detach(), faces, opposite)
+    found = Crossings(
+        *operators.plain(lambda *x: tuple(vars(find(*x)).values()), ids, screen.detach(), faces, opposite)
+    )
     line = crossing_lines(found, screen, faces, ids.shape[1])
     shift = (-line[:, 2] / line[:, 0]).clamp(0, 1) - 0.5
     lean = (line[:, 1] / line[:, 0]).abs()

@@ -36,11 +36,11 @@ class SparseOperator(nn.Module):
 
     def forward(self, x: Float[Tensor, "columns c"]) -> Float[Tensor, "rows c"]:
         """A x; the gradient is Aᵀ times the incoming one."""
-        return torch.ops.neurotex.sparse_product(x, *self.matrix(), *self.transposed())
+        return _product(x, *self.matrix(), *self.transposed())
 
     def transposed_product(self, y: Float[Tensor, "rows c"]) -> Float[Tensor, "columns c"]:
         """Aᵀ y; its gradient is A times the incoming one."""
-        return torch.ops.neurotex.sparse_product(y, *self.transposed(), *self.matrix())
+        return _product(y, *self.transposed(), *self.matrix())
 
     def matrix(self) -> tuple[Tensor, Tensor, Tensor]:
         """A by rows: where each begins in the others, columns (to be read as uint32), values."""
@@ -72,16 +72,6 @@ def _product_fake(x: Tensor, pointers: Tensor, *rest: Tensor) -> Tensor:
     return x.new_empty((pointers.shape[0] - 1, PADDED))[:, : x.shape[1]]
 
 
-def _keep_matrices(ctx, inputs: tuple, output: Tensor) -> None:
-    ctx.save_for_backward(*inputs[1:])
-
-
-def _transposed_product(ctx, grad: Tensor) -> tuple:
-    matrix = ctx.saved_tensors
-    # the transpose's transpose is the matrix itself, so the product can be differentiated any number of times
-    return (torch.ops.neurotex.sparse_product(grad, *matrix[3:], *matrix[:3]), *[None] * 6)
-
-
 # the transposed matrix comes along for the backward pass
 operators.register(
     "sparse_product(Tensor x, Tensor pointers, Tensor columns, Tensor values, "
@@ -90,7 +80,8 @@ operators.register(
     cpu=_product_cpu,
     fake=_product_fake,
 )
-torch.library.register_autograd("neurotex::sparse_product", _transposed_product, setup_context=_keep_matrices)
+# the transpose's transpose is the matrix itself, so the product can be differentiated any number of times
+_product = operators.linear("sparse_product", lambda grad, shape, *pair: _product(grad, *pair[3:], *pair[:3]))
 
 
 def product_reference(x: Tensor, pointers: Tensor, columns: Tensor, values: Tensor) -> Tensor:

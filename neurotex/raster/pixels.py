@@ -18,7 +18,7 @@ def place_pixels(
 
     Differentiable in `colour`; `alpha` is a share of covered samples, which is constant.
     """
-    return torch.ops.neurotex.place_pixels(colour, alpha, pixel, total)
+    return _place(colour, alpha, pixel, total)
 
 
 def place_reference(colour: Tensor, alpha: Tensor, pixel: Tensor, total: int) -> Tensor:
@@ -60,23 +60,14 @@ operators.register(
 
 
 # each is the other's transpose, so both can be differentiated any number of times
-def _keep_place(ctx, inputs: tuple, output: Tensor) -> None:
-    ctx.save_for_backward(inputs[2])
+def _place_alone(colour: Tensor, pixel: Tensor, total: int) -> Tensor:
+    """The part of `place_pixels` that is linear in `colour`."""
+    return _place(colour, colour.new_zeros(len(pixel)), pixel, total)
 
 
-def _place_back(ctx, grad: Tensor) -> tuple[Tensor, None, None, None]:
-    return torch.ops.neurotex.pick_pixels(grad, *ctx.saved_tensors), None, None, None
-
-
-def _keep_pick(ctx, inputs: tuple, output: Tensor) -> None:
-    ctx.total = len(inputs[0])
-    ctx.save_for_backward(inputs[1])
-
-
-def _pick_back(ctx, grad: Tensor) -> tuple[Tensor, None]:
-    (pixel,) = ctx.saved_tensors
-    return torch.ops.neurotex.place_pixels(grad, grad.new_zeros(len(pixel)), pixel, ctx.total), None
-
-
-torch.library.register_autograd("neurotex::place_pixels", _place_back, setup_context=_keep_place)
-torch.library.register_autograd("neurotex::pick_pixels", _pick_back, setup_context=_keep_pick)
+_place = operators.linear(
+    "place_pixels",
+    lambda grad, shape, alpha, pixel, total: _pick(grad, pixel),
+    along=lambda tangent, alpha, pixel, total: _place_alone(tangent, pixel, total),
+)
+_pick = operators.linear("pick_pixels", lambda grad, shape, pixel: _place_alone(grad, pixel, shape[0]))

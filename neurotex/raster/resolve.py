@@ -26,7 +26,7 @@ def resolve(
     wants_grad = torch.is_grad_enabled() and (weight.requires_grad or light.requires_grad)
     if wants_grad:
         return resolve_reference(texels, first, index, weight, light)
-    return torch.ops.neurotex.resolve(texels, first, index, weight, light)
+    return _resolve(texels, first, index, weight, light)
 
 
 def resolve_reference(texels: Tensor, first: Tensor, index: Tensor, weight: Tensor, light: Tensor) -> Tensor:
@@ -91,18 +91,5 @@ operators.register(
 
 
 # each is the other's transpose, so both can be differentiated any number of times
-def _keep_taps(ctx, inputs: tuple, output: Tensor) -> None:
-    ctx.texels = len(inputs[0])
-    ctx.save_for_backward(*inputs[1:5])
-
-
-def _spread_back(ctx, grad: Tensor) -> tuple:
-    return torch.ops.neurotex.spread(grad, *ctx.saved_tensors, ctx.texels), *[None] * 4
-
-
-def _resolve_back(ctx, grad: Tensor) -> tuple:
-    return torch.ops.neurotex.resolve(grad, *ctx.saved_tensors), *[None] * 5
-
-
-torch.library.register_autograd("neurotex::resolve", _spread_back, setup_context=_keep_taps)
-torch.library.register_autograd("neurotex::spread", _resolve_back, setup_context=_keep_taps)
+_resolve = operators.linear("resolve", lambda grad, shape, *taps: _spread(grad, *taps, shape[0]))
+_spread = operators.linear("spread", lambda grad, shape, *taps: _resolve(grad, *taps[:4]))

@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from .. import operators
 from ..threads import parallel_for
 from . import sample_kernels as kernels
 from .fragments import barycentrics
@@ -66,8 +67,10 @@ def gather_surface(
     samples. `pixel` counts from that row on.
     """
     wants_grad = torch.is_grad_enabled() and (screen.requires_grad or attributes.requires_grad)
-    gather = _gather_reference if wants_grad or screen.device.type != "cpu" else _gather_kernel
-    return gather(screen, faces, attributes, ids, grid, derivatives, top)
+    inputs = (screen, faces, attributes, ids, grid, derivatives, top)
+    if wants_grad or screen.device.type != "cpu":
+        return _gather_reference(*inputs)
+    return Samples(*operators.plain(lambda *x: tuple(vars(_gather_kernel(*x)).values()), *inputs))
 
 
 def _gather_reference(

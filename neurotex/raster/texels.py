@@ -21,7 +21,7 @@ def take_texels(planes: Float[Tensor, "channels n"], index: Int[Tensor, "m"]) ->
 
     What a baked scene reads: only texels that some view sees. Differentiable in `planes`.
     """
-    return torch.ops.neurotex.take_texels(planes, index)
+    return _take(planes, index)
 
 
 def number_seen(
@@ -37,6 +37,11 @@ def number_seen(
             seen[index.flatten()] = True
         numbers = seen.cumsum(0, dtype=torch.int32) - 1
         return seen.nonzero()[:, 0], [numbers[index] for index in indices]
+    texel, *renumbered = operators.plain(_number_seen_kernel, total, *indices)
+    return texel, renumbered
+
+
+def _number_seen_kernel(total: int, *indices: Tensor) -> tuple[Tensor, ...]:
     seen, numbers, texel = np.zeros(total, np.uint8), np.empty(total, np.int32), torch.empty(total, dtype=torch.int64)
     for index in indices:
         parallel_for(kernels.mark, len(index), index.numpy(), seen, grain=1 << 14)
@@ -44,7 +49,7 @@ def number_seen(
     renumbered = [torch.empty_like(index) for index in indices]
     for index, out in zip(indices, renumbered, strict=True):
         parallel_for(kernels.renumber, len(index), index.numpy(), numbers, out.numpy(), grain=1 << 14)
-    return texel[:count], renumbered
+    return texel[:count], *renumbered
 
 
 def take_reference(planes: Float[Tensor, "channels n"], index: Int[Tensor, "m"]) -> Float[Tensor, "m 4"]:
@@ -83,22 +88,5 @@ operators.register(
 
 
 # each is the other's transpose, so both can be differentiated any number of times
-def _keep_planes(ctx, inputs: tuple, output: Tensor) -> None:
-    ctx.shape = inputs[0].shape
-    ctx.save_for_backward(inputs[1])
-
-
-def _put_back(ctx, grad: Tensor) -> tuple[Tensor, None]:
-    return torch.ops.neurotex.put_texels(grad, *ctx.saved_tensors, *ctx.shape), None
-
-
-def _keep_index(ctx, inputs: tuple, output: Tensor) -> None:
-    ctx.save_for_backward(inputs[1])
-
-
-def _take_back(ctx, grad: Tensor) -> tuple[Tensor, None, None, None]:
-    return torch.ops.neurotex.take_texels(grad, *ctx.saved_tensors), None, None, None
-
-
-torch.library.register_autograd("neurotex::take_texels", _put_back, setup_context=_keep_planes)
-torch.library.register_autograd("neurotex::put_texels", _take_back, setup_context=_keep_index)
+_take = operators.linear("take_texels", lambda grad, shape, index: _put(grad, index, *shape))
+_put = operators.linear("put_texels", lambda grad, shape, index, *size: _take(grad, index))

@@ -13,6 +13,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from .. import operators
 from ..errors import ArgumentError
 from ..threads import parallel_for
 from . import texture_kernels as kernels
@@ -139,10 +140,12 @@ def taps(
     wants_grad = torch.is_grad_enabled() and (uv.requires_grad or duv.requires_grad)
     if wants_grad or uv.device.type != "cpu":
         return taps_reference(uv, duv, texture, layout, anisotropy)
-    return _taps_kernel(uv, duv, texture, layout, anisotropy)
+    return Taps(*operators.plain(_taps_kernel, uv, duv, texture, layout, anisotropy))
 
 
-def _taps_kernel(uv: Tensor, duv: Tensor, texture: Tensor, layout: TexelLayout, anisotropy: int) -> Taps:
+def _taps_kernel(
+    uv: Tensor, duv: Tensor, texture: Tensor, layout: TexelLayout, anisotropy: int
+) -> tuple[Tensor, Tensor, Tensor]:
     points = (uv.detach().numpy(), duv.detach().numpy(), texture.numpy())
     table = [t.numpy() for t in (layout.filter, layout.shape, layout.last)]
     first = torch.arange(len(uv) + 1)
@@ -155,7 +158,7 @@ def _taps_kernel(uv: Tensor, duv: Tensor, texture: Tensor, layout: TexelLayout, 
     weight = uv.new_empty((rows, width))
     images, results = (layout.levels.numpy(), layout.repeat.numpy()), (first.numpy(), index.numpy(), weight.numpy())
     parallel_for(kernels.filtered_taps, len(uv), *points, *table, anisotropy, *images, *results, grain=4096)
-    return Taps(first, index, weight)
+    return first, index, weight
 
 
 def taps_reference(
@@ -215,6 +218,10 @@ def bilinear_taps(
     wants_grad = torch.is_grad_enabled() and uv.requires_grad
     if wants_grad or uv.device.type != "cpu":
         return bilinear_taps_reference(uv, texture, layout)
+    return operators.plain(_bilinear_kernel, uv, texture, layout)
+
+
+def _bilinear_kernel(uv: Tensor, texture: Tensor, layout: TexelLayout) -> tuple[Tensor, Tensor]:
     index = torch.empty((len(uv), 4), dtype=torch.int32)
     weight = uv.new_empty((len(uv), 4))
     points = (uv.detach().numpy(), texture.numpy())
@@ -265,6 +272,10 @@ def gather_texels(
     wants_grad = torch.is_grad_enabled() and (texels.requires_grad or weight.requires_grad)
     if wants_grad or texels.device.type != "cpu":
         return gather_texels_reference(texels, index, weight)
+    return operators.plain(_gather_kernel, texels, index, weight)
+
+
+def _gather_kernel(texels: Tensor, index: Tensor, weight: Tensor) -> Tensor:
     out = texels.new_empty((len(index), texels.shape[1]))
     arrays = [t.detach().numpy() for t in (texels, index, weight, out)]
     parallel_for(kernels.gather_texels, len(index), *arrays, grain=4096)

@@ -24,10 +24,12 @@ from torch.nn.functional import pad
 
 from .. import raster
 from ..errors import SceneError
-from ..scene import Scene
+from ..scene import Material, Scene
+from ..scene.batches import over_batches
+from ..scene.check import stand_ins
 from .embedded import BUDGET, check_scene, pixel_runs
 from .maps import Key, SceneMaps
-from .radiance import radiance, transport
+from .radiance import Illumination, radiance, transport
 from .surface import Surface, View
 
 
@@ -35,7 +37,8 @@ class BakedScene(nn.Module):
     """What `bake` returns: call it to render. Textures stay live, everything else is frozen.
 
     Only covered pixels are computed: `pixel` says where in the stack of views each lies, `alpha` how much of it is
-    covered.
+    covered. A pure function of `latents`, under `torch.func`, `torch.compile` and `torch.export`, too; latents with a
+    batch put a dimension in front, as in `render`.
     """
 
     def __init__(
@@ -51,18 +54,19 @@ class BakedScene(nn.Module):
         self.size = size
         self.shape = (len(scene.cameras), *size)
         self._keys = dict(maps.keys)
+        self._layouts = maps.layouts()
         self.register_buffer("pixel", pixel, persistent=False)
         self.register_buffer("alpha", alpha, persistent=False)
 
-    def pixels(self, latents: Mapping[str, Tensor] | None = None) -> Float[Tensor, "rows 3"]:
+    def pixels(self, latents: Mapping[str, Tensor] | None = None) -> Float[Tensor, "*batches rows 3"]:
         """Linear RGB of the covered pixels only: all that a photometric loss needs."""
-        return self.padded_pixels(latents)[:, :3]
+        return self.padded_pixels(latents)[..., :3]
 
-    def padded_pixels(self, latents: Mapping[str, Tensor] | None = None) -> Float[Tensor, "rows 4"]:
+    def padded_pixels(self, latents: Mapping[str, Tensor] | None = None) -> Float[Tensor, "*batches rows 4"]:
         """`pixels` and a channel of zeros: as they lie in memory, without a copy."""
-        return self._pixels(self._maps(latents))
+        return over_batches(self._colour, self.scene, latents)
 
-    def _maps(self, latents: Mapping[str, Tensor] | None) -> SceneMaps:
+    def _maps(self, latents: Mapping[str, Tensor]) -> SceneMaps:
         maps = SceneMaps(self.scene, latents)
         for name, (shapes, *_) in maps.keys.items():
             if maps.keys[name] != self._keys.get(name):
@@ -71,15 +75,22 @@ class BakedScene(nn.Module):
                     f"the {name} maps are now {shapes} pixels, but the scene was baked for {before}, or for another "
                     "sampler: bake it again."
                 )
+        maps.lay_out(self._layouts)
         return maps
+
+    def _colour(self, latents: Mapping[str, Tensor]) -> Float[Tensor, "rows 4"]:
+        return self._pixels(self._maps(latents))
 
     def _pixels(self, maps: SceneMaps) -> Float[Tensor, "rows 4"]:
         """Linear RGB of the covered pixels, and 0."""
         raise NotImplementedError
 
-    def forward(self, latents: Mapping[str, Tensor] | None = None) -> Float[Tensor, "views 4 h w"]:
+    def forward(self, latents: Mapping[str, Tensor] | None = None) -> Float[Tensor, "*batches views 4 h w"]:
         """The images, as `render` gives them."""
-        colour = self.padded_pixels(latents)
+        return over_batches(self._image, self.scene, latents)
+
+    def _image(self, latents: Mapping[str, Tensor]) -> Float[Tensor, "views 4 h w"]:
+        colour = self._colour(latents)
         views, height, width = self.shape
         flat = raster.place_pixels(colour, self.alpha.to(colour), self.pixel, views * height * width)
         return flat.view(views, height, width, 4).movedim(-1, 1)
@@ -114,13 +125,33 @@ class BakedMatrix(BakedScene):
 
 @dataclass(frozen=True)
 class Strip:
-    """The samples of some rows of a view: what they are, what they read, and which of the baked pixels they add to."""
+    """Samples of some rows of a view that are all glossy or all diffuse, and which of the baked pixels each adds to.
 
-    view: int
+    `lit` is the light of diffuse samples, whose normals no map turns: radiance per unit of albedo. Others have none.
+    """
+
     surface: Surface
     taps: dict[Key, raster.Taps]
     pixel: Int[Tensor, "n"]
-    pixels: int
+    materials: list[Material]
+    light: Illumination
+    lit: Float[Tensor, "n channels"] | None
+
+    @classmethod
+    def of(
+        cls, view: View, surface: Surface, pixel: Int[Tensor, "n"], materials: list[Material], light: Illumination
+    ) -> Strip:
+        matt = materials[0].roughness is None and "normal" not in view.maps.planes
+        lit = light.diffuse(surface.position, surface.normal) if matt else None
+        taps = view.maps.all_taps(surface.uv, surface.duv, surface.material)
+        return cls(surface, taps, pixel, materials, light, lit)
+
+    def colour(self, maps: SceneMaps, texels: Mapping[str, Tensor]) -> Float[Tensor, "n 3"]:
+        """Linear RGB of the samples."""
+        values = maps.look_up(texels, self.taps)
+        if self.lit is not None:
+            return values["base_color"] * self.lit
+        return radiance(values, self.surface, self.materials, self.light)
 
 
 class BakedSamples(BakedScene):
@@ -132,23 +163,27 @@ class BakedSamples(BakedScene):
         self._grid = grid
 
     def _pixels(self, maps: SceneMaps) -> Tensor:
-        lights, cameras = self.scene.lights, self.scene.cameras
-        rows = []
-        for strip in self._strips:
-            values = maps.values(strip.taps)
-            colour = radiance(values, strip.surface, maps.materials, lights, cameras[strip.view]) / self._grid**2
-            rows.append(colour.new_zeros((strip.pixels, 3)).index_add(0, strip.pixel, colour))
-        return pad(torch.cat(rows), (0, 1))
+        texels = maps.texels()
+        rows = texels["base_color"].new_zeros((len(self.pixel), 3))
+        if self._strips:
+            colour = torch.cat([strip.colour(maps, texels) for strip in self._strips]) / self._grid**2
+            rows = rows.index_add(0, torch.cat([strip.pixel for strip in self._strips]), colour)
+        return pad(rows, (0, 1))
 
 
 @torch.no_grad()
 def bake(
     scene: Scene, size: int | tuple[int, int] = 256, *, grid: int = 4, budget: int = BUDGET
 ) -> BakedMatrix | BakedSamples:
-    """Freeze geometry, cameras, lights and cut-outs of a scene; for the arguments see `render`."""
+    """Freeze geometry, cameras, lights and cut-outs of a scene; for the arguments see `render`.
+
+    Of textures only the sizes count, so latents may be unbound; but not those that cut something out.
+    """
     size = check_scene(scene, size, grid)
-    geometry, maps = scene.geometry(), SceneMaps(scene)
+    cut = any(material.alpha_cutoff is not None for material in scene.materials())
+    geometry, maps = scene.geometry(), SceneMaps(scene, None if cut else stand_ins(scene))
     parts, pixels, counts = [], [], []
+    before = 0
     for number, camera in enumerate(scene.cameras):
         view = View.of(geometry, maps, camera, size, grid)
         for top, rows in view.strips(budget):
@@ -157,10 +192,10 @@ def bake(
             if maps.linear:
                 parts.append(_matrix(view, scene, surface, first))
             else:
-                taps = maps.all_taps(surface.uv, surface.duv, surface.material)
-                parts.append(Strip(number, surface, taps, torch.repeat_interleave(count), len(count)))
+                parts += _strips(view, scene, surface, before + torch.repeat_interleave(count))
             pixels.append(pixel + (number * size[0] + top) * size[1])
             counts.append(count)
+            before += len(count)
     alpha = torch.cat(counts).to(geometry.vertices.dtype) / grid**2
     common = (scene, maps, torch.cat(pixels), alpha, size)
     if not maps.linear:
@@ -181,3 +216,17 @@ def _matrix(view: View, scene: Scene, surface: Surface, first: Tensor) -> tuple[
     eye = view.camera.eye.to(surface.position)
     light = taps.per_row(transport(scene.lights, eye, surface.position, surface.normal) / view.grid**2)
     return raster.assemble_rows(taps.first[first], taps.index, taps.weight, light)
+
+
+def _strips(view: View, scene: Scene, surface: Surface, pixel: Int[Tensor, "n"]) -> list[Strip]:
+    """Glossy and diffuse samples of some rows of a view, each by themselves."""
+    light = Illumination.of(scene.lights, view.camera.eye.to(surface.position))
+    materials = view.maps.materials
+    glossy = torch.tensor([material.roughness is not None for material in materials], device=pixel.device)
+    strips = []
+    for kind in (True, False):
+        which = (glossy[surface.material.long()] == kind).nonzero()[:, 0]
+        if len(which):
+            alike = [material for material in materials if (material.roughness is not None) == kind]
+            strips.append(Strip.of(view, surface.some(which), pixel[which], alike, light))
+    return strips

@@ -15,12 +15,14 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
-from .. import raster
-from ..errors import ArgumentError, SceneError
+from .. import operators, raster
+from ..errors import ArgumentError
 from ..scene import Scene, resolution
+from ..scene.batches import over_batches
+from ..scene.check import check_views
 from ..scene.counts import is_count
 from .maps import SceneMaps
-from .radiance import radiance, transport
+from .radiance import Illumination, radiance, transport
 from .surface import View
 
 BUDGET = 1 << 30  # bytes
@@ -34,17 +36,24 @@ def render(
     antialias: bool = False,
     latents: Mapping[str, Tensor] | None = None,
     budget: int = BUDGET,
-) -> Float[Tensor, "views 4 h w"]:
+) -> Float[Tensor, "*batches views 4 h w"]:
     """Render every camera of the scene: (views, 4, H, W), linear RGB over black, and coverage as alpha.
 
     `size` is the side of a square image or (height, width), pixels; `grid` × `grid` samples per pixel, box filtered.
     `antialias` blends samples across visible edges, which gives silhouettes a gradient to the vertices (see
-    `neurotex.raster.antialias`). `latents` gives values to latents by name for this render. Each texture node is
-    evaluated once. Differentiable in textures, latents, weights, vertices and lights; through visibility only with
-    `antialias`. An image whose samples need more than about `budget` bytes is worked off in strips, which for
-    gradients are rendered a second time.
+    `neurotex.raster.antialias`). `latents` gives values to latents by name for this render; each name of a batch
+    (see `Latent`) puts a dimension in front, for which everything but textures and light is computed once. Each texture
+    node is evaluated once. Differentiable in textures, latents, weights, vertices and lights; through visibility only
+    with `antialias`. A pure function of `latents`, under the transforms of `torch.func`, too. An image whose samples
+    need more than about `budget` bytes is worked off in strips, which for gradients are rendered a second time.
     """
     size = check_scene(scene, size, grid)
+    return over_batches(lambda given: _render(scene, size, grid, antialias, given, budget), scene, latents)
+
+
+def _render(
+    scene: Scene, size: tuple[int, int], grid: int, antialias: bool, latents: Mapping[str, Tensor], budget: int
+) -> Float[Tensor, "views 4 h w"]:
     geometry, maps = scene.geometry(), SceneMaps(scene, latents)
     views = [View.of(geometry, maps, camera, size, grid) for camera in scene.cameras]
     strips = [(view, *strip) for view in views for strip in view.strips(budget)]
@@ -61,17 +70,14 @@ def render(
 
 def _frugally(part: Callable[..., Tensor], several: bool, *args: object) -> Tensor:
     """One of `several` parts of a render; each is rendered again for its gradients, so that one at a time is kept."""
-    if several and torch.is_grad_enabled():
+    if several and torch.is_grad_enabled() and not operators.transformed():
         return checkpoint(part, *args, use_reentrant=False)
     return part(*args)
 
 
 def check_scene(scene: Scene, size: int | tuple[int, int], grid: int) -> tuple[int, int]:
     """The image size as (height, width); raises where there would be nothing to see."""
-    if len(scene.cameras) == 0:
-        raise SceneError("the scene has no camera: pass cameras=[...], or scene.cameras.append(...).")
-    if len(scene.lights) == 0:
-        raise SceneError("the scene has no light: pass lights=[neurotex.Flash(...)], or scene.lights.append(...).")
+    check_views(scene)
     if not is_count(grid):
         raise ArgumentError(f"grid is {grid}, but every pixel needs at least 1 x 1 samples, a whole number.")
     return resolution(size)
@@ -142,7 +148,8 @@ def _shaded(
     ids = view.visible(top - above, rows + above + below)
     surface = view.surface(ids, top - above)
     taps = view.maps.all_taps(surface.uv, surface.duv, surface.material)
-    colour = radiance(view.maps.values(taps), surface, view.maps.materials, scene.lights, view.camera)
+    light = Illumination.of(scene.lights, view.camera.eye.to(surface.position))
+    colour = radiance(view.maps.values(taps), surface, view.maps.materials, light)
     samples = torch.cat([colour, torch.ones_like(colour[:, :1])], dim=1)
     pixel = surface.pixel
     if opposite is not None:

@@ -31,6 +31,7 @@ class SceneMaps:
         self.materials = scene.materials()
         self.planes: dict[str, list[Tensor]] = {}
         self.keys: dict[str, Key] = {}
+        self._layouts: dict[str, raster.TexelLayout] = {}
         values = [material.values(evaluation) for material in self.materials]
         evaluation.check_names()
         for material, maps in zip(self.materials, values, strict=True):
@@ -53,7 +54,17 @@ class SceneMaps:
 
     def layout(self, name: str) -> raster.TexelLayout:
         """Where each material's map lies in the list."""
-        return _layout(self.keys[name], self.planes[name][0].device)
+        if name not in self._layouts:
+            self._layouts[name] = _layout(self.keys[name], self.planes[name][0].device)
+        return self._layouts[name]
+
+    def layouts(self) -> dict[str, raster.TexelLayout]:
+        """All of them, for `lay_out`."""
+        return {name: self.layout(name) for name in self.planes}
+
+    def lay_out(self, layouts: Mapping[str, raster.TexelLayout]) -> None:
+        """Take layouts that other maps with the same keys have made: torch's compiler need not see them made."""
+        self._layouts.update(layouts)
 
     @property
     def mipmapped(self) -> bool:
@@ -85,26 +96,33 @@ class SceneMaps:
             return raster.take_texels(shading.srgb_to_linear(flat), torch.arange(layout.total, device=flat.device))
         return shading.srgb_to_linear(raster.take_texels(flat, seen))
 
-    def values(self, taps: Mapping[Key, raster.Taps]) -> dict[str, Float[Tensor, "n c"]]:
-        """What samples find in all maps but alpha: base_color as linear light, the others as they are."""
-        found = {}
-        for name, key in self.keys.items():
-            if name == "base_color":
-                found[name] = _gather(self.albedo(), taps[key])[:, :3]
-            elif name != "alpha":
-                found[name] = self.data(name, taps[key])
-        return found
+    def texels(self) -> dict[str, Float[Tensor, "_ 4"]]:
+        """All maps but alpha as lists of texels: base_color as linear light, the others as they are."""
+        return {name: self.albedo() if name == "base_color" else self._data(name) for name in self._seen()}
+
+    def look_up(self, texels: Mapping[str, Tensor], taps: Mapping[Key, raster.Taps]) -> dict[str, Float[Tensor, "n _"]]:
+        """What samples find in `texels()`."""
+        return {name: self._gather(name, texels[name], taps[self.keys[name]]) for name in self._seen()}
+
+    def values(self, taps: Mapping[Key, raster.Taps]) -> dict[str, Float[Tensor, "n _"]]:
+        """What samples find in all maps but alpha."""
+        return self.look_up(self.texels(), taps)
 
     def data(self, name: str, taps: raster.Taps) -> Float[Tensor, "n c"]:
         """What samples find in a map that is not a colour."""
+        return self._gather(name, self._data(name), taps)
+
+    def _seen(self) -> list[str]:
+        return [name for name in self.keys if name != "alpha"]
+
+    def _data(self, name: str) -> Float[Tensor, "texels 4"]:
         texels = raster.flatten_maps([plane[0] for plane in self.planes[name]], self.layout(name))
-        return _gather(pad(texels, (0, 4 - texels.shape[1])), taps)[:, : texels.shape[1]]
+        return pad(texels, (0, 4 - texels.shape[1]))
 
-
-def _gather(texels: Float[Tensor, "texels 4"], taps: raster.Taps) -> Float[Tensor, "n 4"]:
-    return raster.resolve(
-        texels, taps.first, taps.index, taps.weight, taps.weight.new_ones(1, 1).expand(len(taps.index), 1)
-    )
+    def _gather(self, name: str, texels: Float[Tensor, "texels 4"], taps: raster.Taps) -> Float[Tensor, "n c"]:
+        one = taps.weight.new_ones(1, 1).expand(len(taps.index), 1)
+        found = raster.resolve(texels, taps.first, taps.index, taps.weight, one)
+        return found[:, : len(DEFAULTS[name])]
 
 
 @lru_cache(maxsize=64)

@@ -56,7 +56,7 @@ def render_passes(
         taps = view.maps.all_taps(surface.uv, surface.duv, surface.material)
         values = maps.values(taps)
         if "normal" in values:
-            normal = mapped_normal(surface, values["normal"], camera)
+            normal = mapped_normal(surface, values["normal"], camera.eye.to(surface.position))
         else:
             _, normal = facing(surface.normal, surface.position, camera.eye.to(surface.normal))
         back = camera.transform[:3, 2].to(surface.position)

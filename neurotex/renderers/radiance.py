@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
@@ -10,60 +11,81 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from .. import shading
-from ..scene import Camera, EnvironmentLight, Light, Material
+from ..scene import EnvironmentLight, Light, Material
 from .surface import Surface
 
 GRAZING = 1e-3  # least cosine between a mapped normal and the view
 
 
+@dataclass(frozen=True)
+class Illumination:
+    """The lights of a scene as a camera finds them: tensors, and nothing that is decided by looking at values.
+
+    `points` are homogeneous (see `neurotex.shading.lights`); `images` are the maps of environments.
+    """
+
+    eye: Float[Tensor, "4"]
+    points: Float[Tensor, "lights 4"]
+    intensity: Float[Tensor, "lights 3"]
+    grey: bool
+    images: tuple[tuple[Float[Tensor, "9 3"], Float[Tensor, "levels 3 h w"]], ...]
+
+    @classmethod
+    def of(cls, lights: Iterable[Light], eye: Float[Tensor, "4"]) -> Illumination:
+        """Lights as they are for a homogeneous eye."""
+        lights = list(lights)
+        images = tuple(light.maps() for light in lights if isinstance(light, EnvironmentLight))
+        placed = [light for light in lights if not isinstance(light, EnvironmentLight)]
+        if not placed:
+            return cls(eye, eye.new_empty((0, 4)), eye.new_empty((0, 3)), False, images)
+        strength = torch.stack([light.intensity for light in placed])
+        grey = not strength.requires_grad and not images and bool((strength == strength[:, :1]).all())
+        return cls(eye, torch.stack([light.point(eye) for light in placed]), strength, grey, images)
+
+    def diffuse(self, position: Float[Tensor, "n 3"], normal: Float[Tensor, "n 3"]) -> Float[Tensor, "n channels"]:
+        """Diffuse surfaces: radiance towards the eye per unit of albedo; one channel if all is grey, else three."""
+        total: Tensor | None = None
+        if len(self.points):
+            strength = self.intensity[:, :1] if self.grey else self.intensity
+            total = shading.diffuse(position, normal, self.eye, self.points, strength)
+        for coefficients, _ in self.images:
+            there = shading.environment_diffuse(position, normal, self.eye, coefficients)
+            total = there if total is None else total + there
+        return total
+
+
 def transport(
     lights: Iterable[Light], eye: Float[Tensor, "4"], position: Float[Tensor, "n 3"], normal: Float[Tensor, "n 3"]
-) -> Float[Tensor, "n c"]:
-    """Diffuse surfaces: radiance towards the eye per unit of albedo; one channel if all lights are grey, else three."""
-    points, images = _sorted(lights)
-    total: Tensor | None = None
-    if points:
-        where, strength = _points(points, eye)
-        grey = not strength.requires_grad and not images and bool((strength == strength[:, :1]).all())
-        total = shading.diffuse(position, normal, eye, where, strength[:, :1] if grey else strength)
-    for light in images:
-        light_there = shading.environment_diffuse(position, normal, eye, light.maps()[0])
-        total = light_there if total is None else total + light_there
-    return total
+) -> Float[Tensor, "n channels"]:
+    """`Illumination.diffuse`, of lights at once."""
+    return Illumination.of(lights, eye).diffuse(position, normal)
 
 
 def radiance(
-    values: Mapping[str, Tensor],
-    surface: Surface,
-    materials: Sequence[Material],
-    lights: Iterable[Light],
-    camera: Camera,
+    values: Mapping[str, Tensor], surface: Surface, materials: Sequence[Material], light: Illumination
 ) -> Float[Tensor, "n 3"]:
     """Light towards the eye from surfaces of all kinds; `values` are what their maps say there (see `SceneMaps`)."""
-    lights = list(lights)
     if "normal" in values:
-        surface = Surface(**{**vars(surface), "normal": mapped_normal(surface, values["normal"], camera)})
-    glossy = torch.tensor([material.roughness is not None for material in materials], device=surface.material.device)
-    if bool(glossy.all()):
-        return _glossy(values, surface, lights, camera)
-    if not bool(glossy.any()):
-        return _matt(values, surface, lights, camera)
-    shines = glossy[surface.material.long()]
+        surface = Surface(**{**vars(surface), "normal": mapped_normal(surface, values["normal"], light.eye)})
+    glossy = [material.roughness is not None for material in materials]
+    if all(glossy):
+        return _glossy(values, surface, light)
+    if not any(glossy):
+        return _matt(values, surface, light)
+    shines = torch.tensor(glossy, device=surface.material.device)[surface.material.long()]
     out = surface.position.new_zeros((len(shines), 3))
     for kind, which in ((_glossy, shines.nonzero()[:, 0]), (_matt, (~shines).nonzero()[:, 0])):
-        part = Surface(**{name: tensor[which] for name, tensor in vars(surface).items()})
         some = {name: value[which] for name, value in values.items()}
-        out = out.index_copy(0, which, kind(some, part, lights, camera))
+        out = out.index_copy(0, which, kind(some, surface.some(which), light))
     return out
 
 
-def mapped_normal(surface: Surface, value: Float[Tensor, "n 3"], camera: Camera) -> Float[Tensor, "n 3"]:
-    """Unit normals with their map, towards the camera; those that the map turns past the horizon stop there.
+def mapped_normal(surface: Surface, value: Float[Tensor, "n 3"], eye: Float[Tensor, "4"]) -> Float[Tensor, "n 3"]:
+    """Unit normals with their map, towards the eye; those that the map turns past the horizon stop there.
 
     Which side of a surface is seen is the interpolated normal's to say, as everywhere in this renderer: a bump near a
     silhouette is not the back of the surface.
     """
-    eye = camera.eye.to(value)
     view = normalize(eye[:3] - eye[3] * surface.position, dim=1)
     turned = shading.apply_normal_map(surface.normal, surface.tangent, value)
     turned = torch.where(((surface.normal * view).sum(1, keepdim=True) < 0), -turned, turned)
@@ -71,29 +93,17 @@ def mapped_normal(surface: Surface, value: Float[Tensor, "n 3"], camera: Camera)
     return normalize(turned - beyond * view, dim=1)
 
 
-def _matt(values: Mapping[str, Tensor], surface: Surface, lights: list[Light], camera: Camera) -> Tensor:
-    return values["base_color"] * transport(lights, camera.eye.to(surface.position), surface.position, surface.normal)
+def _matt(values: Mapping[str, Tensor], surface: Surface, light: Illumination) -> Tensor:
+    return values["base_color"] * light.diffuse(surface.position, surface.normal)
 
 
-def _glossy(values: Mapping[str, Tensor], surface: Surface, lights: list[Light], camera: Camera) -> Tensor:
+def _glossy(values: Mapping[str, Tensor], surface: Surface, light: Illumination) -> Tensor:
     """Metallic-roughness surfaces."""
-    points, images = _sorted(lights)
-    eye = camera.eye.to(surface.position)
-    what = (values["base_color"], values["roughness"][:, 0], values["metallic"][:, 0], surface.normal, surface.position)
+    maps = (values["base_color"], values["roughness"][:, 0], values["metallic"][:, 0])
+    what = (*maps, surface.normal, surface.position, light.eye)
     total: Tensor | float = 0.0
-    if points:
-        total = shading.metallic_roughness(*what, eye, *_points(points, eye))
-    for light in images:
-        total = total + shading.environment_reflection(*what, eye, *light.maps())
+    if len(light.points):
+        total = shading.metallic_roughness(*what, light.points, light.intensity)
+    for image in light.images:
+        total = total + shading.environment_reflection(*what, *image)
     return total
-
-
-def _sorted(lights: Iterable[Light]) -> tuple[list[Light], list[EnvironmentLight]]:
-    lights = list(lights)
-    images = [light for light in lights if isinstance(light, EnvironmentLight)]
-    return [light for light in lights if not isinstance(light, EnvironmentLight)], images
-
-
-def _points(lights: Sequence[Light], eye: Tensor) -> tuple[Float[Tensor, "lights 4"], Float[Tensor, "lights 3"]]:
-    """Homogeneous places and intensities."""
-    return torch.stack([light.point(eye) for light in lights]), torch.stack([light.intensity for light in lights])

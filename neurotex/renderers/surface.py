@@ -32,6 +32,10 @@ class Surface:
     normal: Float[Tensor, "n 3"]
     tangent: Float[Tensor, "n tangent_columns"]
 
+    def some(self, which: Int[Tensor, "m"]) -> Surface:
+        """Only these samples."""
+        return Surface(**{name: tensor[which] for name, tensor in vars(self).items()})
+
 
 @dataclass(frozen=True)
 class View:

@@ -1,6 +1,7 @@
 """The nodes of a scene, and its files."""
 
 from .camera import Camera, OrthographicCamera, PerspectiveCamera, PinholeCamera, look_at, orbit
+from .channels import ChannelTexture, NormalsFromXY
 from .graph import Geometry, Node, Scene, resolution
 from .latent import Evaluation, Latent
 from .light import AmbientLight, DirectionalLight, EnvironmentLight, Flash, Light, PointLight
@@ -14,6 +15,7 @@ from .views import Views
 __all__ = [
     "AmbientLight",
     "Camera",
+    "ChannelTexture",
     "ConstantTexture",
     "DirectionalLight",
     "EnvironmentLight",
@@ -29,6 +31,7 @@ __all__ = [
     "Mesh",
     "MixedTexture",
     "Node",
+    "NormalsFromXY",
     "OrthographicCamera",
     "PerspectiveCamera",
     "PinholeCamera",

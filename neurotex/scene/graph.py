@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import UnionType
+from typing import TYPE_CHECKING
 
 import torch
 from jaxtyping import Float, Int
@@ -18,6 +19,9 @@ from .counts import is_count
 from .light import Light
 from .material import Material
 from .mesh import Mesh, coincidence
+
+if TYPE_CHECKING:
+    from .check import Shapes
 
 
 class Node(nn.Module):
@@ -110,6 +114,22 @@ class Scene(nn.Module):
         from .files import save_glb
 
         save_glb(self, path)
+
+    def check(self, size: int | tuple[int, int] = 256) -> Shapes:
+        """Run the texture graph on shapes alone, unbound latents included: no arithmetic on data, no rasterising.
+
+        Raises SceneError, with the node's path, what was expected and what it got, for maps that a render could not
+        use, and for a scene without cameras, lights or UVs. Returns the shapes of images, maps and latents.
+        """
+        from .check import check
+
+        return check(self, size)
+
+    def __str__(self) -> str:
+        """A drawing of the graph with the shapes in it; `repr` lists every module, as for any `nn.Module`."""
+        from .drawing import draw
+
+        return draw(self)
 
     def walk(self) -> Iterator[tuple[str, Node, Tensor]]:
         """Every node of the scene: (path, node, node-to-world transform)."""

@@ -41,15 +41,18 @@ class Evaluation:
 
 
 class Latent(nn.Module):
-    """A generator's input: a named leaf of the scene, (1, *shape).
+    """A generator's input: a named leaf of the scene, (1, *shape), or (B, *shape) where it has a batch.
 
     Symbolic until it is bound: it has a shape and a name but no values. `bind` or `sample` makes its value a
     parameter; or leave it unbound and pass the value to each render: `nt.render(scene, latents={name: z})`.
 
     `source` is a generator (anything with a `latent_shape`) or the shape itself, without the batch dimension.
+    `batch` names a batch of any size: a render then gives an image for each of its values, with a dimension in front.
+    Latents that name the same batch go together, their first values, their second ones; of different batches every
+    value of one meets every value of the other.
     """
 
-    def __init__(self, source: nn.Module | tuple[int, ...], name: str = "latent"):
+    def __init__(self, source: nn.Module | tuple[int, ...], name: str = "latent", batch: str | None = None):
         super().__init__()
         shape = source if isinstance(source, tuple) else getattr(source, "latent_shape", None)
         if shape is None:
@@ -59,16 +62,18 @@ class Latent(nn.Module):
             )
         self.name = name
         self.shape = tuple(shape)
+        self.batch = batch
         self._sample = getattr(source, "sample_latents", None)
         self.register_parameter("value", None)
 
     def bind(self, value: Tensor) -> Latent:
-        """Make a copy of `value`, (1, *shape) or (*shape), this latent's parameter. Returns the latent.
+        """Make a copy of `value`, (1, *shape), (*shape) or a batch, this latent's parameter. Returns the latent.
 
-        A latent that is bound already keeps its parameter and takes the new values, so optimizers stay valid.
+        A latent that is bound already keeps its parameter and takes the new values, so optimizers stay valid; but for
+        a batch of another size.
         """
-        value = self._checked(value).detach().clone()
-        if self.value is None:
+        value = self.checked(value).detach().clone()
+        if self.value is None or self.value.shape != value.shape:
             self.value = nn.Parameter(value)
         else:
             self.value.data.copy_(value)
@@ -83,22 +88,34 @@ class Latent(nn.Module):
         return self._sample(n, rng) if self._sample else torch.randn(n, *self.shape, generator=rng)
 
     def compute(self, evaluation: Evaluation) -> Tensor:
-        """The value given for this pass, else the bound one."""
+        """The value given for this pass, else the bound one; one of them, a render takes batches apart."""
         value = evaluation.latent(self.name)
         value = self.value if value is None else value
         if value is None:
             raise SceneError(
                 f"latent '{self.name}' is unbound: call .sample() or .bind(), or render with "
-                f"latents={{'{self.name}': value of shape {(1, *self.shape)}}}."
+                f"latents={{'{self.name}': value of shape {self.symbol}}}."
             )
-        return self._checked(value)
-
-    def _checked(self, value: Tensor) -> Tensor:
-        if tuple(value.shape) == self.shape:
-            value = value[None]
-        if tuple(value.shape) != (1, *self.shape):
-            raise SceneError(f"latent '{self.name}' expects shape {(1, *self.shape)}, but got {tuple(value.shape)}.")
+        value = self.checked(value)
+        if len(value) != 1:
+            raise SceneError(
+                f"latent '{self.name}' holds {len(value)} values, of which a texture takes one at a time: render the "
+                f"scene for all of them, or give one as latents={{'{self.name}': ...}}."
+            )
         return value
 
+    def checked(self, value: Tensor) -> Tensor:
+        """The value with its batch dimension; SceneError for one of another shape."""
+        if tuple(value.shape) == self.shape:
+            value = value[None]
+        if tuple(value.shape[1:]) != self.shape or len(value) == 0 or (len(value) != 1 and self.batch is None):
+            raise SceneError(f"latent '{self.name}' expects shape {self.symbol}, but got {tuple(value.shape)}.")
+        return value
+
+    @property
+    def symbol(self) -> str:
+        """Its shape with the batch's name for a size that is not known."""
+        return f"({', '.join(map(str, (self.batch or 1, *self.shape)))})"
+
     def extra_repr(self) -> str:
-        return f"'{self.name}', shape={(1, *self.shape)}, {'unbound' if self.value is None else 'bound'}"
+        return f"'{self.name}', shape={self.symbol}, {'unbound' if self.value is None else 'bound'}"

@@ -89,6 +89,10 @@ class Material(nn.Module):
         maps = {name: getattr(self, name) for name in CHANNELS}
         return {name: texture for name, texture in maps.items() if texture is not None}
 
+    def channels(self, name: str) -> tuple[int, ...]:
+        """How many channels the map of this name may have."""
+        return (4,) if name == "base_color" and self.alpha_cutoff is not None else CHANNELS[name]
+
     def needs_uvs(self) -> bool:
         """Whether any of the maps is more than one value everywhere."""
         return any(not isinstance(texture, ConstantTexture) for texture in self.maps().values())
@@ -100,9 +104,7 @@ class Material(nn.Module):
         """
         values = {name: evaluation(texture) for name, texture in self.maps().items()}
         for name, value in values.items():
-            allowed = CHANNELS[name]
-            if self.alpha_cutoff is not None and name == "base_color":
-                allowed = (4,)
+            allowed = self.channels(name)
             if value.ndim != 4 or value.shape[0] != 1 or value.shape[1] not in allowed:
                 raise SceneError(
                     f"material '{self.name}': {name} must be (1, {' or '.join(map(str, allowed))}, H, W), "

@@ -19,12 +19,12 @@ from . import colour_kernels as kernels
 
 def srgb_to_linear(encoded: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
     """Linear light from sRGB-encoded values in [0, 1]; values outside continue smoothly above, linearly below 0."""
-    return _Decode.apply(encoded)
+    return (_CompiledDecode if torch.compiler.is_compiling() else _Decode).apply(encoded)
 
 
 def linear_to_srgb(linear: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
     """sRGB-encoded values from linear light in [0, 1]; the inverse of `srgb_to_linear`."""
-    return _Encode.apply(linear)
+    return (_CompiledEncode if torch.compiler.is_compiling() else _Encode).apply(linear)
 
 
 def decode_reference(x: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
@@ -130,3 +130,6 @@ class _Encode(_Curve):
     @staticmethod
     def jvp(ctx, grad: Tensor) -> Tensor:
         return encode_backward_reference(*ctx.saved_tensors, grad)
+
+
+_CompiledDecode, _CompiledEncode = map(operators.reverse_only, (_Decode, _Encode))

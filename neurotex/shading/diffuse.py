@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import normalize
 
+from .. import operators
 from ..threads import parallel_for
 from . import kernels
 from .lights import incident
@@ -31,6 +32,10 @@ def diffuse(
     wants_grad = torch.is_grad_enabled() and any(t.requires_grad for t in inputs)
     if wants_grad or position.device.type != "cpu":
         return diffuse_reference(position, normal, eye, lights, intensity)
+    return operators.plain(_diffuse_kernel, position, normal, eye, lights, intensity)
+
+
+def _diffuse_kernel(position: Tensor, normal: Tensor, eye: Tensor, lights: Tensor, intensity: Tensor) -> Tensor:
     out = position.new_empty((len(position), intensity.shape[1]))
     arrays = [t.detach().numpy() for t in (position, normal, eye, lights, intensity, out)]
     parallel_for(kernels.diffuse, len(position), *arrays, grain=4096)

@@ -47,7 +47,8 @@ def metallic_roughness(
     material = (base_color, roughness, metallic, normal, position)
     if base_color.device.type != "cpu":
         return metallic_roughness_reference(*material, eye, lights, intensity)
-    return _Shade.apply(*material, _placed(eye[None])[0], _placed(lights), intensity)
+    shade = _Compiled if torch.compiler.is_compiling() else _Shade
+    return shade.apply(*material, _placed(eye[None])[0], _placed(lights), intensity)
 
 
 def metallic_roughness_reference(
@@ -166,6 +167,8 @@ operators.register(
     cpu=_backward_cpu,
     fake=lambda grad, *inputs: tuple(torch.empty_like(t, memory_format=torch.contiguous_format) for t in inputs),
 )
+operators.loop_vmap("metallic_roughness")
+operators.loop_vmap("metallic_roughness_backward")
 
 
 class _Shade(torch.autograd.Function):
@@ -183,9 +186,19 @@ class _Shade(torch.autograd.Function):
     @staticmethod
     def setup_context(ctx, inputs: tuple, output: Tensor) -> None:
         ctx.save_for_backward(*inputs)
+        ctx.save_for_forward(*inputs)
 
     @staticmethod
     def backward(ctx, grad: Tensor) -> tuple:
         if torch.is_grad_enabled():  # this derivative may be differentiated in turn
             return torch.func.vjp(metallic_roughness_reference, *ctx.saved_tensors)[1](grad)
         return tuple(torch.ops.neurotex.metallic_roughness_backward(grad, *ctx.saved_tensors))
+
+    @staticmethod
+    def jvp(ctx, *tangents: Tensor) -> Tensor:
+        # the pull-back is linear, and its own pull-back pushes forward: torch's forward mode cannot be nested
+        value, pull_back = torch.func.vjp(metallic_roughness_reference, *ctx.saved_tensors)
+        return torch.func.vjp(pull_back, torch.zeros_like(value))[1](tangents)[0]
+
+
+_Compiled = operators.reverse_only(_Shade)

@@ -13,8 +13,19 @@ from PIL import Image
 from torch import Tensor
 from torch.autograd import grad, gradcheck
 
+from neurotex.discrete.block_compress import BlockCompress
 from neurotex.discrete.dither import Dither
-from neurotex.discrete.estimators import Gumbel, Perturbation, ReinMax, ScoreFunction, Surrogate
+from neurotex.discrete.estimators import (
+    ESTIMATORS,
+    Gumbel,
+    Perturbation,
+    ReinMax,
+    ScoreFunction,
+    Surrogate,
+    SurrogateGradient,
+    log_probabilities,
+)
+from neurotex.discrete.jpeg import Jpeg
 from neurotex.discrete.levels import Levels
 from neurotex.discrete.nearest import MipLevel, Nearest
 from neurotex.discrete.palette import Palette
@@ -165,7 +176,7 @@ def test_a_file_holds_one_texture(name):
 
 
 @pytest.mark.parametrize("name", [name for name in STEPS if name.startswith("floyd")])
-@pytest.mark.parametrize("estimator", ["surrogate", "gumbel", "reinmax", "score_function"])
+@pytest.mark.parametrize("estimator", ["surrogate", "surrogate_gradient", "gumbel", "reinmax", "score_function"])
 def test_error_diffusion_refuses_what_needs_odds(name, estimator):
     with pytest.raises(ArgumentError, match="ErrorDiffusion"):
         STEPS[name](estimator)
@@ -179,6 +190,69 @@ def test_error_diffusion_takes_clipped_and_perturbed_gradients(name, estimator):
     assert torch.equal(out, step.hard(x))
     slope = grad(out.sum(), x)[0]
     assert float(slope.mean()) > 0
+
+
+# --- every step with every estimator ----------------------------------------------------------------------------------
+
+ALL = {**STEPS, "jpeg": lambda e: Jpeg(30, e), "blocks": lambda e: BlockCompress("bc1", e)}
+DRAWN = ("gumbel", "reinmax", "score_function")
+
+
+def _takes(step: str, estimator: str) -> bool:
+    if estimator == "rotation":
+        return step in ("palette", "large palette", "learned palette", "floyd-steinberg, colours", "blocks")
+    if estimator == "clipped":
+        return step not in ("select", "nearest", "mip level")  # of scores and places, any number means something
+    if estimator in DRAWN:
+        return step in CATEGORICAL
+    return estimator not in ("surrogate", "surrogate_gradient") or step in (*SMOOTH, "jpeg", "blocks")
+
+
+PAIRS = [(step, estimator) for step in ALL for estimator in ESTIMATORS]
+
+
+@pytest.mark.parametrize(("name", "estimator"), PAIRS)
+def test_every_pair_is_refused_or_keeps_type_and_shape_and_ships_the_exact_step(name, estimator):
+    make = ALL[name]
+    if not _takes(name, estimator):
+        with pytest.raises(ArgumentError, match="use 'straight_through'"):
+            make(estimator)
+        return
+    for batch, dtype in ((1, torch.float64), (4, torch.float32)):
+        step, x = make(estimator), _texture(batch, dtype).requires_grad_()
+        with log_probabilities() as drawn:
+            out = step(x)
+        loss = out.square().sum() + sum(each.sum() for each in drawn)
+        (slope,) = grad(loss, x)
+        for found in (out, slope):
+            assert (found.shape, found.dtype) == (x.shape, dtype)
+            assert bool(found.isfinite().all())
+        assert float(slope.abs().sum()) > 0
+        if estimator not in (*DRAWN, "surrogate"):
+            assert torch.equal(out, step.hard(x))
+        assert torch.equal(step.eval()(x), step.hard(x))
+
+
+@each_smooth
+def test_the_surrogate_gradient_is_the_surrogates(make):
+    x, seed = _texture(2).requires_grad_(), _texture(2)
+    exact, smooth = make(SurrogateGradient(0.3)), make(Surrogate(0.3))
+    out = exact(x)
+    assert torch.equal(out, exact.hard(x))
+    for a, b in zip(
+        grad(out, [x, *exact.parameters()], seed), grad(smooth(x), [x, *smooth.parameters()], seed), strict=True
+    ):
+        torch.testing.assert_close(a, b)
+
+
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize("name", ["levels", "learned palette", "nearest"])
+def test_the_surrogate_gradient_is_the_same_compiled(name):
+    step, x = ALL[name]("surrogate_gradient"), torch.rand(2, 3, 6, 5, requires_grad=True)
+    compiled, leaves = torch.compile(step, backend="aot_eager"), [x, *step.parameters()]
+    torch.testing.assert_close(compiled(x), step(x))
+    for a, b in zip(grad(compiled(x).square().sum(), leaves), grad(step(x).square().sum(), leaves), strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-5)
 
 
 def _read(data: bytes, mode: str, dtype: torch.dtype) -> Tensor:

@@ -20,6 +20,7 @@ from neurotex.discrete import (
     Step,
     StraightThrough,
     Surrogate,
+    SurrogateGradient,
     Threshold,
     clamp,
     make_estimator,
@@ -81,6 +82,26 @@ def test_the_surrogates_gradient_is_its_own(make, temperature):
     assert gradcheck(step, (x,))
 
 
+@pytest.mark.parametrize("temperature", [0.03, 0.3, 3.0])
+@each_step
+def test_the_surrogate_gradient_is_exact_forward_and_the_surrogate_backward(make, temperature):
+    """For what the step learns, too, which does not get the exact step's gradient on top."""
+    step, smooth = make(SurrogateGradient(temperature)).double(), make(Surrogate(temperature)).double()
+    x, seed = _texture(2).requires_grad_(), _texture(2)
+    out, expected = step(x), smooth(x)
+    assert torch.equal(out, step.hard(x))
+    assert not torch.equal(out, expected)
+    slopes = grad(out, [x, *step.parameters()], seed)
+    for slope, other in zip(slopes, grad(expected, [x, *smooth.parameters()], seed), strict=True):
+        assert float(slope.abs().sum()) > 0
+        torch.testing.assert_close(slope, other)
+
+
+def test_an_estimator_says_what_it_is():
+    assert repr(SurrogateGradient(0.25)) == "SurrogateGradient(temperature=0.25)"
+    assert repr(Levels(3, "surrogate_gradient")) == "Levels(3, SurrogateGradient(temperature=0.1))"
+
+
 @each_step
 def test_the_surrogate_tends_to_the_exact_step(make):
     step, x = make(Surrogate()).double(), _texture()
@@ -93,7 +114,7 @@ def test_the_surrogate_tends_to_the_exact_step(make):
     assert distance[2] < 1e-6
 
 
-@pytest.mark.parametrize("estimator", ["straight_through", "clipped", "surrogate"])
+@pytest.mark.parametrize("estimator", ["straight_through", "clipped", "surrogate", "surrogate_gradient"])
 @each_step
 def test_eval_gives_what_ships(make, estimator):
     step, x = make(estimator).double(), _texture()
@@ -101,7 +122,7 @@ def test_eval_gives_what_ships(make, estimator):
 
 
 @each_step
-@pytest.mark.parametrize("estimator", ["straight_through", "clipped", "surrogate"])
+@pytest.mark.parametrize("estimator", ["straight_through", "clipped", "surrogate", "surrogate_gradient"])
 def test_a_batch_is_its_images(make, estimator):
     step, x = make(estimator).double(), _texture(4)
     each = torch.cat([step(image[None]) for image in x])
@@ -109,7 +130,7 @@ def test_a_batch_is_its_images(make, estimator):
 
 
 @each_step
-@pytest.mark.parametrize("estimator", ["straight_through", "clipped", "surrogate"])
+@pytest.mark.parametrize("estimator", ["straight_through", "clipped", "surrogate", "surrogate_gradient"])
 def test_vmap_and_func_grad_see_the_same(make, estimator):
     step, x = make(estimator).double(), _texture(3)
     weight = torch.rand_like(x[:1])
@@ -122,7 +143,9 @@ def test_vmap_and_func_grad_see_the_same(make, estimator):
     torch.testing.assert_close(torch.func.vmap(torch.func.grad(loss))(x), expected)
 
 
-@pytest.mark.parametrize("estimator", ["clipped", "surrogate", ClippedStraightThrough(), Surrogate(0.5)])
+@pytest.mark.parametrize(
+    "estimator", ["clipped", "surrogate", "surrogate_gradient", ClippedStraightThrough(), Surrogate(0.5)]
+)
 def test_an_estimator_that_makes_no_sense_is_refused(estimator):
     with pytest.raises(ArgumentError, match="Sign has no"):
         Sign(estimator)
@@ -146,10 +169,11 @@ def test_names_and_objects_are_the_same_estimators():
     assert make_estimator(mine, Levels(2)) is mine
 
 
+@pytest.mark.parametrize("kind", [Surrogate, SurrogateGradient])
 @pytest.mark.parametrize("temperature", [0.0, -1.0, float("nan")])
-def test_a_temperature_is_above_zero(temperature):
+def test_a_temperature_is_above_zero(temperature, kind):
     with pytest.raises(ArgumentError, match="temperature"):
-        Surrogate(temperature)
+        kind(temperature)
 
 
 def test_clamp_lets_only_gradients_pass_that_lead_back_inside():
@@ -187,6 +211,7 @@ TAKES = {
     "straight_through": set(KINDS) - {"another shape"},
     "clipped": set(KINDS) - {"another shape", "no domain"},
     "surrogate": CODES | {"a smooth relative"},
+    "surrogate_gradient": CODES | {"a smooth relative"},
     "gumbel": CODES,
     "reinmax": CODES,
     "score_function": CODES,
@@ -197,6 +222,7 @@ REASONS = {
     "straight_through": "another shape",
     "clipped": "another shape|no bounded domain",
     "surrogate": "no smooth surrogate",
+    "surrogate_gradient": "no smooth surrogate",
     "gumbel": "Gumbel draws codes, but .* does not pick one of a few",
     "reinmax": "ReinMax draws codes, but .* does not pick one of a few",
     "score_function": "ScoreFunction draws codes, but .* does not pick one of a few",
@@ -211,6 +237,9 @@ def test_an_estimator_takes_the_steps_that_it_makes_sense_for(name, kind):
     else:
         with pytest.raises(ArgumentError, match=REASONS[name]):
             KINDS[kind](name)
+
+
+DRAWN = ("gumbel", "reinmax", "score_function")  # those that draw codes, forward
 
 
 def _step(name: str) -> Step:
@@ -282,7 +311,7 @@ def test_it_runs_compiled(name):
     out, slope = _gradient(torch.compile(step, backend="aot_eager"), x)
     assert bool(slope.isfinite().all())
     assert float(slope.abs().sum()) > 0
-    if name in ("straight_through", "clipped", "surrogate", "rotation", "perturbation"):  # nothing is drawn forward
+    if name not in DRAWN:
         expected = _gradient(_step(name), x)
         torch.testing.assert_close(out, expected[0])
         torch.testing.assert_close(slope, expected[1])
@@ -298,7 +327,7 @@ def test_it_runs_under_vmap_with_draws_of_its_own_for_each(name):
     slopes = torch.func.vmap(one, randomness="different")(x.expand(3, -1, -1, -1, -1))
     assert slopes.shape == (3, 1, 3, 6, 6)
     assert bool(slopes.isfinite().all())
-    random = name in ("gumbel", "reinmax", "score_function", "perturbation")
+    random = name in (*DRAWN, "perturbation")
     assert torch.equal(slopes[0], slopes[1]) != random
 
 
@@ -311,7 +340,7 @@ def _under_grad(step: Step, texture: Tensor) -> Tensor:
     return torch.func.grad(loss)(texture)
 
 
-@pytest.mark.parametrize("name", ["gumbel", "reinmax", "score_function"])
+@pytest.mark.parametrize("name", DRAWN)
 def test_one_texture_under_vmap_gives_many_draws(name):
     step, x = _step(name), torch.full((1, 3, 6, 6), 0.5)
     draws = torch.func.vmap(lambda _: step(x), randomness="different")(torch.zeros(4))

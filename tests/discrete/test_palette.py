@@ -5,7 +5,7 @@ import hypothesis.extra.numpy as hnp
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from torch import Tensor
@@ -13,6 +13,7 @@ from torch.autograd import grad, gradcheck, gradgradcheck
 
 from benchmarks.memory import rise
 from neurotex.discrete import Palette, Surrogate
+from neurotex.discrete.palette import kmeans
 from neurotex.discrete.palette_lookup import (
     blend_backward_reference,
     blend_colors,
@@ -146,6 +147,53 @@ def test_calibrate_survives_fewer_texels_colours_than_asked_for():
     step.calibrate(COLOURS.T[None, :, :, None].repeat(1, 1, 5, 1))
     assert bool(step.colors.isfinite().all())
     assert bool((torch.cdist(COLOURS, step.colors).amin(1) < 1e-5).all())
+
+
+def _spent(x: Tensor, colors: Tensor) -> float:
+    """What k-means lowers: the mean squared distance of texels to the nearest colour."""
+    return float(torch.cdist(x.movedim(1, -1).reshape(-1, x.shape[1]), colors).amin(1).square().mean())
+
+
+def test_of_several_starts_the_best_is_taken():
+    """Twelve colours of very different sizes, for twelve: a single start often has two in one and one between two."""
+    worst, gains = 0.0, []
+    for seed in range(6):
+        rng = torch.Generator().manual_seed(seed)
+        colors = torch.rand(12, 3, generator=rng)
+        owner = torch.multinomial(torch.rand(12, generator=rng) ** 3 + 0.02, 2500, replacement=True, generator=rng)
+        noise = 0.015 * torch.randn(2500, 3, generator=rng)
+        x = (colors[owner] + noise).clamp(0, 1).T.reshape(1, 3, 50, 50)
+        one, several = (_spent(x, kmeans(x, 12, starts=starts)) for starts in (1, 6))
+        worst = max(worst, several / one)
+        gains.append(several / one)
+        assert several < 1.6 * _spent(x, colors)
+    assert worst < 1.05  # runs are compared by means of small cells
+    assert min(gains) < 0.8
+
+
+@settings(max_examples=20)
+@given(st.integers(1, 40), st.integers(1, 6), st.integers(1, 12))
+def test_a_few_distinct_colours_are_found_exactly(texels, distinct, count):
+    """However many are asked for: fewer than there are, as many, more of them, or more than there are texels."""
+    rng = torch.Generator().manual_seed(texels + 100 * distinct)
+    colors = (torch.rand(distinct, 3, generator=rng) * 255).round() / 255
+    owner = torch.randint(distinct, (texels,), generator=rng)
+    x = colors[owner].T.reshape(1, 3, texels, 1)
+    found = kmeans(x, count)
+    assert found.shape == (count, 3)
+    assert bool(((found >= 0) & (found <= 1)).all())
+    there = colors[owner.unique()]
+    if count >= len(there):
+        assert float(torch.cdist(there, found).amin(1).max()) < 1e-6
+    else:
+        assert _spent(x, found) <= float(x.flatten(2).var(2, correction=0).sum()) + 1e-6  # that of a single one
+
+
+def test_colours_of_smooth_pictures_are_no_worse_for_being_looked_at_as_cells():
+    ramp = torch.linspace(0, 1, 64)
+    x = torch.stack([ramp.expand(64, -1), ramp[:, None].expand(-1, 64), torch.full((64, 64), 0.3)])[None]
+    assert _spent(x, kmeans(x, 4)) == pytest.approx(2 * (0.5**2) / 12, rel=0.05)  # four squares of side 1/2
+    assert kmeans(x.double(), 4).dtype == torch.float64
 
 
 def test_the_surrogate_is_a_mean_of_colours():

@@ -6,6 +6,18 @@ import pytest
 import torch
 
 import neurotex as nt
+from neurotex.discrete import (
+    BlockCompress,
+    Gumbel,
+    Levels,
+    Palette,
+    Perturbation,
+    ReinMax,
+    ScoreFunction,
+    Step,
+    Surrogate,
+    SurrogateGradient,
+)
 from neurotex.errors import ArgumentError, SceneError
 from neurotex.fit.adam import Adam
 from tests import tiny
@@ -116,6 +128,131 @@ def test_what_cannot_be_fitted_is_refused(views):
     scene.nodes[0].transform[0, 3] = 100.0
     with pytest.raises(SceneError, match="no view sees"):
         nt.Fit(scene, views, Adam(scene.parameters()), 1)
+
+
+# --- through discrete steps -------------------------------------------------------------------------------------------
+
+
+def stepped_fit(views: nt.Views, *through: Step, steps: int = 6, lr: float = 0.02, **more: object) -> nt.Fit:
+    """Of grey pixels that pass these steps."""
+    texture: nt.Texture = nt.ImageTexture(torch.full((3, 16, 16), 0.45), trainable=True)
+    for step in through:
+        texture = texture.through(step)
+    scene = scene_with(texture)
+    return nt.Fit(scene, views, Adam(scene.parameters(), lr=lr), steps, **more)
+
+
+SMOOTH = [Surrogate, SurrogateGradient, Gumbel, ReinMax, ScoreFunction]
+
+
+@pytest.mark.parametrize("kind", SMOOTH)
+def test_temperatures_fall_by_a_constant_factor_in_units_of_each_step(views, kind):
+    """Of block compression in units of its own; a palette's are those of its colours as they are at the time."""
+    first, second = Palette(4, kind()), Levels(5, kind())
+    steps = [first, second, BlockCompress("bc1", kind())] if kind in SMOOTH[:2] else [first, second]
+    fit = stepped_fit(views, *steps, lr=0.05, temperature=(0.8, 0.05), steps=5)
+    units = []
+    for k in range(5):
+        units.append([step.unit for step in steps])
+        fit.step()
+        expected = [unit * 0.8 * (0.05 / 0.8) ** (k / 4) for unit in units[-1]]
+        assert [step.estimator.temperature for step in steps] == pytest.approx(expected)
+    assert steps[0].estimator.temperature == pytest.approx(0.05 * units[-1][0])
+    assert units[0][0] != units[-1][0]  # its colours were learned
+
+
+def test_a_single_step_is_at_the_first_temperature_and_without_any_they_stay(views):
+    once = stepped_fit(views, Levels(3, "surrogate"), steps=1, temperature=(0.4, 0.1))
+    once.run()
+    assert once.scene.materials()[0].base_color.step.estimator.temperature == 0.4
+    kept = stepped_fit(views, Levels(3, Surrogate(0.7)), Levels(9, "straight_through"), steps=2)
+    kept.run()
+    assert kept.scene.materials()[0].base_color.source.step.estimator.temperature == 0.7
+
+
+@pytest.mark.parametrize("temperature", [(0.0, 0.1), (0.3, -1.0), (0.3, math.nan), (math.nan, 0.3), (math.inf, 0.1)])
+def test_a_temperature_is_a_number_above_zero(views, temperature):
+    with pytest.raises(ArgumentError, match="temperatures are above 0"):
+        stepped_fit(views, Levels(3), temperature=temperature)
+
+
+def test_units_are_where_neighbours_are_told_apart():
+    """Scores of two neighbouring codes differ by about a unit, halfway from one to the other."""
+    assert Levels(2).unit == Levels(200).unit == 1.0
+    colors = torch.tensor([[0.1, 0.1, 0.1], [0.1, 0.1, 0.4], [0.9, 0.1, 0.1], [0.9, 0.1, 0.4]])
+    assert Palette(colors).unit == pytest.approx(0.09)
+    assert Palette(colors[:1]).unit == 1.0
+    assert Palette(colors[:1].repeat(3, 1)).unit == pytest.approx(1e-4)  # one colour thrice
+    scores, _ = Palette(colors).options(colors[None, :, :, None].movedim(2, 1))
+    best, next_best = scores.topk(2, 1).values.unbind(1)
+    torch.testing.assert_close(best - next_best, torch.full_like(best, 0.09), atol=5e-3, rtol=0)
+
+
+DRAWN = [Gumbel, ReinMax, ScoreFunction]
+
+
+@pytest.mark.parametrize("kind", DRAWN)
+def test_draws_depend_on_the_seed_and_the_number_of_the_step_alone(views, kind):
+    histories = []
+    for seed, other in ((3, 1), (3, 2), (4, 1)):
+        fit = stepped_fit(views, Levels(3, kind(0.5)), seed=seed, steps=3)
+        for _ in range(3):
+            torch.manual_seed(other)
+            state = torch.random.get_rng_state()
+            fit.step()
+            assert torch.equal(torch.random.get_rng_state(), state)
+        histories.append(fit.history)
+    assert histories[0] == histories[1] != histories[2]
+
+
+@pytest.mark.parametrize("estimator", [Gumbel, ReinMax, ScoreFunction, Perturbation, Surrogate, SurrogateGradient])
+def test_a_continued_fit_through_steps_is_bitwise_the_uninterrupted_one(views, estimator):
+    """Draws count on, and temperatures are where they were; colours are learned, too."""
+
+    def fit() -> nt.Fit:
+        more = {"temperature": (0.5, 0.05), "seed": 11, "draws": 2}
+        return stepped_fit(views, Levels(9, estimator()), Palette(3, estimator()), **more)
+
+    whole, first, second = fit(), fit(), fit()
+    whole.run()
+    for _ in range(2):
+        first.step()
+    second.load_state_dict({name: value.clone() for name, value in first.state_dict().items()})
+    assert second.run() == whole.history
+    for a, b in zip(whole.scene.parameters(), second.scene.parameters(), strict=True):
+        assert torch.equal(a, b)
+
+
+@pytest.mark.parametrize("make", [lambda: Levels(2, "score_function"), lambda: Palette(5, "score_function")])
+def test_the_score_function_fits_without_any_gradient_of_what_follows(make):
+    """A palette's colours still get theirs; here they are fixed. Few texels: each is judged by what all others did."""
+    with torch.no_grad():
+        hidden = make().hard(tiny.picture(64)[:, 16::32, 10::21][None])  # a texel a side
+    small = views_of(nt.ImageTexture(hidden))
+    texture = nt.ImageTexture(torch.full((3, 2, 3), 0.45), trainable=True)
+    scene = scene_with(texture.through(make()))
+    fit = nt.Fit(scene, small, Adam([texture.image], lr=0.07), 20, temperature=(1.0, 0.1), draws=6)
+    fit.run()
+    found = scene.eval().materials()[0].base_color()
+    assert len(hidden.unique()) >= 2
+    assert float((found == hidden).float().mean()) > 0.8
+    assert fit.history[-1] < 0.5 * fit.history[0]
+
+
+@pytest.mark.parametrize("draws", [0, 1])
+def test_a_draw_is_judged_by_others(views, draws):
+    with pytest.raises(ArgumentError, match="give at least 2"):
+        stepped_fit(views, Levels(3, "score_function"), draws=draws).step()
+
+
+def test_more_draws_have_less_noise(views):
+    def spread(draws: int) -> float:
+        slopes = []
+        fit = stepped_fit(views, Levels(3, ScoreFunction(0.5)), draws=draws, lr=0.0)
+        fit.run(lambda fit: slopes.append(fit.optimizer.param_groups[0]["params"][0].grad))
+        return float(torch.stack(slopes).std(0).mean())
+
+    assert spread(12) < 0.6 * spread(2)
 
 
 def test_the_state_of_another_fit_is_refused(views):

@@ -245,7 +245,7 @@ def _original(**changes) -> tuple[dict, dict]:
         ({"img_resolution": 16}, "synthesis.b16.* is absent"),
         ({"mapping_kwargs": {"num_layers": 10**9}}, "too few for 1000000000 layers"),
         ({"img_resolution": 1 << 4000}, "too few for 4001 layers"),
-        ({"w_dim": 1 << 30}, "where its arguments say"),
+        ({"w_dim": 1 << 30}, "ask for more numbers than it has"),
         ({"w_dim": "8"}, "no StyleGAN2 that neurotex can rebuild"),
         ({"img_resolution": None}, "no StyleGAN2 that neurotex can rebuild"),
         ({"mapping_kwargs": [1]}, "no StyleGAN2 that neurotex can rebuild"),

@@ -1,0 +1,158 @@
+"""Optimising through a discrete step, with each estimator, beside applying the step afterwards."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+import neurotex as nt
+from neurotex import discrete
+from neurotex.discrete import Dither, Levels, Palette, Step
+from neurotex.fit.adam import Adam
+from neurotex.fit.best import Best
+from neurotex.fit.rehearsal import Rehearsal, calibrate, start_codes
+from neurotex.fit.run import GRID, LOOK, RATES, TEMPERATURE, Options, finish, make_plan, stepped_group
+from neurotex.scene.shipping import shown_as_shipped
+
+from .fits import Judge
+from .work import Data
+
+STEPS = (
+    "levels:2",
+    "levels:3",
+    "levels:4",
+    "palette:4",
+    "palette:8",
+    "bayer:2",
+    "blue_noise:2",
+    "floyd_steinberg:2",
+    "jpeg:20",
+    "blocks:bc1",
+)
+DEFAULT = "search, then straight_through"
+
+
+@dataclass
+class Outcome:
+    """A texture after a step (3, H, W), and the mean PSNR in dB of its hard render on views that no fit saw."""
+
+    step: str
+    how: str
+    level: float
+    texture: Tensor
+
+
+class Bench:
+    """One kind of fit without steps, of pixels or a generator's latents or weights, and what follows from it."""
+
+    def __init__(self, data: Data, judge: Callable[[int], Judge], options: Options, imagined: int, steps: int):
+        self.options, self.steps = options, steps
+        plan = make_plan(options)
+        (stage,) = plan.stages
+        baked = nt.bake(plan.scene, plan.views.size, grid=GRID)
+        fit = nt.Fit(plan.scene, plan.views, Adam(stage.groups), stage.steps, baked=baked)
+        stage.prepare(fit, lambda *_: None)
+        fit.run()
+        self.plan = plan
+        with torch.no_grad():
+            made = stage.texture.eval()()
+            self.texture = finish(plan, baked)() if plan.generator is None else made
+        self.judge = judge(self.texture.shape[-1])
+        self.unconstrained = self.judge(self.texture[0])
+        self.source = nt.ImageTexture(self.texture, trainable=True) if plan.generator is None else plan.source.train()
+        self.start = {name: value.clone() for name, value in self.source.state_dict().items()}
+        about = (plan.scene, plan.material, self.source, self.texture, plan.views, imagined)
+        self.rehearsal = Rehearsal(*about, options.seed, grid=GRID)
+
+    def afterwards(self, name: str) -> Outcome:
+        """The step applied to the fit without it, in the best way there is: see `_afterwards`."""
+        found = [self._outcome(name, "afterwards", texture) for texture in self._afterwards(name)]
+        return max(found, key=lambda outcome: outcome.level)
+
+    def _afterwards(self, name: str) -> list[Tensor]:
+        """Palettes by k-means of all texels and of those that are seen; blocks by our encoder and Pillow's."""
+        step = discrete.parse(name)
+        calibrate(self.rehearsal, [step])
+        found = [step.hard(self.texture)]
+        if isinstance(step, Palette):
+            step.calibrate(self.texture)
+            found.append(step.hard(self.texture))
+        if isinstance(step, discrete.BlockCompress):
+            found.append(_pillows_blocks(self.texture, step.format))
+        return [texture.detach()[0] for texture in found]
+
+    def through(self, name: str, estimator: str) -> Outcome:
+        """The best iterate, by views that the fit imagined, of `steps` steps through the step."""
+        searched = estimator == DEFAULT
+        step = discrete.parse(name, "straight_through" if searched else estimator)
+        groups = self._groups(step)
+        self.source.load_state_dict(self.start)
+        worn = self.source.train().through(step)
+        self.rehearsal.wear(worn)
+        calibrate(self.rehearsal, [step])
+        best = Best(worn, self.rehearsal.score)
+        best.look()
+        if searched and self.plan.generator is None:
+            start_codes(self.rehearsal, self.source, step, best)
+            best.restore()
+        fit = nt.Fit(
+            self.rehearsal.scene,
+            self.rehearsal.views,
+            Adam(groups),
+            self.steps,
+            baked=self.rehearsal.baked,
+            temperature=TEMPERATURE,
+        )
+        fit.run(lambda fit: best.look() if fit.step_number % LOOK == 0 or fit.step_number == fit.steps else None)
+        best.restore()
+        with shown_as_shipped(worn):
+            return self._outcome(name, estimator, worn()[0].clone())
+
+    def _groups(self, step: Step) -> list[dict]:
+        if self.plan.generator is None:
+            groups = [stepped_group(self.source, [step])]
+        else:
+            groups = [{**group, "lr": group["lr"] / 2} for group in self.plan.stages[0].groups]
+        rate, betas = RATES["steps"]
+        return [*groups, {"params": list(step.parameters()), "lr": rate, "betas": betas}]
+
+    def _outcome(self, step: str, how: str, texture: Tensor) -> Outcome:
+        level = self.judge(texture)
+        assert math.isfinite(level)
+        return Outcome(step, how, level, texture)
+
+
+def estimators(name: str) -> list[str]:
+    """Those that the step takes; perturbation only where others have a bias to be compared with."""
+    found = []
+    for estimator in discrete.ESTIMATORS:
+        try:
+            discrete.parse(name, estimator)
+        except nt.ArgumentError:
+            continue
+        found.append(estimator)
+    return found
+
+
+def searched(name: str) -> bool:
+    """Whether a fit starts such a step from better codes than the nearest."""
+    step = discrete.parse(name)
+    return step.tile is not None or (isinstance(step, Levels | Palette) and not isinstance(step, Dither))
+
+
+def _pillows_blocks(texture: Tensor, format: str) -> Tensor:
+    """What Pillow's encoder makes of a texture (1, 3, H, W)."""
+    import io
+
+    import numpy as np
+
+    pixels = (texture[0].clamp(0, 1) * 255).round().byte().movedim(0, -1).numpy()
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "DDS", pixel_format={"bc1": "DXT1", "bc3": "DXT5"}[format])
+    with Image.open(file) as image:
+        return torch.from_numpy(np.array(image.convert("RGB"))).movedim(-1, 0)[None].to(texture) / 255

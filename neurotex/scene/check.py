@@ -1,0 +1,185 @@
+"""Whether a scene fits together, found out from shapes alone: nothing is computed on data, unbound latents included.
+
+Texture nodes run under torch's fake tensors, which have a shape, a type and a device but no memory. Weights stay
+where they are; those on the "meta" device will do. The first use in a process loads torch's compiler, a few seconds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from ..errors import SceneError
+from .graph import Scene, resolution
+from .latent import Evaluation, Latent
+from .material import Material
+from .textures import GeneratedTexture, SteppedTexture, Texture
+
+Shape = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Shapes:
+    """What `check` found. `image` starts with the names of batches; `maps` are by their path in the scene.
+
+    The shape of a map is None where a node decides it by looking at values, as a program of the user's may.
+    """
+
+    image: tuple[int | str, ...]
+    maps: dict[str, Shape | None]
+    latents: dict[str, str]
+
+
+class FakeEvaluation(Evaluation):
+    """A pass through texture graphs that yields shapes. Use it inside `fake_tensors()`.
+
+    Latents, bound or not, are zeros of the type and on the device of the node that reads them.
+    """
+
+    def __init__(self, root: nn.Module):
+        super().__init__(stand_ins(root))
+        self._shapes: dict[int, Shape | None] = {}
+
+    def shape(self, node: nn.Module) -> Shape | None:
+        """The shape of a node's value; None where it depends on values.
+
+        Raises SceneError with the chain of nodes, from this one down to the one that fails.
+        """
+        if id(node) not in self._shapes:
+            try:
+                self._shapes[id(node)] = tuple(self(node).shape)
+            except _Failure as failure:
+                if not _looks_at_values(failure.cause):
+                    chain = " of ".join(self._say(part) for part in failure.chain)
+                    raise SceneError(f"{chain} fails: {_sentence(failure.cause)}") from failure.cause
+                self._shapes[id(node)] = None
+        return self._shapes[id(node)]
+
+    def __call__(self, node: nn.Module) -> Tensor:
+        try:
+            return super().__call__(node)
+        except _Failure as failure:
+            failure.chain.insert(0, node)
+            raise
+        except Exception as cause:
+            # a generator or step may be anybody's module, and fail in any way
+            raise _Failure([node, *_chain(node)], cause) from cause
+
+    def _say(self, node: nn.Module) -> str:
+        """A node, and what it gave if it got so far."""
+        given = self._done.get(id(node))
+        return describe(node) if given is None or isinstance(node, Latent) else f"{describe(node)} {tuple(given.shape)}"
+
+
+class _Failure(Exception):
+    def __init__(self, chain: list[nn.Module], cause: Exception):
+        super().__init__(cause)
+        self.chain, self.cause = chain, cause
+
+
+def fake_tensors():
+    """A context in which everything is computed on fake tensors."""
+    from torch._subclasses.fake_tensor import FakeTensorMode
+
+    return FakeTensorMode(allow_non_fake_inputs=True)
+
+
+def check(scene: Scene, size: int | tuple[int, int] = 256) -> Shapes:
+    """See `Scene.check`."""
+    image = (*batches(scene), len(scene.cameras), 4, *resolution(size))
+    check_views(scene)
+    seen: set[Material] = set()
+    maps: dict[str, Shape | None] = {}
+    with torch.no_grad(), fake_tensors():
+        evaluation = FakeEvaluation(scene)
+        for path, node, _ in scene.walk():
+            if node.mesh is None:
+                continue
+            material = node.mesh.material
+            if node.mesh.uvs is None and material.needs_uvs():
+                raise SceneError(f"node '{path}' wears a texture, but its mesh has no UVs: unwrap the mesh first.")
+            if material not in seen:
+                seen.add(material)
+                maps.update(_check_material(f"{path}: material '{material.name}'", material, evaluation))
+    if not seen:
+        raise SceneError("the scene has no mesh: add a node that carries one.")
+    return Shapes(image, maps, {latent.name: latent.symbol for latent in _latents(scene)})
+
+
+def check_views(scene: Scene) -> None:
+    """Raise SceneError where there would be nothing to see."""
+    if len(scene.cameras) == 0:
+        raise SceneError("the scene has no camera: pass cameras=[...], or scene.cameras.append(...).")
+    if len(scene.lights) == 0:
+        raise SceneError("the scene has no light: pass lights=[neurotex.Flash(...)], or scene.lights.append(...).")
+
+
+def stand_ins(root: nn.Module) -> dict[str, Tensor]:
+    """Zeros for every latent below a module, of the type and on the device of what reads it."""
+    values = {}
+    for reader in root.modules():
+        for latent in reader.children():
+            if isinstance(latent, Latent):
+                like = next((p for p in reader.parameters() if p.is_floating_point()), torch.zeros(()))
+                values[latent.name] = like.new_zeros((1, *latent.shape))
+    return values
+
+
+def batches(scene: Scene) -> list[str]:
+    """Names of batches, in order of appearance."""
+    return list(dict.fromkeys(latent.batch for latent in _latents(scene) if latent.batch is not None))
+
+
+def describe(node: nn.Module) -> str:
+    """A texture node in a few words."""
+    if isinstance(node, Latent):
+        return f"Latent '{node.name}' {node.symbol}"
+    inner = {GeneratedTexture: "generator", SteppedTexture: "step"}.get(type(node))
+    return f"{type(node).__name__}({type(getattr(node, inner)).__name__})" if inner else type(node).__name__
+
+
+def _check_material(where: str, material: Material, evaluation: FakeEvaluation) -> dict[str, Shape | None]:
+    shapes = {}
+    for name, texture in material.maps().items():
+        try:
+            shape = evaluation.shape(texture)
+        except SceneError as error:
+            raise SceneError(f"{where}, {name}: {error}") from error.__cause__
+        allowed = material.channels(name)
+        story = " of ".join(describe(part) for part in [texture, *_chain(texture)])
+        if shape is not None and (len(shape) != 4 or shape[0] != 1 or shape[1] not in allowed):
+            raise SceneError(
+                f"{where}, {name}: {story} gives {shape}, expected (1, {' or '.join(map(str, allowed))}, H, W)."
+            )
+        shapes[f"{where}, {name}"] = shape
+    return shapes
+
+
+def _chain(node: nn.Module) -> list[nn.Module]:
+    """What a node reads, then what that reads, as long as each reads one."""
+    read = _read_by(node)
+    return [*read, *_chain(read[0])] if len(read) == 1 else []
+
+
+def _read_by(node: nn.Module) -> list[nn.Module]:
+    """The texture nodes and latents that a node is made from."""
+    return [child for child in node.children() if isinstance(child, Texture | Latent)]
+
+
+def _looks_at_values(error: Exception) -> bool:
+    from torch._subclasses import fake_tensor
+
+    kinds = ("DataDependentOutputException", "DynamicOutputShapeException", "UnsupportedOperatorException")
+    # a NumPy array cannot be had of a fake tensor
+    return isinstance(error, tuple(getattr(fake_tensor, kind) for kind in kinds)) or "numpy() is not" in str(error)
+
+
+def _sentence(error: Exception) -> str:
+    """The first line of a message, as of torch's; the class where there is none."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".") + "."
+
+
+def _latents(scene: Scene) -> list[Latent]:
+    return [module for module in scene.modules() if isinstance(module, Latent)]
