@@ -44,8 +44,8 @@ KINDS = {
     "1,024²": (Options("", "", size=1024, steps=30), through.STEPS, FEW),
     "512²": (Options("", "", size=512, steps=30), SOME, None),
     "256²": (Options("", "", size=256, steps=30), through.STEPS, FEW),
-    "latents": (Options("", "", texture="materials", optimize="latents"), ("levels:4", "palette:8", "jpeg:20"), None),
-    "weights": (Options("", "", texture="materials", optimize="both"), ("levels:4", "palette:8", "jpeg:20"), None),
+    "latents": (Options("", "", texture="materials", optimize="latents"), ("levels:4", "palette:8"), FEW),
+    "weights": (Options("", "", texture="materials", optimize="both"), ("levels:4", "palette:8"), FEW),
 }
 # shown in the picture, from top to bottom
 PICTURED = ("levels:2", "levels:3", "palette:4", "floyd_steinberg:2", "bayer:2")

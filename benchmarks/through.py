@@ -117,7 +117,7 @@ class Bench:
         if self.plan.generator is None:
             groups = [stepped_group(self.source, [step])]
         else:
-            groups = [{**group, "lr": group["lr"] / 2} for group in self.plan.stages[0].groups]
+            groups = [{**group, "lr": group["lr"] / 10} for group in self.plan.stages[0].groups]
         rate, betas = RATES["steps"]
         return [*groups, {"params": list(step.parameters()), "lr": rate, "betas": betas}]
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 import torch
 
 from . import raster
-from .discrete import BlockCompress, Dither, Palette
+from .discrete import BlockCompress, Dither, Levels, Palette
+from .fit.codes import search_codes
 from .renderers import bake, render
 from .scene import Flash, ImageTexture, Material, Mesh, Scene, orbit
 
@@ -23,7 +24,10 @@ def compile_kernels() -> None:
             mesh = Mesh(corners, torch.tensor([[0, 1, 2]]), corners[:, :2], material=material)
             scene = Scene(mesh, orbit(1, 3.0), Flash(light)).to(dtype)
             render(scene, 8).sum().backward()
-            bake(scene, 8)().sum().backward()
+            baked = bake(scene, 8)
+            baked().sum().backward()
+            for step in (Levels(2), Palette(3)):
+                search_codes(baked, baked().detach(), step.to(dtype), torch.rand(1, 3, 4, 4, dtype=dtype), 1)
         picture = ImageTexture(torch.rand(4, 4, 4), filter="anisotropic", trainable=True)
         mesh.material = Material(picture, roughness=ImageTexture(torch.rand(1, 4, 4)), alpha_cutoff=0.5).to(dtype)
         render(scene, 8, antialias=True).sum().backward()

@@ -1,4 +1,4 @@
-"""CPU kernel of the search for codes; see `codes`."""
+"""CPU kernels of the search for codes; see `codes`."""
 
 from __future__ import annotations
 
@@ -47,3 +47,14 @@ def descend(pointers, rows, values, weight, residual, codes, number):
                     a = values[e, c if separate else 0]
                     residual[rows[e], c] += a * (codes[chosen, c] - codes[now, c])
     return changes
+
+
+@jit
+def add_up(pointers, columns, values, number, out):
+    """Add each entry of row p of A, `values[e]` for e from `pointers[p]` to `pointers[p + 1]`, to out[p, its number].
+
+    That of its column: columns of the same number become one.
+    """
+    for p in range(len(pointers) - 1):
+        for e in range(pointers[p], pointers[p + 1]):
+            out[p, number[columns[e]]] += values[e]

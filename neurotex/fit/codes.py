@@ -165,7 +165,7 @@ class _Search:
 
     def shares(self, channel: int, count: int) -> Float[Tensor, "rows {count}"]:
         """What each colour of a palette adds to the pixels, if it is 1 in this channel."""
-        pointers, columns, values = self.operator.matrix()
-        row = torch.repeat_interleave(torch.arange(len(pointers) - 1), pointers.diff())
-        place = row * count + self.number[0, columns.long()]
-        return values.new_zeros((len(pointers) - 1) * count).index_add(0, place, values[:, channel]).view(-1, count)
+        pointers, columns, values = (t.numpy() for t in self.operator.matrix())
+        shares = self.target.new_zeros(len(pointers) - 1, count)
+        kernels.add_up(pointers, columns.view(np.uint32), values[:, channel], self.number[0].numpy(), shares.numpy())
+        return shares

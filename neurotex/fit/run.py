@@ -213,7 +213,7 @@ def make_plan(options: Options) -> Plan:
             source = ImageTexture(source.eval()().detach(), trainable=True)
             groups = [stepped_group(source, through)]
         else:
-            groups = [{**group, "lr": group["lr"] / 2} for group in base.groups]
+            groups = [{**group, "lr": group["lr"] / 10} for group in base.groups]
         groups += [_group("steps", step) for step in through if list(step.parameters())]
         name = "through " + ", ".join(options.through)
         stages.append(Stage(name, _stepped(source, through), groups, more, rehearsed=True))
