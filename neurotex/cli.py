@@ -84,7 +84,7 @@ def demo(out: Annotated[Path, typer.Option(help="Where to write the results.")] 
     common = {"mesh": str(data / "mesh.obj"), "views": str(data / "views"), "holdout": str(data / "holdout")}
     runs = {
         "pixels": Options(**common),
-        "palette": Options(**common, through=("palette:12",), steps=200),
+        "palette": Options(**common, through=("palette:12",)),
         "generator": Options(**common, texture="materials", optimize="both"),
     }
     for name, options in runs.items():

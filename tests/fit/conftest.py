@@ -32,10 +32,16 @@ def short_search(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def fit(case: Case, short_turntable: None) -> Callable[..., dict]:
-    """fit(out, resume=…, progress=…, **options) → metrics, of the tiny case with its holdout and a texture of 32."""
+    """fit(out, resume=…, progress=…, **options) → metrics, of the tiny case: a texture of 32 and few imagined views."""
 
     def call(out: Path, *, resume: bool = False, progress: Callable | None = None, **options: object) -> dict:
-        common = {"mesh": str(case["mesh"]), "views": str(case["views"]), "holdout": str(case["holdout"]), "size": 32}
+        common = {
+            "mesh": str(case["mesh"]),
+            "views": str(case["views"]),
+            "holdout": str(case["holdout"]),
+            "size": 32,
+            "imagined": 4,
+        }
         return fit_views(Options(**{**common, **options}), out, resume=resume, progress=progress)
 
     return call
