@@ -12,11 +12,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
 import torch
+from PIL import Image
 from torch import Tensor
 
 import neurotex as nt
 from neurotex.fit.adam import Adam
 from neurotex.fit.run import GRID, Options, finish, make_plan
+from neurotex.scene.shipping import pixels
 
 from . import with_mitsuba
 from .work import Data, Scale
@@ -67,7 +69,7 @@ def unseen_views(data: Data, mi: object | None, scale: Scale) -> tuple[nt.Views,
     first = views.cameras[0]
     cameras = [_camera(*angles, float(first.position.norm()), first.yfov) for angles in UNSEEN[: scale.views]]
     unseen = replace(views, cameras=cameras, names=[f"unseen_{k}" for k in range(len(cameras))])
-    truth = nt.ImageTexture(_read(data.truth))
+    truth = nt.ImageTexture(pixels(Image.open(data.truth), "RGB"))
     if mi is None:
         with torch.no_grad():
             return replace(unseen, images=nt.render(data.scene(truth, unseen), views.size, grid=8)), "our renderer"
@@ -127,11 +129,3 @@ def _camera(azimuth: float, elevation: float, distance: float, yfov: float) -> n
     a, e = math.radians(azimuth), math.radians(elevation)
     eye = distance * torch.tensor([math.sin(a) * math.cos(e), math.sin(e), math.cos(a) * math.cos(e)])
     return nt.PerspectiveCamera(nt.look_at(eye), yfov)
-
-
-def _read(file: object) -> Tensor:
-    """(3, H, W) in [0, 1]."""
-    import numpy as np
-    from PIL import Image
-
-    return torch.from_numpy(np.array(Image.open(file).convert("RGB"))).movedim(-1, 0).float() / 255

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from neurotex.fit.adam import Adam
 from neurotex.fit.best import Best
 from neurotex.fit.rehearsal import Rehearsal, calibrate, start_codes
 from neurotex.fit.run import GRID, LOOK, RATES, TEMPERATURE, Options, finish, make_plan, stepped_group
-from neurotex.scene.shipping import shown_as_shipped
+from neurotex.scene.shipping import pixels, shown_as_shipped
 
 from .fits import Judge
 from .work import Data
@@ -147,12 +148,7 @@ def searched(name: str) -> bool:
 
 def _pillows_blocks(texture: Tensor, format: str) -> Tensor:
     """What Pillow's encoder makes of a texture (1, 3, H, W)."""
-    import io
-
-    import numpy as np
-
-    pixels = (texture[0].clamp(0, 1) * 255).round().byte().movedim(0, -1).numpy()
     file = io.BytesIO()
-    Image.fromarray(pixels).save(file, "DDS", pixel_format={"bc1": "DXT1", "bc3": "DXT5"}[format])
+    nt.scene.to_image(texture[0]).save(file, "DDS", pixel_format={"bc1": "DXT1", "bc3": "DXT5"}[format])
     with Image.open(file) as image:
-        return torch.from_numpy(np.array(image.convert("RGB"))).movedim(-1, 0)[None].to(texture) / 255
+        return pixels(image, "RGB")[None].to(texture)

@@ -7,6 +7,8 @@ No gradient can propose such moves, since each of them is a jump; but from where
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 import torch
 from jaxtyping import Float
@@ -91,7 +93,9 @@ class _Search:
 
     def __init__(self, baked: BakedMatrix, images: Tensor, step: Levels | Palette, start: Tensor):
         self.step = step
-        self.operator = baked.operator.cpu()
+        # the kernels are for CPU; a module moves in place, and the scene keeps its own
+        here = baked.texel.device.type == "cpu"
+        self.operator = baked.operator if here else copy.deepcopy(baked.operator).cpu()
         self.target = baked.rows(images[:, :3]).cpu()
         self.start = start.to(self.operator.values.dtype)
         seen = start.flatten(2)[..., None, baked.texel]

@@ -72,9 +72,9 @@ class Rehearsal:
 def calibrate(rehearsal: Rehearsal, steps: list[Step]) -> None:
     """Let the steps learn from the texture without steps what they learn from data, from texels that some view sees."""
     value = rehearsal.texture
-    seen = getattr(rehearsal.baked, "seen", lambda size: torch.ones(size, dtype=torch.bool))(tuple(value.shape[2:]))
+    seen = rehearsal.baked.seen(tuple(value.shape[2:]))
     for step in steps:
-        step.calibrate(value[:, :, seen.to(value.device)][:, :, None])
+        step.calibrate(value[:, :, seen][:, :, None])
         value = step.hard(value)
 
 
@@ -92,8 +92,8 @@ def start_codes(rehearsal: Rehearsal, leaf: ImageTexture, step: Step, best: Best
     if not few_codes(step):
         return
     texture, learned = rehearsal.texture, {k: v.clone() for k, v in step.state_dict().items()}
-    codes = step if isinstance(step, Palette) else step.levels
-    diffuse = Dither(palette=codes, linear=True) if isinstance(step, Palette) else Dither(codes, linear=True)
+    codes = {"palette": step} if isinstance(step, Palette) else {"levels": step.levels}
+    diffuse = Dither(**codes, linear=True)
     diffused = diffuse.to(texture.device).hard(texture)
     starts = [lambda: diffused]
     if can_search(rehearsal.baked, step):

@@ -95,6 +95,10 @@ class BakedScene(nn.Module):
         flat = raster.place_pixels(colour, self.alpha.to(colour), self.pixel, views * height * width)
         return flat.view(views, height, width, 4).movedim(-1, 1)
 
+    def seen(self, size: tuple[int, int]) -> Bool[Tensor, "h w"]:
+        """Which texels of a (height, width) texture some view may see; of a scene with one texture."""
+        return torch.ones(size, dtype=torch.bool, device=self.alpha.device)
+
     def images(self, rows: Float[Tensor, "rows c"]) -> Float[Tensor, "views c h w"]:
         """Covered pixels put back into images, 0 elsewhere."""
         views, height, width = self.shape
