@@ -9,8 +9,9 @@ from __future__ import annotations
 import torch
 
 from . import raster
-from .discrete import BlockCompress, Dither, Levels, Palette
+from .discrete import BlockCompress, Dither, Jpeg, Levels, Palette
 from .fit.codes import search_codes
+from .fit.coefficients import search_coefficients
 from .renderers import bake, render
 from .scene import Flash, ImageTexture, Material, Mesh, Scene, orbit
 
@@ -26,8 +27,10 @@ def compile_kernels() -> None:
             render(scene, 8).sum().backward()
             baked = bake(scene, 8)
             baked().sum().backward()
+            start = torch.rand(1, 3, 4, 4, dtype=dtype)
             for step in (Levels(2), Palette(3)):
-                search_codes(baked, baked().detach(), step.to(dtype), torch.rand(1, 3, 4, 4, dtype=dtype), 1)
+                search_codes(baked, baked().detach(), step.to(dtype), start, 1)
+            search_coefficients(baked, baked().detach(), Jpeg(20), start, 1)
         picture = ImageTexture(torch.rand(4, 4, 4), filter="anisotropic", trainable=True)
         mesh.material = Material(picture, roughness=ImageTexture(torch.rand(1, 4, 4)), alpha_cutoff=0.5).to(dtype)
         render(scene, 8, antialias=True).sum().backward()

@@ -20,6 +20,7 @@ from .step import Step
 
 SUBSAMPLINGS = {"4:4:4": (1, 1), "4:2:2": (2, 1), "4:2:0": (2, 2)}  # texels per chroma sample, across and down
 LONGEST = 65500  # libjpeg's limit for a side
+INSIDE = 0.4  # steps off a code's middle that still round to it, when the texture becomes 8 bits
 
 # R, G, B to Y, Cb, Cr and back (JFIF 1.02, ITU-T T.871), all from 0 to 255, chroma around 0
 Y = (0.299, 0.587, 0.114)
@@ -80,6 +81,72 @@ class Jpeg(Step):
         _check(x)
         return _codec(x, self.tables.to(x), self.cosine.to(x), SUBSAMPLINGS[self.subsampling], temperature)
 
+    def codes(self, x: Float[Tensor, "1 3 h w"]) -> tuple[Float[Tensor, "1 _ _ 8 8"], Float[Tensor, "2 _ _ 8 8"]]:
+        """How many steps of quantisation each coefficient of the file of `x` counts: luma's blocks, and chroma's.
+
+        Sides are multiples of `tile`. What a codec rounds on the way may settle near ties otherwise.
+        """
+        _check(x)
+        if x.shape[2] % self.tile or x.shape[3] % self.tile:
+            raise ArgumentError(f"blocks of {self.tile} texels do not fill {tuple(x.shape[2:])}: crop the texture.")
+        luma, chroma = self._coefficients((x[0].clamp(0, 1) * 255).round(), round_chroma=True)
+        return luma.round(), chroma.round()
+
+    def planes(
+        self, luma: Float[Tensor, "1 _ _ 8 8"], chroma: Float[Tensor, "2 _ _ 8 8"]
+    ) -> Float[Tensor, "3 height width"]:
+        """What codes stand for: Y − 128, Cb and Cr of each texel, before they become whole bytes."""
+        tables, cosine = self.tables.to(luma), self.cosine.to(luma)
+        chroma = _joined(chroma * tables[1], cosine).round()
+        return torch.cat(
+            [_joined(luma * tables[0], cosine), _enlarged(chroma[None], SUBSAMPLINGS[self.subsampling])[0]]
+        )
+
+    def patches(self) -> tuple[Float[Tensor, "8 8 64"], Float[Tensor, "_ _ 64"]]:
+        """What one step of each coefficient, row by row, adds to its plane: for a luma block, and for a chroma block.
+
+        The latter begins a texel before its block in each direction in which chroma is halved.
+        """
+        one = torch.einsum("ai,bj->abij", self.cosine, self.cosine).reshape(64, 8, 8)
+        luma, chroma = (one * table.reshape(64, 1, 1) for table in self.tables.to(one))
+        chroma = _enlarged(pad(chroma, (1, 1, 1, 1))[None], SUBSAMPLINGS[self.subsampling])[0, :, 1:-1, 1:-1]
+        return luma.movedim(0, -1), chroma.movedim(0, -1)
+
+    def becoming(
+        self,
+        luma: Float[Tensor, "1 _ _ 8 8"],
+        chroma: Float[Tensor, "2 _ _ 8 8"],
+        x: Float[Tensor, "1 3 h w"],
+        rounds: int = 20,
+    ) -> Float[Tensor, "1 3 h w"]:
+        """A texture near `x` that becomes these `codes`, where there is one.
+
+        By projections in turn onto what has the codes and onto [0, 1], which leave no more than 8 bits can hold: a code
+        that overshoots white or black may have no such texture, and those of its tile then are others.
+        """
+        pixels = x[0] * 255
+        tables, cosine = self.tables.to(x), self.cosine.to(x)
+        for _ in range(rounds):
+            missing = [
+                codes + (place - codes).clamp(-INSIDE, INSIDE) - place
+                for place, codes in zip(self._coefficients(pixels), (luma, chroma), strict=True)
+            ]
+            if all(float(part.abs().max()) < 0.01 for part in missing):
+                break
+            y, c = (_joined(part * table, cosine) for part, table in zip(missing, tables, strict=True))
+            across, down = SUBSAMPLINGS[self.subsampling]
+            ycc = torch.cat([y, c.repeat_interleave(across, 2).repeat_interleave(down, 1)])
+            pixels = (pixels + torch.einsum("dc,chw->dhw", x.new_tensor(TO_RGB), ycc)).clamp(0, 255)
+        return pixels[None] / 255
+
+    def _coefficients(self, pixels: Float[Tensor, "3 h w"], round_chroma: bool = False) -> tuple[Tensor, Tensor]:
+        """Coefficients of pixels from 0 to 255 in steps of quantisation, luma's and chroma's."""
+        ycc = torch.einsum("dc,chw->dhw", pixels.new_tensor(TO_YCC), pixels)
+        ycc = ycc.round() if round_chroma else ycc
+        tables, cosine = self.tables.to(pixels), self.cosine.to(pixels)
+        chroma = _shrunk(ycc[None, 1:], SUBSAMPLINGS[self.subsampling])[0]
+        return _parted(ycc[:1] - 128, cosine) / tables[0], _parted(chroma, cosine) / tables[1]
+
     def extra_repr(self) -> str:
         return f"{self.quality}, subsampling={self.subsampling}, {super().extra_repr()}"
 
@@ -108,10 +175,20 @@ def _codec(x: Tensor, tables: Tensor, cosine: Tensor, factors: tuple[int, int], 
 def _quantised(planes: Tensor, table: Tensor, cosine: Tensor, temperature: float) -> Tensor:
     """Planes (N, C, H, W) around 0 through the DCT of blocks of 8 × 8, rounding to steps of `table`, and back."""
     height, width = planes.shape[2:]
-    blocks = pad(planes, (0, -width % 8, 0, -height % 8), mode="replicate").unflatten(3, (-1, 8)).unflatten(2, (-1, 8))
-    places = torch.einsum("ai,nchiwj,bj->nchwab", cosine, blocks, cosine) / table
-    blocks = torch.einsum("ai,nchwab,bj->nchiwj", cosine, staircase(places, temperature) * table, cosine)
-    return blocks.flatten(4, 5).flatten(2, 3)[..., :height, :width]
+    places = _parted(pad(planes, (0, -width % 8, 0, -height % 8), mode="replicate"), cosine) / table
+    return _joined(staircase(places, temperature) * table, cosine)[..., :height, :width]
+
+
+def _parted(planes: Float[Tensor, "*n h w"], cosine: Float[Tensor, "8 8"]) -> Float[Tensor, "*n rows columns 8 8"]:
+    """The DCT of blocks of 8 × 8."""
+    blocks = planes.unflatten(-1, (-1, 8)).unflatten(-3, (-1, 8))
+    return torch.einsum("ai,...hiwj,bj->...hwab", cosine, blocks, cosine)
+
+
+def _joined(places: Float[Tensor, "*n rows columns 8 8"], cosine: Float[Tensor, "8 8"]) -> Float[Tensor, "*n h w"]:
+    """The inverse of `_parted`."""
+    blocks = torch.einsum("ai,...hwab,bj->...hiwj", cosine, places, cosine)
+    return blocks.flatten(-2, -1).flatten(-3, -2)
 
 
 def _shrunk(chroma: Tensor, factors: tuple[int, int]) -> Tensor:

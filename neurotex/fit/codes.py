@@ -19,7 +19,7 @@ from ..renderers import BakedMatrix, BakedScene
 from ..shading import linear_to_srgb, srgb_to_linear
 from . import code_kernels as kernels
 
-SWEEPS = 12  # over all texels, at most: it ends where one texel in five thousand changes
+SWEEPS = 24  # over all texels, at most: it ends where one texel in five thousand changes
 MOST_CODES = 256
 LEAST = 1e-4  # of linear light: a difference over which a slope can still be measured
 
@@ -85,6 +85,16 @@ def hold(
     return near if torch.equal(step.hard(near), code) else code
 
 
+def encoded_weight(shown: Float[Tensor, "rows c"], target: Float[Tensor, "rows c"]) -> Float[Tensor, "rows c"]:
+    """What makes squared differences of linear light those of encoded pixels.
+
+    The squared slope of the encoding from target to picture, or from the darker of them on where they are too close.
+    """
+    dark = torch.minimum(shown, target).clamp_min(0)
+    bright = torch.maximum(torch.maximum(shown, target), dark + LEAST)
+    return ((linear_to_srgb(bright) - linear_to_srgb(dark)) / (bright - dark)).square()
+
+
 class _Search:
     """The loss as a quadratic around the present codes, and its descent.
 
@@ -128,15 +138,9 @@ class _Search:
         return float((linear_to_srgb(shown) - linear_to_srgb(self.target)).square().sum())
 
     def model(self) -> tuple[Tensor, Tensor]:
-        """Residual A x − y in linear light, and weights that make its weighted squares those of encoded pixels.
-
-        The slope of the encoding from target to picture, or from the darker of them on where they are too close.
-        """
+        """Residual A x − y in linear light, and the weights of its squares."""
         shown = self.operator(srgb_to_linear(self.texels()))
-        dark = torch.minimum(shown, self.target).clamp_min(0)
-        bright = torch.maximum(torch.maximum(shown, self.target), dark + LEAST)
-        slope = (linear_to_srgb(bright) - linear_to_srgb(dark)) / (bright - dark)
-        return shown - self.target, slope.square()
+        return shown - self.target, encoded_weight(shown, self.target)
 
     def sweep(self) -> int:
         """Let every texel choose once, in the order of memory; returns how many codes changed."""

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ..discrete import Dither, Palette, Step
+from ..discrete import Dither, Jpeg, Palette, Step
 from ..renderers import BakedMatrix, BakedScene, bake
 from ..scene import ImageTexture, Material, Scene, Texture, Views
 from ..scene.shipping import shown_as_shipped
@@ -16,6 +16,7 @@ from ..shading import linear_to_srgb
 from . import losses
 from .best import Best
 from .codes import can_search, few_codes, hold, search_codes
+from .coefficients import search_coefficients
 from .imagined import imagine, join
 from .trials import search_by_trial
 
@@ -84,10 +85,13 @@ def start_codes(rehearsal: Rehearsal, leaf: ImageTexture, step: Step, best: Best
 
     For levels and palettes they are those of error diffusion in linear light, which keeps what a pixel averages, and
     those that a direct search makes of the nearest and of these. The leaf is set so that it just becomes them, as near
-    to the texture as can be. For steps with tiles they are what trials find.
+    to the texture as can be. A palette to learn is searched again from the colours that views show most. For steps
+    with tiles they are what trials find.
     """
+    images = rehearsal.views.images
     if step.tile is not None and isinstance(rehearsal.baked, BakedMatrix):
-        leaf.image.copy_(search_by_trial(rehearsal.baked, rehearsal.views.images, step, rehearsal.texture))
+        search = search_coefficients if isinstance(step, Jpeg) else search_by_trial
+        leaf.image.copy_(search(rehearsal.baked, images, step, rehearsal.texture))
         best.look()
     if not few_codes(step):
         return
@@ -97,9 +101,22 @@ def start_codes(rehearsal: Rehearsal, leaf: ImageTexture, step: Step, best: Best
     diffused = diffuse.to(texture.device).hard(texture)
     starts = [lambda: diffused]
     if can_search(rehearsal.baked, step):
-        images = rehearsal.views.images
         starts += [partial(search_codes, rehearsal.baked, images, step, start) for start in (texture, diffused)]
     for start in starts:
         step.load_state_dict(learned)
         leaf.image.copy_(hold(step, start(), texture))
         best.look()
+    if isinstance(step, Palette) and list(step.parameters()) and can_search(rehearsal.baked, step):
+        step.calibrate(_as_shown(rehearsal.baked, texture))
+        leaf.image.copy_(hold(step, search_codes(rehearsal.baked, images, step, texture), texture))
+        best.look()
+
+
+def _as_shown(
+    baked: BakedMatrix, texture: Float[Tensor, "1 c h w"], draws: int = 1 << 16, seed: int = 0
+) -> Float[Tensor, "1 c {draws} 1"]:
+    """Texels drawn as often as the views' pixels show them, by the light that they send there."""
+    rows = baked.operator.shape[0]
+    light = baked.operator.transposed_product(texture.new_ones(rows, 1))[:, 0].cpu()
+    drawn = torch.multinomial(light, draws, replacement=True, generator=torch.Generator().manual_seed(seed))
+    return texture.flatten(2)[..., baked.texel[drawn.to(baked.texel.device)], None]

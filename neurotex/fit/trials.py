@@ -1,8 +1,8 @@
-"""Codes by trial: many tiles of a texture are changed at random at once, and each keeps what made the picture better.
+"""Codes by trial: many tiles of a texture are changed at once, and each keeps what made the picture better.
 
 For steps whose texels hang together in tiles, such as block compression: the real encoder says what becomes of a
-change, and the baked scene what it does to the pictures, tile by tile. A (1+1) evolution strategy with as many
-populations as there are tiles; it needs nothing of the step but to be called.
+change, and the baked scene what it does to the pictures, tile by tile. Random changes need nothing of the step but to
+be called: a (1+1) evolution strategy with as many populations as there are tiles.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from ..discrete import Step
 from ..renderers import BakedMatrix
 from ..shading import linear_to_srgb, srgb_to_linear
 
-TRIALS = 40
+TRIALS = 80
 SHARE = 0.25  # of the tiles are changed at once: neighbours meet in pixels, and should seldom change together
 SMALLEST, LARGEST = 1 / 255, 8 / 255  # standard deviations of changes, in x
 
@@ -35,7 +35,7 @@ def search_by_trial(
     For a scene with one texture and a step with a `tile`. Squared differences of encoded pixels never rise: a trial
     that would raise their sum is dropped. Trials change the colour of whole tiles and single texels in turn.
     """
-    judge = _Judge(baked, images, step, tuple(x.shape[2:]))
+    judge = Judge(baked, images, step, tuple(x.shape[2:]))
     rng = torch.Generator().manual_seed(seed)
     total, shares = judge(x)
     for trial in range(trials):
@@ -52,17 +52,21 @@ def search_by_trial(
     return x
 
 
-class _Judge:
+class Judge:
     """The sum of squared differences of encoded pixels, and what share of it each tile has, (1, 1, rows, columns)."""
 
     def __init__(self, baked: BakedMatrix, images: Tensor, step: Step, size: tuple[int, int]):
         self.baked, self.step, self.size = baked, step, size
-        self.expected = linear_to_srgb(baked.rows(images[:, :3]))
+        self.target = baked.rows(images[:, :3])
+        self.expected = linear_to_srgb(self.target)
+
+    def show(self, x: Tensor) -> Tensor:
+        """The pixels, linear, as `x` ships."""
+        texels = self.step.hard(x).flatten(2)[0].T[self.baked.texel]
+        return self.baked.operator(srgb_to_linear(texels.contiguous()))
 
     def __call__(self, x: Tensor) -> tuple[float, Tensor]:
-        texels = self.step.hard(x).flatten(2)[0].T[self.baked.texel]
-        shown = self.baked.operator(srgb_to_linear(texels.contiguous()))
-        error = (linear_to_srgb(shown) - self.expected).square().sum(1, keepdim=True)
+        error = (linear_to_srgb(self.show(x)) - self.expected).square().sum(1, keepdim=True)
         # a pixel's error goes to the texels that it shows, as much as it shows of each
         blame = self.baked.operator.transposed_product(error)[:, :1]
         height, width = self.size

@@ -150,6 +150,55 @@ def test_a_texel_reaches_as_far_as_is_said(subsampling, reach):
     assert furthest == reach
 
 
+@each_subsampling
+@pytest.mark.parametrize("quality", [15, 50, 80])
+def test_codes_stand_for_what_the_file_shows(quality, subsampling):
+    """But for ties and the whole numbers that libjpeg computes with: measured means of 0.15 to 0.67 of 255."""
+    step, x = Jpeg(quality, subsampling=subsampling), 0.2 + 0.6 * _texture(128, 192).float()
+    y, b, r = step.planes(*step.codes(x)).round().clamp(-128, 127)
+    rgb = torch.stack([y + 1.402 * r, y - 0.344136 * b - 0.714136 * r, y + 1.772 * b]) + 128
+    difference = (rgb.round().clamp(0, 255) - 255 * step.hard(x)[0]).abs()
+    assert float(difference.mean()) < 1
+
+
+@each_subsampling
+def test_a_texture_is_found_that_becomes_the_codes_next_to_its_own(subsampling):
+    step, x = Jpeg(20, subsampling=subsampling), 0.35 + 0.3 * _texture(32, 48).float()
+    luma, chroma = step.codes(x)
+    luma[0, 1, 2, 0, 1] += 1
+    luma[0, 3, 0, 2, 3] -= 1
+    chroma[1, 0, 1, 0, 0] += 1
+    found = step.becoming(luma, chroma, x)
+    assert bool(((found >= 0) & (found <= 1)).all())
+    for codes, expected in zip(step.codes(found), (luma, chroma), strict=True):
+        assert torch.equal(codes, expected)
+    change = step.hard(found) - step.hard(x)  # the codec agrees: what changes are these blocks
+    changed = change.abs().amax(1)[0] > 2 / 255
+    assert bool(changed[8:16, 16:24].any())
+    assert bool(changed[24:, :8].any())
+    assert not bool(changed[18:, 10:].any())
+
+
+@each_subsampling
+def test_patches_are_what_codes_add_to_the_planes(subsampling):
+    step = Jpeg(40, subsampling=subsampling)
+    empty = [torch.zeros_like(codes) for codes in step.codes(torch.rand(1, 3, 48, 48))]
+    for plane, (codes, patch) in enumerate(zip(empty, step.patches(), strict=True)):
+        codes[0, 1, 1, 2, 1] = 1
+        rows, columns = (48 // n for n in codes.shape[1:3])
+        top, left = rows - (patch.shape[0] - rows) // 2, columns - (patch.shape[1] - columns) // 2
+        found = step.planes(*empty)[plane]
+        expected = torch.zeros_like(found)
+        expected[top : top + patch.shape[0], left : left + patch.shape[1]] = patch[..., 17]
+        torch.testing.assert_close(found, expected, atol=0.51, rtol=0)  # stored chroma is whole bytes
+        codes.zero_()
+
+
+def test_codes_are_of_whole_tiles():
+    with pytest.raises(ArgumentError, match="blocks of 16 texels do not fill"):
+        Jpeg(20).codes(torch.zeros(1, 3, 16, 24))
+
+
 def test_straight_through_and_eval():
     x = _texture(10, 12).float().requires_grad_()
     step = Jpeg()
