@@ -1,4 +1,4 @@
-"""The command line: `neurotex demo`, `neurotex fit`, `neurotex render`, `neurotex info`, `neurotex convert`."""
+"""The command line: `neurotex demo`, `fit`, `train`, `render`, `info`, `convert`."""
 
 from __future__ import annotations
 
@@ -147,6 +147,96 @@ def fit(
 
 
 @app.command()
+def train(
+    data: Annotated[list[str], typer.Argument(help="A folder of images, or: materials, our procedural ones.")],
+    out: Annotated[Path, typer.Option(help="Where to write the results.")] = Path("train"),
+    through_renders: Annotated[
+        bool,
+        typer.Option("--through-renders", help="DATA are folders of photographs, or scenes: textures are never seen."),
+    ] = False,
+    mesh: Annotated[list[str], typer.Option(help="What wears generated textures there: a file, or sphere.")] = [],  # noqa: B006
+    maps: Annotated[str, typer.Option(help="Which maps: base_color,normal,roughness.")] = "base_color",
+    size: Annotated[int, typer.Option(help="Side of a texture: a power of two.")] = 128,
+    render_size: Annotated[int, typer.Option(help="Side of a render that the discriminator sees.")] = 64,
+    images: Annotated[int, typer.Option(min=1, help="How many images the networks see in all.")] = 200_000,
+    batch: Annotated[int, typer.Option(min=1, help="Images per step, over all processes.")] = 16,
+    accumulate: Annotated[int, typer.Option(min=1, help="Parts of a batch, one after another.")] = 1,
+    begin: Annotated[Path | None, typer.Option(help="An earlier run's folder, perhaps of half the size.")] = None,
+    channel_base: Annotated[int, typer.Option(min=1, help="Channels at resolution r are this / r ...")] = 4096,
+    channel_max: Annotated[int, typer.Option(min=1, help="... but no more than this.")] = 256,
+    latent_dim: Annotated[int, typer.Option(min=1, help="Numbers in a latent, and in a style.")] = 128,
+    tileable: Annotated[bool, typer.Option(help="Textures without a seam.")] = True,
+    generator: Annotated[str, typer.Option(help="stylegan2, or material: small, tiles.")] = "stylegan2",
+    discriminator: Annotated[str, typer.Option(help="stylegan2 or patch.")] = "stylegan2",
+    discriminator_base: Annotated[int, typer.Option(min=0, help="Its --channel-base; 0: the same.")] = 0,
+    loss: Annotated[str, typer.Option(help="nonsaturating, hinge, least_squares or wasserstein.")] = "nonsaturating",
+    r1: Annotated[float, typer.Option(min=0, help="Weight of the discriminator's gradient penalty.")] = 1.0,
+    path_length: Annotated[float, typer.Option(min=0, help="Weight of path-length regularisation.")] = 0.0,
+    smoothness: Annotated[float, typer.Option(min=0, help="The same by finite differences, cheaper.")] = 0.0,
+    reconstruction: Annotated[float, typer.Option(min=0, help="Weight of an encoder's reconstructions.")] = 0.0,
+    augment: Annotated[float, typer.Option(min=0, help="Adaptive augmentation's target, such as 0.6.")] = 0.0,
+    rate: Annotated[float, typer.Option(min=0, help="Learning rate.")] = 0.0025,
+    half_life: Annotated[float, typer.Option(min=1, help="Of the averaged generator, in images.")] = 10_000,
+    seed: Annotated[int, typer.Option(help="Of weights, data and steps.")] = 0,
+    device: Annotated[str, typer.Option(help="cpu, cuda, ...")] = "cpu",
+    processes: Annotated[int, typer.Option(min=1, help="How many share the work; torchrun may start them, too.")] = 1,
+    precision: Annotated[str, typer.Option(help="32; bf16 or 16 for mixed precision.")] = "32",
+    minutes: Annotated[float, typer.Option(min=0, help="From one checkpoint to the next.")] = 5.0,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue the run in --out.")] = False,
+    json_: Annotated[bool, typer.Option("--json", help="Print the metrics as JSON.")] = False,
+) -> None:
+    """Train a generator of textures on images, or on nothing but pictures of objects."""
+    from . import gan  # reads PyTorch's rarer parts: only where it is needed
+
+    options = gan.Options(
+        data=tuple(data),
+        through_renders=through_renders,
+        mesh=tuple(mesh),
+        maps=tuple(maps.split(",")),
+        size=size,
+        render_size=render_size,
+        images=images,
+        batch=batch,
+        accumulate=accumulate,
+        seed=seed,
+        begin=None if begin is None else str(begin),
+        channel_base=channel_base,
+        channel_max=channel_max,
+        latent_dim=latent_dim,
+        tileable=tileable,
+        generator=generator,
+        discriminator=discriminator,
+        discriminator_base=discriminator_base,
+        loss=loss,
+        r1=r1,
+        path_length=path_length,
+        smoothness=smoothness,
+        reconstruction=reconstruction,
+        augment=augment,
+        rate=rate,
+        half_life=half_life,
+    )
+    fabric = gan.launch(device, processes, precision)
+    show = _Images()
+    try:
+        metrics = gan.train_generator(options, out, resume=resume, fabric=fabric, progress=show, minutes=minutes)
+    except gan.Interrupted:
+        show.bars.stop()
+        console.print(f"stopped; the same command with --resume continues {out}", markup=False, soft_wrap=True)
+        raise typer.Exit(130) from None
+    finally:
+        show.bars.stop()
+    if not fabric.is_global_zero:
+        return
+    if json_:
+        print(json.dumps(metrics))
+        return
+    scores = [f"{name.upper()} {metrics[name]:.4g}" for name in ("fid", "kid") if name in metrics]
+    print(", ".join([f"{metrics['images']:,} images in {metrics['seconds']:.0f} s", *scores]))
+    print(f"generator: {out / 'generator.safetensors'}; samples: {out / 'samples'}")
+
+
+@app.command()
 def render(
     mesh: Annotated[Path, typer.Argument(help="OBJ, PLY, GLB or glTF.")],
     out: Annotated[Path, typer.Option(help="A .png picture or a .gif turntable.")] = Path("render.png"),
@@ -283,6 +373,29 @@ class _Bars:
             self.bars.start()
             self.tasks[stage] = self.bars.add_task(stage, total=total, note="")
         self.bars.update(self.tasks[stage], completed=done, note=note)
+
+
+class _Images:
+    """A bar of images; where nobody watches (a log file), a line for every hundredth of them."""
+
+    def __init__(self) -> None:
+        columns = (BarColumn(), TextColumn("{task.fields[note]}"), TextColumn("ETA"), TimeRemainingColumn())
+        self.bars = Progress(*columns, console=console)
+        self.task: TaskID | None = None
+        self.shown = -1
+
+    def __call__(self, done: int, total: int, measured: dict[str, float], rate: float) -> None:
+        losses = "  ".join(f"{name[5:]} {value:.2f}" for name, value in measured.items() if name.startswith("loss/"))
+        note = f"{done:,}/{total:,} images  {rate:.1f}/s  {losses}"
+        if not console.is_terminal:
+            if done * 100 // total > self.shown:
+                self.shown = done * 100 // total
+                console.print(f"{note}  ETA {(total - done) / rate / 60:.0f} min", highlight=False, soft_wrap=True)
+            return
+        if self.task is None:
+            self.bars.start()
+            self.task = self.bars.add_task("", total=total, note="")
+        self.bars.update(self.task, completed=done, note=note)
 
 
 def _report(metrics: dict, out: Path) -> None:

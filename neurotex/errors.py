@@ -22,3 +22,7 @@ class ArgumentError(NeurotexError, ValueError):
 
 class MissingError(NeurotexError, ModuleNotFoundError):
     """A renderer or framework that was asked for is not installed."""
+
+
+class TrainingError(NeurotexError):
+    """A training run cannot go on; its last checkpoint is whole."""

@@ -9,6 +9,7 @@ from .wrapped import WrappedGenerator, wrap
 
 if TYPE_CHECKING:
     from .interop import from_jax, from_onnx, from_tensorflow
+    from .material import MaterialGenerator
     from .nvidia import from_nvidia
     from .pickles import read_pickle
     from .stylegan2 import StyleGAN2
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = [
     "GaussianPrior",
     "LatentSpace",
+    "MaterialGenerator",
     "StyleGAN2",
     "StyleGAN3",
     "TileGenerator",
@@ -47,6 +49,7 @@ __all__ = [
 _PLACES = {
     "StyleGAN2": "stylegan2",
     "StyleGAN3": "stylegan3",
+    "MaterialGenerator": "material",
     "TileGenerator": "tile",
     "from_jax": "interop",
     "from_nvidia": "nvidia",

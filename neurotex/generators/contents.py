@@ -12,6 +12,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from ..errors import FileError
+from .material import MaterialGenerator
 from .nvidia import architecture_of, our_config, without_filters
 from .pickles import PickledModule, describe, read_pickle
 from .rebuild import UNFIT, check_shapes, parameter_count, plan, reason, rebuild
@@ -23,7 +24,7 @@ from .tile import TileGenerator
 from .torch_files import is_torch_file, stored_tensors
 
 ARCHITECTURES: dict[str, type[nn.Module]] = {
-    architecture.__name__: architecture for architecture in (TileGenerator, StyleGAN2, StyleGAN3)
+    architecture.__name__: architecture for architecture in (MaterialGenerator, TileGenerator, StyleGAN2, StyleGAN3)
 }
 # of NVIDIA's constructor, which their training gives by name
 POSITIONAL = ("z_dim", "c_dim", "w_dim", "img_resolution", "img_channels")
@@ -181,5 +182,7 @@ def _facts(architecture: type[nn.Module], config: dict, tensors: Tensors) -> dic
         "w_dim": network.config["w_dim" if isinstance(network, StyleNetwork) else "style_dim"],
     }
     if isinstance(network, StyleNetwork):
-        facts |= {"c_dim": network.config["c_dim"], "num_ws": network.synthesis.num_ws}
+        facts["c_dim"] = network.config["c_dim"]
+    if hasattr(network.synthesis, "num_ws"):
+        facts["num_ws"] = network.synthesis.num_ws
     return {**facts, "parameters": parameter_count(network)}

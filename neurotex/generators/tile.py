@@ -109,13 +109,13 @@ class Synthesis(nn.Module):
     def __init__(self, base: int, style_dim: int, widths: Sequence[int], colours: int) -> None:
         super().__init__()
         style_dim //= 2
-        self.constant = nn.Parameter(_waves(widths[0], base))
+        self.constant = nn.Parameter(waves(widths[0], base))
         self.first = StyledConv(widths[0], widths[0], style_dim)
         self.levels = nn.ModuleList(
             Level(before, width, style_dim, colours, base << k)
             for k, (before, width) in enumerate(zip([widths[0], *widths], widths, strict=False))
         )
-        self.detail = _detail(colours, base << len(widths))
+        self.detail = free_detail(colours, base << len(widths))
         self.palette = Linear(style_dim, colours * 3)
 
     def forward(self, w: Float[Tensor, "n style"]) -> Float[Tensor, "n 3 size size"]:
@@ -137,7 +137,7 @@ class Level(nn.Module):
         # A 1×1 convolution ahead of the upsampling costs a quarter, and lets the 3×3 run at the narrow width.
         self.narrow = StyledConv(before, width, style_dim, kernel=1, plain=True)
         self.conv = StyledConv(width, width, style_dim)
-        self.detail = _detail(width, size)
+        self.detail = free_detail(width, size)
         self.claim = StyledConv(width, colours, style_dim, kernel=1, plain=True, demodulate=False)
 
     def forward(self, x: Tensor, claims: Tensor | None, w: Tensor) -> tuple[Tensor, Tensor]:
@@ -202,7 +202,7 @@ def upsample(x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c 2*h 2*w"]:
     return x
 
 
-def _detail(channels: int, size: int) -> nn.Parameter:
+def free_detail(channels: int, size: int) -> nn.Parameter:
     """What one place has that the others have not: zero, and frozen in training, which would put it in every texture.
 
     StyleGAN2's noise inputs, meant for the same use as in its projector: a fit to one object unfreezes it
@@ -211,7 +211,7 @@ def _detail(channels: int, size: int) -> nn.Parameter:
     return nn.Parameter(torch.zeros(1, channels, size, size), requires_grad=False)
 
 
-def _waves(channels: int, size: int) -> Float[Tensor, "1 channels size size"]:
+def waves(channels: int, size: int) -> Float[Tensor, "1 channels size size"]:
     """Random plane waves of unit variance. Whole numbers of cycles make them periodic; low ones come more often."""
     cycles = torch.randn(2, channels, 1, 1) * size / 6
     cycles = cycles.round().clamp(-size // 2 + 1, size // 2 - 1)

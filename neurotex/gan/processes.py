@@ -1,0 +1,100 @@
+"""One process, or many: what a `Trainer` asks of either. Many come from Lightning Fabric, whose names these are."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+import torch
+from torch import Tensor
+
+from ..errors import ArgumentError, MissingError
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
+PRECISIONS = ("32", "bf16", "16")
+
+
+@runtime_checkable
+class Processes(Protocol):
+    """What a `Trainer` asks of the processes that share its work; a launched Lightning Fabric is one."""
+
+    device: torch.device
+    world_size: int
+    global_rank: int
+
+    def autocast(self) -> AbstractContextManager: ...
+
+    def backward(self, loss: Tensor) -> None: ...
+
+    def all_reduce(self, value: Tensor, reduce_op: str = "mean") -> Tensor: ...
+
+    def all_gather(self, value: Tensor) -> Tensor: ...
+
+
+class Alone:
+    """One process that computes as it is told: what `Fabric` offers, without Fabric."""
+
+    world_size, global_rank, is_global_zero = 1, 0, True
+
+    def __init__(self, device: torch.device | str = "cpu"):
+        self.device = torch.device(device)
+
+    def autocast(self) -> AbstractContextManager:
+        return nullcontext()
+
+    def backward(self, loss: Tensor) -> None:
+        loss.backward()
+
+    def all_reduce(self, value: Tensor, reduce_op: str = "mean") -> Tensor:
+        return value
+
+    def all_gather(self, value: Tensor) -> Tensor:
+        return value[None]
+
+    def broadcast(self, value: object) -> object:
+        return value
+
+    def barrier(self) -> None:
+        pass
+
+
+def launch(device: str = "cpu", processes: int = 1, precision: str = "32") -> Alone | Fabric:
+    """Processes ready to train: `Alone`, or a launched `Fabric`.
+
+    `precision` is "32", or "bf16" or "16" for mixed precision. `processes` are started here; under `torchrun`, which
+    has started them already, its own number counts. MissingError without Lightning Fabric where it is needed.
+    """
+    import os
+
+    started = "TORCHELASTIC_RUN_ID" in os.environ or "LOCAL_RANK" in os.environ
+    if precision not in PRECISIONS:
+        raise ArgumentError(f"there is no precision '{precision}': choose one of {', '.join(PRECISIONS)}.")
+    where = torch.device(device)
+    if where.type == "cuda" and not torch.cuda.is_available():
+        raise ArgumentError("there is no CUDA device here: use --device cpu.")
+    if processes < 1:
+        raise ArgumentError(f"a run takes 1 process or more, not {processes}.")
+    if processes == 1 and precision == "32" and not started:
+        return Alone(where)
+    try:
+        from lightning_fabric import Fabric
+    except ModuleNotFoundError:
+        raise MissingError(
+            "several processes and mixed precision need Lightning Fabric: pip install 'neurotex[train]'."
+        ) from None
+    devices = [where.index] if where.index is not None and processes == 1 and not started else processes
+    if started:
+        processes = int(os.environ.get("WORLD_SIZE", processes))
+        devices = int(os.environ.get("LOCAL_WORLD_SIZE", processes))
+    nodes = max(processes // devices, 1) if isinstance(devices, int) else 1
+    fabric = Fabric(
+        accelerator="cuda" if where.type == "cuda" else "cpu",
+        devices=devices,
+        num_nodes=nodes,
+        strategy="ddp" if processes > 1 else "auto",
+        precision="32-true" if precision == "32" else f"{precision}-mixed",
+    )
+    fabric.launch()
+    return fabric
