@@ -1,7 +1,7 @@
 """`python -m benchmarks.bundled`: how good a generator of materials is, beside another one if there is.
 
 Scores of its base colours against materials that training did not see (features need no download, so the numbers
-compare only among themselves); and how closely w+ finds eight such materials again, each by a projection as StyleGAN2's.
+compare only among themselves); and how closely w+ finds eight such materials again, as StyleGAN2's projection does.
 """
 
 from __future__ import annotations

@@ -86,6 +86,7 @@ def main() -> None:
     if "1,024²" in results:
         _join(out)
     if chosen.write:
+        results = {kind: results[kind] for kind in (*KINDS, "costs") if kind in results}
         splice(REPOSITORY / "README.md", summary_table(results), "discrete")
         parts = []
         for kind, found in results.items():
@@ -175,7 +176,7 @@ def levels_table(found: dict) -> str:
             "" if way not in levels else f"**{levels[way]:.1f}**" if levels[way] == best else f"{levels[way]:.1f}"
             for way in ways
         ]
-        lines.append((name, *cells, f"{_gain(levels):+.1f}"))
+        lines.append((name, *cells, f"{round(_gain(levels), 1) + 0.0:+.1f}"))
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 

@@ -390,3 +390,62 @@ def test_a_wrong_class_or_space_is_one_sentence(what, case, pickle, run, tmp_pat
     options, words = WRONG[what]
     assert_one_sentence(*run(*fit_words(case, tmp_path / "out", "--texture", pickle, *options)), *words)
     assert not (tmp_path / "out").exists()
+
+
+# --- training ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def images(tmp_path: Path) -> Path:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for k in range(4):
+        Image.fromarray((torch.rand(20 + k, 24, 3) * 255).byte().numpy()).save(folder / f"{k}.png")
+    return folder
+
+
+SMALL_RUN = ["--size", 16, "--batch", 4, "--channel-base", 64, "--channel-max", 8, "--latent-dim", 4]
+
+
+def test_training_leaves_a_generator_that_a_fit_takes(run, case, images, tmp_path):
+    out = tmp_path / "run"
+    code, printed, err = run("train", images, *SMALL_RUN, "--images", 8, "--out", out)
+    assert code == 0, err
+    assert "8 images in" in printed
+    assert "4/8 images" in err
+    assert "scores are of images of 32 pixels or more" in err
+    assert json.loads((out / "metrics.json").read_text())["images"] == 8
+    words = fit_words(case, tmp_path / "fit", "--texture", out / "generator.safetensors", "--optimize", "weights")
+    assert run(*words)[0] == 0
+    code, printed, _ = run("train", images, *SMALL_RUN, "--images", 12, "--out", out, "--resume", "--json")
+    assert code == 0
+    assert json.loads(printed)["images"] == 12
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["nowhere"], ("nowhere",)),
+        (["materials", "--maps", "albedo"], ("maps are some of", "albedo")),
+        (["materials", "--size", 48], ("power of two",)),
+        (["materials", "--loss", "l2"], ("no loss 'l2'",)),
+        (["materials", "--batch", 6, "--accumulate", 4], ("batch of 6", "multiple of 4")),
+        (["materials", "--resume"], ("checkpoint.safetensors", "nothing to resume")),
+        (["materials", "--begin", "nowhere"], ("nowhere",)),
+        (["--through-renders", "nowhere", "--mesh", "sphere"], ("nowhere",)),
+        (["materials", "--device", "cuda:7"], ("CUDA",)),
+    ],
+)
+def test_a_training_that_cannot_be_is_one_sentence(run, tmp_path, words, said):
+    out = tmp_path / "run"
+    code, printed, err = run("train", *words, "--out", out, "--images", 8)
+    assert_one_sentence(code, printed, err, *said)
+    assert not out.exists()
+
+
+def test_broken_images_are_named_and_skipped(run, images, tmp_path):
+    cut(images / "2.png")
+    (images / "broken.jpg").write_bytes(b"no image")
+    code, _, err = run("train", images, *SMALL_RUN, "--images", 4, "--out", tmp_path / "run")
+    assert code == 0
+    assert "broken.jpg" in err

@@ -13,6 +13,7 @@ import pytest
 import trimesh
 from PIL import Image
 
+from neurotex import generators
 from neurotex.errors import MissingError
 from neurotex.renderers.mitsuba.variant import using
 
@@ -23,6 +24,7 @@ SMALL = {
     "latent_walk": ["out.gif", "3"],
     "one_material_per_texel": ["materials.png", "40"],
     "stylegan_skin": ["skin.png"],
+    "train_by_parts": ["sheet.png", "3"],
 }
 # those that need another renderer, which is not everywhere: what they write when they are given these words
 PLUGGED = {"pytorch3d_fit": ["out.png", "2"], "mitsuba_room": ["out.png", "2"]}
@@ -127,3 +129,11 @@ def test_stylegan_skin_draws_four_different_ones(folder):
         pots = np.split(np.asarray(image.convert("RGB")).astype(int), 4, axis=1)
     assert all(np.abs(a - b).mean() > 1 for a, b in pairwise(pots))
     assert np.abs(pots[0][:8, :8] - 255).max() == 0  # around the pot
+
+
+def test_train_by_parts_leaves_a_generator_and_its_samples(folder):
+    with Image.open(folder / "sheet.png") as image:
+        assert image.size == (8 * 32, 4 * 32)
+        assert np.asarray(image).std() > 10
+    generator = generators.load(folder / "generator.safetensors")
+    assert generator.out_channels == 6

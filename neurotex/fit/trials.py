@@ -16,7 +16,7 @@ from ..discrete import Step
 from ..renderers import BakedMatrix
 from ..shading import linear_to_srgb, srgb_to_linear
 
-TRIALS = 80
+TRIALS = 100
 SHARE = 0.25  # of the tiles are changed at once: neighbours meet in pixels, and should seldom change together
 SMALLEST, LARGEST = 1 / 255, 8 / 255  # standard deviations of changes, in x
 

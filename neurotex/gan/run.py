@@ -6,6 +6,7 @@ import json
 import math
 import signal
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -16,7 +17,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from .. import storage
-from ..errors import ArgumentError, FileError, TrainingError
+from ..errors import ArgumentError, FileError, MissingError, TrainingError
 from ..generators import MaterialGenerator, StyleGAN2
 from ..generators.files import save
 from ..scene import Views
@@ -27,6 +28,7 @@ from .discriminators import PatchDiscriminator, StyleGAN2Discriminator
 from .folder import ImageFolder
 from .losses import Hinge, LeastSquares, NonSaturating, Wasserstein
 from .materials import CHANNELS, ProceduralMaterials
+from .metrics.features import SMALLEST
 from .penalties import R1, GradientPenalty, PathLength, Smoothness
 from .pictures import picture, sheet
 from .processes import Alone, Processes
@@ -154,11 +156,24 @@ def train_generator(
 
         measured = trainer.train(total, watch)
     metrics = {"images": trainer.steps_done * options.batch, "seconds": trainer.seconds, **measured}
-    if scores and fabric.is_global_zero:
-        metrics |= trainer.evaluate()
     if fabric.is_global_zero:
         storage.write_json(out / "metrics.json", metrics)
+        if scores:
+            metrics |= _scores(trainer)
+            storage.write_json(out / "metrics.json", metrics)
     return metrics
+
+
+def _scores(trainer: Trainer) -> dict[str, float]:
+    """What the averaged generator is judged to be; nothing, and a warning, where that cannot be said."""
+    if trainer.data.size < SMALLEST:
+        warnings.warn(f"scores are of images of {SMALLEST} pixels or more: there are none of these.", stacklevel=2)
+        return {}
+    try:
+        return trainer.evaluate()
+    except MissingError as error:
+        warnings.warn(f"there are no scores: {error}", stacklevel=2)
+        return {}
 
 
 def make_trainer(options: Options, fabric: Processes | None = None) -> Trainer:
