@@ -167,7 +167,7 @@ def train(
     latent_dim: Annotated[int, typer.Option(min=1, help="Numbers in a latent, and in a style.")] = 128,
     tileable: Annotated[bool, typer.Option(help="Textures without a seam.")] = True,
     generator: Annotated[str, typer.Option(help="stylegan2, or material: small, tiles.")] = "stylegan2",
-    discriminator: Annotated[str, typer.Option(help="stylegan2 or patch.")] = "stylegan2",
+    discriminator: Annotated[str, typer.Option(help="stylegan2, patch, or texture: small.")] = "stylegan2",
     discriminator_base: Annotated[int, typer.Option(min=0, help="Its --channel-base; 0: the same.")] = 0,
     loss: Annotated[str, typer.Option(help="nonsaturating, hinge, least_squares or wasserstein.")] = "nonsaturating",
     r1: Annotated[float, typer.Option(min=0, help="Weight of the discriminator's gradient penalty.")] = 1.0,
@@ -176,6 +176,7 @@ def train(
     reconstruction: Annotated[float, typer.Option(min=0, help="Weight of an encoder's reconstructions.")] = 0.0,
     augment: Annotated[float, typer.Option(min=0, help="Adaptive augmentation's target, such as 0.6.")] = 0.0,
     rate: Annotated[float, typer.Option(min=0, help="Learning rate.")] = 0.0025,
+    discriminator_rate: Annotated[float, typer.Option(min=0, help="The discriminator's; 0: the same.")] = 0.0,
     half_life: Annotated[float, typer.Option(min=1, help="Of the averaged generator, in images.")] = 10_000,
     seed: Annotated[int, typer.Option(help="Of weights, data and steps.")] = 0,
     device: Annotated[str, typer.Option(help="cpu, cuda, ...")] = "cpu",
@@ -214,6 +215,7 @@ def train(
         reconstruction=reconstruction,
         augment=augment,
         rate=rate,
+        discriminator_rate=discriminator_rate,
         half_life=half_life,
     )
     fabric = gan.launch(device, processes, precision)

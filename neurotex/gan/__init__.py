@@ -2,7 +2,7 @@
 
 from .augment import AdaptiveAugment, Augmentation
 from .average import Average
-from .discriminators import PatchDiscriminator, StyleGAN2Discriminator
+from .discriminators import PatchDiscriminator, StyleGAN2Discriminator, TextureDiscriminator
 from .folder import ImageFolder
 from .losses import Hinge, LeastSquares, NonSaturating, Wasserstein
 from .materials import ProceduralMaterials, materials
@@ -45,6 +45,7 @@ __all__ = [
     "Smoothness",
     "Source",
     "StyleGAN2Discriminator",
+    "TextureDiscriminator",
     "Trainer",
     "ViewSource",
     "Wasserstein",

@@ -1,13 +1,15 @@
 """Discriminators: image → logits, high for real.
 
 `StyleGAN2Discriminator` gives one verdict per image; `PatchDiscriminator` one per patch. Either may be `tileable`: then
-every convolution wraps around, an image has no edges, and where a texture is cut out makes no difference.
+every convolution wraps around, an image has no edges, and where a texture is cut out makes no difference. So it is with
+`TextureDiscriminator`, which is small.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
@@ -19,6 +21,7 @@ from ..errors import ArgumentError
 from ..generators.filters import wrap
 from ..generators.style_network import Linear, unit_mean_square
 from ..generators.stylegan2 import ARCHITECTURES
+from .reconstruction import WrapConv
 
 BLUR = (0.125, 0.375, 0.375, 0.125)  # StyleGAN2's low-pass filter ahead of every halving
 MAPPING_LAYERS = 8
@@ -261,6 +264,30 @@ class ClassMapping(nn.Module):
         for k in range(MAPPING_LAYERS):
             x = self.get_submodule(f"fc{k}")(x)
         return x
+
+
+class TextureDiscriminator(nn.Module):
+    """Texture (N, img_channels, size, size) → a logit per patch (N, size / 2ᵏ, size / 2ᵏ), for k `widths`.
+
+    Small, for textures that wrap around: strided convolutions that wrap, the standard deviation over the batch as one
+    more channel (Karras et al. 2018, arXiv:1710.10196), which gives a batch without variety away, and a last look
+    at the neighbourhood. Each logit judges a patch (Isola et al. 2017): many judgements of a texture, for one pass.
+    """
+
+    def __init__(self, img_channels: int = 3, widths: Sequence[int] = (24, 48, 96, 128)) -> None:
+        super().__init__()
+        self.config = {"img_channels": img_channels, "widths": list(widths)}
+        self.trunk = nn.Sequential(
+            *(WrapConv(before, width, stride=2) for before, width in pairwise([img_channels, *widths]))
+        )
+        self.look = WrapConv(widths[-1] + 1, widths[-1])
+        self.logit = nn.Conv2d(widths[-1], 1, 1)
+
+    def forward(self, image: Float[Tensor, "n channels height width"]) -> Float[Tensor, "n h w"]:
+        x = self.trunk(image)
+        variety = (x.var(0, unbiased=False) + 1e-8).sqrt().mean()
+        x = torch.cat([x, variety.expand(len(x), 1, *x.shape[2:])], 1)
+        return self.logit(self.look(x))[:, 0]
 
 
 class PatchDiscriminator(nn.Module):

@@ -24,7 +24,7 @@ from ..scene import Views
 from . import seeds
 from .augment import COLOURS, MOTIONS, AdaptiveAugment
 from .checkpoint import load_state, save_state
-from .discriminators import PatchDiscriminator, StyleGAN2Discriminator
+from .discriminators import PatchDiscriminator, StyleGAN2Discriminator, TextureDiscriminator
 from .folder import ImageFolder
 from .losses import Hinge, LeastSquares, NonSaturating, Wasserstein
 from .materials import CHANNELS, ProceduralMaterials
@@ -46,7 +46,7 @@ LOSSES = {
     "wasserstein": Wasserstein,
 }
 GENERATORS = ("stylegan2", "material")
-DISCRIMINATORS = ("stylegan2", "patch")
+DISCRIMINATORS = ("stylegan2", "patch", "texture")
 MATERIALS = "materials"  # in place of a folder: our procedural ones
 MINUTES = 5.0  # between two checkpoints
 SAMPLES = 48
@@ -69,7 +69,8 @@ class Options:
     seam if `tileable`. The discriminator has `discriminator_base` in place of the first, 0 for the same. `begin` is an
     earlier run's folder, perhaps of half the size: what fits is taken over from it.
 
-    Weights of penalties, 0 for none: `r1`, `path_length`, `smoothness`, `reconstruction` (see `gan.penalties`).
+    `rate` is that of learning; the discriminator's is `discriminator_rate`, 0 for the same. Weights of penalties, 0 for
+    none: `r1`, `path_length`, `smoothness`, `reconstruction` (see `gan.penalties`).
     """
 
     data: tuple[str, ...]
@@ -97,6 +98,7 @@ class Options:
     reconstruction: float = 0.0
     augment: float = 0.0
     rate: float = 0.0025
+    discriminator_rate: float = 0.0
     half_life: float = 10_000
 
 
@@ -190,6 +192,8 @@ def make_trainer(options: Options, fabric: Processes | None = None) -> Trainer:
         tileable = options.tileable and observe is None
         if options.discriminator == "patch":
             discriminator = PatchDiscriminator(data.channels, tileable=tileable)
+        elif options.discriminator == "texture":
+            discriminator = TextureDiscriminator(data.channels)
         else:
             base = options.discriminator_base or options.channel_base
             discriminator = StyleGAN2Discriminator(
@@ -216,6 +220,7 @@ def make_trainer(options: Options, fabric: Processes | None = None) -> Trainer:
         tiles = options.tileable and observe is None
         moves = ("flip", "turn", "shift") if tiles else MOTIONS  # other motions would cut a seam into a texture
         augment = AdaptiveAugment(options.augment, tileable=tiles, channels=kind, operations=(*moves, *COLOURS))
+    rates = (options.rate, options.discriminator_rate or options.rate)
     return Trainer(
         generator,
         discriminator,
@@ -224,7 +229,7 @@ def make_trainer(options: Options, fabric: Processes | None = None) -> Trainer:
         penalties=penalties,
         augment=augment,
         observe=observe,
-        optimizers=adam_pair(generator, discriminator, (options.rate, options.rate), penalties=penalties),
+        optimizers=adam_pair(generator, discriminator, rates, penalties=penalties),
         schedule=HoldThenLinear(math.ceil(options.images / options.batch)),
         batch=options.batch,
         accumulate=options.accumulate,

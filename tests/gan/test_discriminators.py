@@ -10,7 +10,13 @@ import torch
 import torch.nn.functional as F
 
 from neurotex.errors import ArgumentError
-from neurotex.gan.discriminators import Conv, MinibatchStandardDeviation, PatchDiscriminator, StyleGAN2Discriminator
+from neurotex.gan.discriminators import (
+    Conv,
+    MinibatchStandardDeviation,
+    PatchDiscriminator,
+    StyleGAN2Discriminator,
+    TextureDiscriminator,
+)
 
 FILES = sorted((Path(__file__).parents[1] / "golden" / "gan").glob("discriminator_*.npz"))
 TINY = {"img_resolution": 16, "channel_base": 64, "channel_max": 6}
@@ -192,3 +198,20 @@ def test_spectral_normalisation_bounds_every_convolution():
 def test_what_does_not_fit_is_refused(make, message):
     with pytest.raises(ArgumentError, match=message):
         make()
+
+
+# --- TextureDiscriminator ---------------------------------------------------------------------------------------------
+
+
+def test_a_texture_without_seam_is_judged_the_same_wherever_it_is_cut():
+    judge = TextureDiscriminator(6, (4, 6)).double()
+    images = torch.randn(3, 6, 16, 16, dtype=torch.double)
+    logits = judge(images)
+    assert logits.shape == (3, 4, 4)
+    torch.testing.assert_close(judge(images.roll((4, 8), (2, 3))), logits.roll((1, 2), (1, 2)))
+
+
+def test_it_sees_a_lack_of_variety():
+    judge = TextureDiscriminator(3, (4, 6))
+    images = torch.randn(2, 3, 16, 16)
+    assert not torch.allclose(judge(images)[:1], judge(images[:1].repeat(2, 1, 1, 1))[:1])

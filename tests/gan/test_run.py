@@ -163,7 +163,7 @@ def test_a_folder_of_images_of_any_size_is_learned(folder, tmp_path):
     assert metrics["images"] == 8
 
 
-@pytest.mark.parametrize("discriminator", ["stylegan2", "patch"])
+@pytest.mark.parametrize("discriminator", ["stylegan2", "patch", "texture"])
 def test_textures_are_learned_from_renders(tmp_path, discriminator):
     """A textured scene stands for photographs; the sphere wears what the generator makes."""
     options = Options(
