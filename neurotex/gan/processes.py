@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import AbstractContextManager, nullcontext
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
 
 from ..errors import ArgumentError, MissingError
-
-if TYPE_CHECKING:
-    from lightning_fabric import Fabric
 
 PRECISIONS = ("32", "bf16", "16")
 
@@ -31,6 +29,8 @@ class Processes(Protocol):
     def all_reduce(self, value: Tensor, reduce_op: str = "mean") -> Tensor: ...
 
     def all_gather(self, value: Tensor) -> Tensor: ...
+
+    def broadcast(self, value: object) -> object: ...
 
 
 class Alone:
@@ -56,18 +56,13 @@ class Alone:
     def broadcast(self, value: object) -> object:
         return value
 
-    def barrier(self) -> None:
-        pass
 
-
-def launch(device: str = "cpu", processes: int = 1, precision: str = "32") -> Alone | Fabric:
+def launch(device: str = "cpu", processes: int = 1, precision: str = "32") -> Processes:
     """Processes ready to train: `Alone`, or a launched `Fabric`.
 
     `precision` is "32", or "bf16" or "16" for mixed precision. `processes` are started here; under `torchrun`, which
     has started them already, its own number counts. MissingError without Lightning Fabric where it is needed.
     """
-    import os
-
     started = "TORCHELASTIC_RUN_ID" in os.environ or "LOCAL_RANK" in os.environ
     if precision not in PRECISIONS:
         raise ArgumentError(f"there is no precision '{precision}': choose one of {', '.join(PRECISIONS)}.")

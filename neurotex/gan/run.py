@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor, nn
@@ -148,8 +149,11 @@ def train_generator(
             log(done, measured)
             if progress is not None and fabric.is_global_zero:
                 progress(done * options.batch, total * options.batch, measured, done * options.batch / trainer.seconds)
-            asked = bool(fabric.all_reduce(torch.tensor(float(stop[0]), device=fabric.device)) > 0)
-            if asked or done == total or _late(fabric, saved, minutes):
+            # all processes stop if one is asked to, and keep what they have when the first one's clock says so
+            late = fabric.is_global_zero and time.monotonic() - saved > 60 * minutes
+            flags = torch.tensor([float(stop[0]), float(late)], device=fabric.device)
+            asked, late = (fabric.all_reduce(flags) > 0).tolist()
+            if asked or late or done == total:
                 if fabric.is_global_zero:
                     _keep(trainer, out, about, log)
                 saved = time.monotonic()
@@ -305,7 +309,10 @@ def begin_from(folder: Path, generator: nn.Module, discriminator: nn.Module, pen
     A run of half the size has all but the finest blocks: pictures then begin as its pictures enlarged (growing, Karras
     et al. 2018, arXiv:1710.10196), which saves most of the time that the coarse ones take to learn.
     """
-    state, _ = load_state(folder / "checkpoint.safetensors")
+    file = folder / "checkpoint.safetensors"
+    if not file.is_file():
+        raise FileError(f"{folder} is no folder of an earlier run: it has no {file.name}.")
+    state, _ = load_state(file)
     averaged = {name.removeprefix("module."): value for name, value in state["average"].items()}
     fresh = _take_over(generator, averaged)
     if any(name.startswith("mapping.") for name in fresh) or "synthesis.b4.const" in fresh:
@@ -348,6 +355,7 @@ def _keep(trainer: Trainer, out: Path, about: dict, log: _Log) -> None:
     with storage.replacing(out / "samples" / f"{trainer.steps_done:07d}.png") as file:
         sheet.save(file)
     log.picture(trainer.steps_done, sheet)
+    log.flush()
 
 
 class _Log:
@@ -357,15 +365,15 @@ class _Log:
         self.file = out / "log.jsonl"
         self.begun, self.writes = begun, writes
         self.board = None
+        self.lines: list[str] = []
 
     def __enter__(self) -> _Log:
         if self.writes:
-            lines = self.file.read_text().splitlines() if self.begun and self.file.is_file() else []
+            kept = self.file.read_text().splitlines() if self.begun and self.file.is_file() else []
             # what an earlier process did beyond its last checkpoint is done again
-            kept = [line for line in lines if json.loads(line)["step"] <= self.begun]
+            kept = [line for line in kept if json.loads(line)["step"] <= self.begun]
             with storage.replacing(self.file) as temporary:
                 temporary.write_text("".join(line + "\n" for line in kept))
-            self.stream = self.file.open("a")
             try:
                 from torch.utils.tensorboard import SummaryWriter
 
@@ -376,29 +384,29 @@ class _Log:
 
     def __call__(self, step: int, measured: dict[str, float]) -> None:
         if self.writes:
-            self.stream.write(json.dumps({"step": step, **measured}) + "\n")
+            self.lines.append(json.dumps({"step": step, **measured}))
             if self.board is not None:
                 for name, value in measured.items():
                     self.board.add_scalar(name, value, step)
 
-    def picture(self, step: int, sheet: Image.Image) -> None:
-        self.stream.flush()
-        if self.board is not None:
-            import numpy as np
+    def flush(self) -> None:
+        """Onto disk with what there is."""
+        lines, self.lines = self.lines, []
+        try:
+            with self.file.open("a") as stream:
+                stream.writelines(line + "\n" for line in lines)
+        except OSError as error:
+            raise FileError(f"{self.file} cannot be written ({error.strerror}): check free space.") from None
 
+    def picture(self, step: int, sheet: Image.Image) -> None:
+        if self.board is not None:
             self.board.add_image("samples", np.array(sheet), step, dataformats="HWC")
 
     def __exit__(self, *_: object) -> None:
         if self.writes:
-            self.stream.close()
+            self.flush()
             if self.board is not None:
                 self.board.close()
-
-
-def _late(fabric: Processes, saved: float, minutes: float) -> bool:
-    """Whether a checkpoint is due: as the first process's clock says, for all."""
-    late = torch.tensor(float(time.monotonic() - saved > 60 * minutes), device=fabric.device)
-    return bool(fabric.broadcast(late) > 0)
 
 
 @contextmanager
