@@ -164,8 +164,9 @@ def train_generator(
     metrics = {"images": trainer.steps_done * options.batch, "seconds": trainer.seconds, **measured}
     if fabric.is_global_zero:
         storage.write_json(out / "metrics.json", metrics)
-        if scores:
-            metrics |= _scores(trainer)
+    if scores:
+        metrics |= _scores(trainer)
+        if fabric.is_global_zero:
             storage.write_json(out / "metrics.json", metrics)
     return metrics
 

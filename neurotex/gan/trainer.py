@@ -147,7 +147,8 @@ class Trainer:
         """How far the averaged generator's textures are from `samples` items of `data`, by `gan.metrics.evaluate`.
 
         `data` defaults to what the discriminator learns from, and is then compared with what it sees: renders, where
-        there is `observe`. Given a source of textures, textures are compared. The same samples are drawn each time.
+        there is `observe`. Given a source of textures, textures are compared. The same samples are drawn each time. Of
+        many processes, all have to call it.
         """
         from .metrics import evaluate
 
@@ -156,6 +157,9 @@ class Trainer:
         rng = seeds.generator(self.seed, -1)
         latents = self.average.module.sample_latents(samples, rng)
         numbers = torch.randint(2**62, (2, samples), generator=rng)
+        # each process has its share, equally many; the scores put them together
+        mine = slice(self.fabric.global_rank, samples - samples % self.fabric.world_size, self.fabric.world_size)
+        latents, numbers = latents[mine], numbers[:, mine]
 
         def real() -> Iterator[Tensor]:
             for part in numbers[0].split(chunk):

@@ -23,11 +23,11 @@ from neurotex.generators import StyleGAN2
 fabric = launch()
 torch.manual_seed(fabric.global_rank)  # other weights in each: the first process's count
 widths = dict(channel_base=64, channel_max=8)
-generator = StyleGAN2(16, 3, 4, w_dim=4, mapping_kwargs=dict(num_layers=2), use_noise=False, **widths)
+generator = StyleGAN2(32, 3, 4, w_dim=4, mapping_kwargs=dict(num_layers=2), use_noise=False, **widths)
 trainer = Trainer(
     generator,
-    StyleGAN2Discriminator(16, 3, **widths),
-    ProceduralMaterials(16, bank=8, maps=("base_color",)),
+    StyleGAN2Discriminator(32, 3, **widths),
+    ProceduralMaterials(32, bank=8, maps=("base_color",)),
     penalties=[R1(1.0, every=4)],
     augment=AdaptiveAugment(-0.9, images=400),
     batch=16,
@@ -35,13 +35,15 @@ trainer = Trainer(
 )
 steps = []
 trainer.train(20, lambda trainer, measured: steps.append(measured))
+weight = float(sum(p.abs().sum() for p in generator.parameters()))
+score = trainer.evaluate(64, ("fid",))["fid"]
 if fabric.is_global_zero:
-    print(json.dumps([fabric.world_size, steps, float(sum(p.abs().sum() for p in generator.parameters()))]))
+    print(json.dumps([fabric.world_size, steps, weight, score]))
 """
 
 
 def train(script: Path, processes: int) -> list:
-    """World size, what each step measured, and the sum of the weights' sizes in the end."""
+    """World size, what each step measured, and in the end the sum of the weights' sizes and a score."""
     call = [sys.executable, str(script)]
     if processes > 1:
         call[1:1] = ["-m", "torch.distributed.run", f"--nproc-per-node={processes}", "--standalone"]
@@ -56,12 +58,13 @@ def test_two_processes_train_as_one(tmp_path):
     pytest.importorskip("lightning_fabric")
     script = tmp_path / "train.py"
     script.write_text(SCRIPT.format(here=str(Path(__file__).parents[2])))
-    (one, alone, weight), (two, shared, shared_weight) = train(script, 1), train(script, 2)
+    (one, alone, weight, score), (two, shared, shared_weight, shared_score) = train(script, 1), train(script, 2)
     assert (one, two) == (1, 2)
     assert len(alone) == len(shared) == 20
     for a, b in zip(alone, shared, strict=True):
         assert a == pytest.approx(b, abs=1e-4)
     assert weight == pytest.approx(shared_weight, rel=1e-4)
+    assert score == pytest.approx(shared_score, rel=1e-3)  # of all samples, half of them in each
     assert alone[-1]["augment/strength"] > 0
 
 
