@@ -9,11 +9,12 @@ from .materials import ProceduralMaterials, materials
 from .parts import Loss, Penalty, Source
 from .penalties import R1, R2, GradientPenalty, PathLength, Smoothness
 from .pictures import picture, sheet
+from .plan import Options, make_trainer
 from .processes import launch
 from .reconstruction import Encoder, Reconstruction, sliced_distance
 from .render_data import RenderedSource, ViewSource
 from .renders import Renders
-from .run import Interrupted, Options, train_generator
+from .run import Interrupted, train_generator
 from .schedules import Constant, Cosine, HoldThenLinear
 from .trainer import Trainer, adam_pair
 
@@ -51,6 +52,7 @@ __all__ = [
     "Wasserstein",
     "adam_pair",
     "launch",
+    "make_trainer",
     "materials",
     "picture",
     "sheet",

@@ -16,7 +16,7 @@ from PIL import Image
 
 from neurotex import generators, storage
 from neurotex.errors import ArgumentError, FileError, TrainingError
-from neurotex.gan import Interrupted, Options, ProceduralMaterials, materials, picture, run, train_generator
+from neurotex.gan import Interrupted, Options, ProceduralMaterials, materials, picture, plan, run, train_generator
 from neurotex.gan.checkpoint import load_state
 from neurotex.storage import read_tensors
 
@@ -40,7 +40,7 @@ def _small(monkeypatch):
     """One thread, and a bank of a few materials: drawing thousands is not what is tested."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    monkeypatch.setattr(run, "ProceduralMaterials", partial(ProceduralMaterials, bank=8))
+    monkeypatch.setattr(plan, "ProceduralMaterials", partial(ProceduralMaterials, bank=8))
     yield
     torch.set_num_threads(threads)
 
@@ -108,10 +108,10 @@ from functools import partial
 from pathlib import Path
 sys.path.insert(0, {here!r})
 from test_run import TINY
-from neurotex.gan import run, train_generator
+from neurotex.gan import plan, train_generator
 import torch
 torch.set_num_threads(1)
-run.ProceduralMaterials = partial(run.ProceduralMaterials, bank=8)
+plan.ProceduralMaterials = partial(plan.ProceduralMaterials, bank=8)
 train_generator(replace(TINY, images=200), Path(sys.argv[1]), resume=sys.argv[2] == "resume", minutes=0, scores=False)
 """
 
@@ -143,7 +143,7 @@ def test_a_killed_run_resumes_bitwise(tmp_path):
 def test_a_larger_run_begins_as_the_smaller_enlarged(tmp_path):
     train_generator(TINY, tmp_path / "small", scores=False)
     large = replace(TINY, size=32, begin=str(tmp_path / "small"), reconstruction=0.0)
-    grown = run.make_trainer(large).average.module
+    grown = plan.make_trainer(large).average.module
     small = generators.load(tmp_path / "small" / "generator.safetensors")
     z = small.sample_latents(2, torch.Generator().manual_seed(0))
     enlarged = torch.nn.functional.avg_pool2d(grown(z), 2)
@@ -154,7 +154,7 @@ def test_beginning_from_something_else_is_refused(tmp_path):
     train_generator(TINY, tmp_path / "a", scores=False)
     other = replace(TINY, channel_base=48, channel_max=6, latent_dim=3, begin=str(tmp_path / "a"))
     with pytest.raises(FileError, match="another architecture"):
-        run.make_trainer(other)
+        plan.make_trainer(other)
 
 
 def test_a_folder_of_images_of_any_size_is_learned(folder, tmp_path):
@@ -180,7 +180,7 @@ def test_textures_are_learned_from_renders(tmp_path, discriminator):
         discriminator=discriminator,
         loss="hinge",
     )
-    trainer = run.make_trainer(options)
+    trainer = plan.make_trainer(options)
     before = [p.clone() for p in trainer.generator.parameters()]
     trainer.train(2)
     moved = [not torch.equal(p, b) for p, b in zip(trainer.generator.parameters(), before, strict=True)]
@@ -216,7 +216,7 @@ def test_losses_that_are_no_numbers_leave_the_last_checkpoint(tmp_path, monkeypa
     with pytest.raises(Interrupted):
         train_generator(TINY, tmp_path, progress=stopped_after(8), scores=False)
     before = (tmp_path / "checkpoint.safetensors").read_bytes()
-    monkeypatch.setattr(run.NonSaturating, "generator", lambda self, fake: fake.mean() * float("inf"))
+    monkeypatch.setattr(plan.NonSaturating, "generator", lambda self, fake: fake.mean() * float("inf"))
     with pytest.raises(TrainingError, match="no number"):
         train_generator(TINY, tmp_path, resume=True, minutes=0, scores=False)
     assert (tmp_path / "checkpoint.safetensors").read_bytes() == before

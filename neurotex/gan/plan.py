@@ -1,0 +1,238 @@
+"""What to train on what, and the trainer for it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from ..errors import ArgumentError, FileError
+from ..generators import MaterialGenerator, StyleGAN2
+from ..scene import Views
+from . import seeds
+from .augment import COLOURS, MOTIONS, AdaptiveAugment
+from .checkpoint import load_state
+from .discriminators import PatchDiscriminator, StyleGAN2Discriminator, TextureDiscriminator
+from .folder import ImageFolder
+from .losses import Hinge, LeastSquares, NonSaturating, Wasserstein
+from .materials import CHANNELS, ProceduralMaterials
+from .penalties import R1, GradientPenalty, PathLength, Smoothness
+from .processes import Processes
+from .reconstruction import Encoder, Reconstruction
+from .render_data import ViewSource, photographed
+from .render_scenes import objects, scene_of_views
+from .renders import Renders
+from .schedules import HoldThenLinear
+from .trainer import Trainer, adam_pair
+
+LOSSES = {
+    "nonsaturating": NonSaturating,
+    "hinge": Hinge,
+    "least_squares": LeastSquares,
+    "wasserstein": Wasserstein,
+}
+GENERATORS = ("stylegan2", "material")
+DISCRIMINATORS = ("stylegan2", "patch", "texture")
+MATERIALS = "materials"  # in place of a folder: our procedural ones
+
+
+@dataclass(frozen=True)
+class Options:
+    """What to train on what.
+
+    `data`: folders of images; or "materials", our procedural ones, without end. With `through_renders`, folders of
+    photographs (`transforms.json`) of objects, whose shape `mesh` is, or scenes with textures: then the discriminator
+    sees renders of `mesh`, and textures never. `maps` of a material are learned together; a folder then has a file for
+    each, as NAME_base_color.png. `images` is how many the networks see in all.
+
+    Networks: `generator` is "stylegan2", or "material" (`generators.MaterialGenerator`, for machines without a GPU). It
+    has `channel_base` / r channels at resolution r, at most `channel_max`; latents of `latent_dim`; textures have no
+    seam if `tileable`. The discriminator has `discriminator_base` in place of the first, 0 for the same. `begin` is an
+    earlier run's folder, perhaps of half the size: what fits is taken over from it.
+
+    `rate` is that of learning; the discriminator's is `discriminator_rate`, 0 for the same. Weights of penalties, 0 for
+    none: `r1`, `path_length`, `smoothness`, `reconstruction` (see `gan.penalties`).
+    """
+
+    data: tuple[str, ...]
+    through_renders: bool = False
+    mesh: tuple[str, ...] = ()
+    maps: tuple[str, ...] = ("base_color",)
+    size: int = 128
+    render_size: int = 64
+    images: int = 200_000
+    batch: int = 16
+    accumulate: int = 1
+    seed: int = 0
+    begin: str | None = None
+    channel_base: int = 4096
+    channel_max: int = 256
+    latent_dim: int = 128
+    tileable: bool = True
+    generator: str = "stylegan2"
+    discriminator: str = "stylegan2"
+    discriminator_base: int = 0
+    loss: str = "nonsaturating"
+    r1: float = 1.0
+    path_length: float = 0.0
+    smoothness: float = 0.0
+    reconstruction: float = 0.0
+    augment: float = 0.0
+    rate: float = 0.0025
+    discriminator_rate: float = 0.0
+    half_life: float = 10_000
+
+
+def make_trainer(options: Options, fabric: Processes | None = None) -> Trainer:
+    """The networks, data and penalties that options ask for. The same seed gives the same weights to begin with."""
+    data, observe, channels = read_data(options)
+    if options.loss not in LOSSES:
+        raise ArgumentError(f"there is no loss '{options.loss}': choose one of {', '.join(LOSSES)}.")
+    for what, known in (("generator", GENERATORS), ("discriminator", DISCRIMINATORS)):
+        if getattr(options, what) not in known:
+            raise ArgumentError(f"there is no {what} '{getattr(options, what)}': choose one of {', '.join(known)}.")
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seeds.mixed(options.seed, -2))
+        generator = make_generator(options, channels)
+        tileable = options.tileable and observe is None
+        if options.discriminator == "patch":
+            discriminator = PatchDiscriminator(data.channels, tileable=tileable)
+        elif options.discriminator == "texture":
+            discriminator = TextureDiscriminator(data.channels)
+        else:
+            base = options.discriminator_base or options.channel_base
+            discriminator = StyleGAN2Discriminator(
+                data.size, data.channels, channel_base=base, channel_max=options.channel_max, tileable=tileable
+            )
+        penalties = []
+        if options.r1:
+            wasserstein = options.loss == "wasserstein"
+            penalties.append(GradientPenalty(options.r1) if wasserstein else R1(options.r1, every=16))
+        if options.path_length:
+            penalties.append(PathLength(options.path_length))
+        if options.smoothness:
+            penalties.append(Smoothness(options.smoothness))
+        if options.reconstruction:
+            if observe is not None:
+                raise ArgumentError("textures cannot be reconstructed where only renders are seen: leave it at 0.")
+            encoder = Encoder(channels, options.latent_dim)
+            penalties.append(Reconstruction(encoder, data, options.batch // 2, options.reconstruction, every=2))
+    if options.begin is not None:
+        begin_from(Path(options.begin), generator, discriminator, penalties)
+    kind = "rgba" if observe is not None else "material" if channels == 6 else "rgb"
+    augment = None
+    if options.augment:
+        tiles = options.tileable and observe is None
+        moves = ("flip", "turn", "shift") if tiles else MOTIONS  # other motions would cut a seam into a texture
+        augment = AdaptiveAugment(options.augment, tileable=tiles, channels=kind, operations=(*moves, *COLOURS))
+    rates = (options.rate, options.discriminator_rate or options.rate)
+    return Trainer(
+        generator,
+        discriminator,
+        data,
+        loss=LOSSES[options.loss](),
+        penalties=penalties,
+        augment=augment,
+        observe=observe,
+        optimizers=adam_pair(generator, discriminator, rates, penalties=penalties),
+        schedule=HoldThenLinear(math.ceil(options.images / options.batch)),
+        batch=options.batch,
+        accumulate=options.accumulate,
+        half_life=options.half_life,
+        seed=options.seed,
+        fabric=fabric,
+    )
+
+
+def make_generator(options: Options, channels: int) -> nn.Module:
+    """The network that the options describe, with random weights."""
+    if options.generator == "material":
+        if not options.tileable:
+            raise ArgumentError("a material generator makes nothing but tiles: leave out --no-tileable.")
+        sizes = [options.size // 8, options.size // 4, options.size // 2]
+        widths = [min(options.channel_base // max(size, 1), options.channel_max) for size in sizes]
+        return MaterialGenerator(options.size, channels, options.latent_dim, 2 * options.latent_dim, widths)
+    return StyleGAN2(
+        options.size,
+        channels,
+        options.latent_dim,
+        w_dim=options.latent_dim,
+        mapping_kwargs={"num_layers": 4},
+        tileable=options.tileable,
+        use_noise=False,
+        channel_base=options.channel_base,
+        channel_max=options.channel_max,
+    )
+
+
+def read_data(options: Options):
+    """What is learned from: a source, how its renders are made or None, and the channels of a texture."""
+    channels = sum(CHANNELS.get(name, 0) for name in options.maps)
+    unknown = [name for name in options.maps if name not in CHANNELS]
+    if unknown or not channels:
+        raise ArgumentError(f"maps are some of {', '.join(CHANNELS)}, not {', '.join(unknown) or 'none'}.")
+    if not options.data:
+        raise ArgumentError(f"there is nothing to train on: give a folder of images, or {MATERIALS}.")
+    if options.through_renders:
+        data, observe = read_pictures(options)
+        return data, observe, channels
+    if options.data == (MATERIALS,):
+        return ProceduralMaterials(options.size, options.seed, maps=options.maps), None, channels
+    if len(options.data) > 1:
+        raise ArgumentError("one folder of images at a time: put the others into it.")
+    crops = "tile" if options.tileable else "random"
+    maps = None if options.maps == ("base_color",) else options.maps
+    return ImageFolder(options.data[0], options.size, crops, maps=maps), None, channels
+
+
+def read_pictures(options: Options) -> tuple[ViewSource, Renders]:
+    """Photographs, or renders of textured scenes, and renders by the same or like cameras of generated textures."""
+    if options.maps != ("base_color",):
+        raise ArgumentError("only base_color is learned through renders, whose surfaces are diffuse: leave out --maps.")
+    scenes = [not Path(path).is_dir() and Path(path).suffix.lower() != ".json" for path in options.data]
+    sizes = {"size": options.render_size, "texture_size": options.size}
+    if all(scenes):
+        meshes = options.mesh or options.data
+        pictures = [photographed(path, options.render_size, seed=options.seed) for path in options.data]
+        return ViewSource(pictures, options.render_size), Renders.from_meshes(list(meshes), seed=options.seed, **sizes)
+    if any(scenes):
+        raise ArgumentError("photographs and scenes cannot be mixed: give folders of views, or scene files.")
+    if len(options.mesh) != 1:
+        raise ArgumentError("photographs need one --mesh: the shape of what they show.")
+    views = [Views.load(path) for path in options.data]
+    nodes = objects(options.mesh[0])
+    return ViewSource(views, options.render_size), Renders([scene_of_views(nodes, each) for each in views], **sizes)
+
+
+def begin_from(folder: Path, generator: nn.Module, discriminator: nn.Module, penalties: list) -> None:
+    """Weights of an earlier run, where names and shapes agree.
+
+    A run of half the size has all but the finest blocks: pictures then begin as its pictures enlarged (growing, Karras
+    et al. 2018, arXiv:1710.10196), which saves most of the time that the coarse ones take to learn.
+    """
+    file = folder / "checkpoint.safetensors"
+    if not file.is_file():
+        raise FileError(f"{folder} is no folder of an earlier run: it has no {file.name}.")
+    state, _ = load_state(file)
+    averaged = {name.removeprefix("module."): value for name, value in state["average"].items()}
+    fresh = _take_over(generator, averaged)
+    if any(name.startswith("mapping.") for name in fresh) or "synthesis.b4.const" in fresh:
+        raise FileError(f"{folder} holds a run of another architecture: repeat its channels and latent_dim.")
+    for name, value in generator.named_parameters():
+        if name in fresh and ".torgb." in name and "affine" not in name:
+            nn.init.zeros_(value)
+    _take_over(discriminator, state["discriminator"])
+    for k, penalty in enumerate(penalties):
+        if isinstance(penalty, nn.Module) and f"penalty {k}" in state:
+            _take_over(penalty, state[f"penalty {k}"])
+
+
+def _take_over(module: nn.Module, state: dict[str, Tensor]) -> set[str]:
+    """Load what fits; the names of what did not."""
+    own = module.state_dict()
+    fitting = {name: value for name, value in state.items() if name in own and own[name].shape == value.shape}
+    module.load_state_dict(fitting, strict=False)
+    return set(own) - set(fitting)
