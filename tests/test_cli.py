@@ -407,7 +407,7 @@ def images(tmp_path: Path) -> Path:
 SMALL_RUN = ["--size", 16, "--batch", 4, "--channel-base", 64, "--channel-max", 8, "--latent-dim", 4]
 
 
-def test_training_leaves_a_generator_that_a_fit_takes(run, case, images, tmp_path):
+def test_training_leaves_a_generator_to_wear(run, case, images, tmp_path):
     out = tmp_path / "run"
     code, printed, err = run("train", images, *SMALL_RUN, "--images", 8, "--out", out)
     assert code == 0, err
@@ -415,8 +415,8 @@ def test_training_leaves_a_generator_that_a_fit_takes(run, case, images, tmp_pat
     assert "4/8 images" in err
     assert "scores are of images of 32 pixels or more" in err
     assert json.loads((out / "metrics.json").read_text())["images"] == 8
-    words = fit_words(case, tmp_path / "fit", "--texture", out / "generator.safetensors", "--optimize", "weights")
-    assert run(*words)[0] == 0
+    worn = ["--texture", out / "generator.safetensors", "--size", 32, "--out", tmp_path / "worn.png"]
+    assert run("render", case["mesh"], *worn)[0] == 0
     code, printed, _ = run("train", images, *SMALL_RUN, "--images", 12, "--out", out, "--resume", "--json")
     assert code == 0
     assert json.loads(printed)["images"] == 12
