@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
 from .errors import FileError
+
+T = TypeVar("T")
 
 
 @contextmanager
@@ -54,6 +57,17 @@ def read_tensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     """Named tensors and metadata of a safetensors file. SafetensorError or OSError where it is not a whole one."""
     with safe_open(path, framework="pt") as file:
         return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118 (not a dict)
+
+
+def read_checkpoint(path: str | Path, parse: Callable[[dict[str, Tensor], dict[str, str]], T]) -> T:
+    """`parse(tensors, metadata)` of the checkpoint of a run. FileError if it is missing, cut off or does not parse."""
+    path = Path(path)
+    if not path.is_file():
+        raise FileError(f"{path} does not exist, so there is nothing to resume: run without --resume first.")
+    try:
+        return parse(*read_tensors(path))
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
+        raise FileError(f"{path} is not a whole checkpoint ({error}): delete it and run without --resume.") from None
 
 
 def write_json(path: str | Path, value: object) -> None:

@@ -6,11 +6,9 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from safetensors import SafetensorError
 from torch import Tensor
 
 from .. import storage
-from ..errors import FileError
 
 
 @dataclass(frozen=True)
@@ -30,13 +28,6 @@ class Checkpoint:
     @classmethod
     def load(cls, path: str | Path) -> Checkpoint:
         """Read what `save` wrote. FileError if it is missing or cut off."""
-        path = Path(path)
-        if not path.is_file():
-            raise FileError(f"{path} does not exist, so there is nothing to resume: run without --resume first.")
-        try:
-            state, metadata = storage.read_tensors(path)
-            return cls(json.loads(metadata["options"]), int(metadata["stage"]), state)
-        except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
-            raise FileError(
-                f"{path} is not a whole checkpoint ({error}): delete it and run without --resume."
-            ) from None
+        return storage.read_checkpoint(
+            path, lambda state, about: cls(json.loads(about["options"]), int(about["stage"]), state)
+        )

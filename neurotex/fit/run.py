@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import math
-import signal
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -15,6 +13,7 @@ from torch import Tensor, nn
 
 from .. import discrete, generators, storage
 from ..errors import ArgumentError, SceneError
+from ..interrupts import Interrupted, ctrl_c
 from ..renderers import BakedScene, bake, render
 from ..scene import (
     AmbientLight,
@@ -87,10 +86,6 @@ class Options:
     huber: float | None = None
     ssim: float = 0.0
     prior: float = 0.0
-
-
-class Interrupted(Exception):
-    """The run was stopped by Ctrl-C; what it had done is in its checkpoint."""
 
 
 @dataclass
@@ -269,7 +264,7 @@ def _run_stages(plan: Plan, baked: BakedScene, checkpoint: Checkpoint, file: Pat
     options, state = plan.options, dict(checkpoint.state)
     past = state.pop("past", torch.zeros(0)).tolist()
     terms = {"huber": options.huber, "ssim": options.ssim, "prior": options.prior, "seed": options.seed}
-    with _ctrl_c() as stopped:
+    with ctrl_c() as stopped:
         for number in range(checkpoint.stage, len(plan.stages)):
             stage = plan.stages[number]
             keeper = _Keeper(file, checkpoint.options, number, past, stopped)
@@ -360,27 +355,6 @@ class _Keeper:
                 raise Interrupted
 
         return show
-
-
-@contextmanager
-def _ctrl_c() -> Iterator[list]:
-    """While inside, Ctrl-C fills the list that this yields, so that a step is never cut in two; a second one kills."""
-    pressed: list[int] = []
-
-    def note(number: int, frame: object) -> None:
-        if pressed:
-            raise KeyboardInterrupt
-        pressed.append(number)
-
-    try:
-        before = signal.signal(signal.SIGINT, note)
-    except ValueError:  # not the main thread: signals are not ours to take
-        yield pressed
-        return
-    try:
-        yield pressed
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 def _group(kind: str, module: nn.Module) -> dict:

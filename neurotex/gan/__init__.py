@@ -1,5 +1,6 @@
 """Adversarial training: textures, or nothing but pictures of objects wearing them → a generator."""
 
+from ..interrupts import Interrupted
 from .augment import AdaptiveAugment, Augmentation
 from .average import Average
 from .discriminators import PatchDiscriminator, StyleGAN2Discriminator, TextureDiscriminator
@@ -14,7 +15,7 @@ from .processes import launch
 from .reconstruction import Encoder, Reconstruction, sliced_distance
 from .render_data import RenderedSource, ViewSource
 from .renders import Renders
-from .run import Interrupted, train_generator
+from .run import train_generator
 from .schedules import Constant, Cosine, HoldThenLinear
 from .trainer import Trainer, adam_pair
 

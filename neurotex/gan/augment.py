@@ -27,6 +27,7 @@ from torch import Tensor, nn
 
 from ..errors import ArgumentError
 from ..generators.filters import wrap
+from .seeds import scrambled
 
 CHANNELS = {"rgb": 3, "rgba": 4, "material": 6}
 MOTIONS = ("flip", "turn", "shift", "scale", "rotate")
@@ -92,6 +93,7 @@ class Augmentation(nn.Module):
         strength = float(self.strength)
         if not strength or not self.operations:
             return images
+        # scrambled: the item itself was drawn from its seed as it is
         rngs = [torch.Generator().manual_seed(scrambled(seed)) for seed in seeds.tolist()]
         gates, even = (torch.stack([torch.rand(len(DRAWS), generator=rng) for rng in rngs]) for _ in range(2))
         normal = torch.stack([torch.randn(len(DRAWS), generator=rng) for rng in rngs])
@@ -217,17 +219,6 @@ def colours(
     hue = axis_angle_to_rotation_matrix(angle[:, None] * axis)
     matrix = contrast[:, None, None] * (grey + saturation[:, None, None] * (torch.eye(3) - grey)) @ hue
     return matrix, bright[:, None] * matrix.sum(2)
-
-
-def scrambled(seed: int) -> int:
-    """A seed of our own from each item's, which the item itself was drawn from: splitmix64 (Steele et al. 2014).
-
-    Every bit of it counts in every bit of the result; torch's generator on the CPU looks at the lower 32 alone.
-    """
-    z = (seed + 0x9E3779B97F4A7C15) % 2**64
-    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9 % 2**64
-    z = (z ^ (z >> 27)) * 0x94D049BB133111EB % 2**64
-    return z ^ (z >> 31)
 
 
 def _changed(images: Tensor, which: Tensor, change: Callable[..., Tensor], *parameters: Tensor) -> Tensor:

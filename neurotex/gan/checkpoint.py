@@ -6,11 +6,9 @@ import json
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
 from torch import Tensor
 
 from .. import storage
-from ..errors import FileError
 
 
 def save_state(path: str | Path, state: dict, about: dict) -> None:
@@ -22,14 +20,9 @@ def save_state(path: str | Path, state: dict, about: dict) -> None:
 
 def load_state(path: str | Path) -> tuple[dict, dict]:
     """What `save_state` wrote: state and about. FileError if it is missing or cut off."""
-    path = Path(path)
-    if not path.is_file():
-        raise FileError(f"{path} does not exist, so there is nothing to resume: run without --resume first.")
-    try:
-        tensors, metadata = storage.read_tensors(path)
-        return _nested(json.loads(metadata["state"]), tensors), json.loads(metadata["about"])
-    except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
-        raise FileError(f"{path} is not a whole checkpoint ({error}): delete it and run without --resume.") from None
+    return storage.read_checkpoint(
+        path, lambda tensors, kept: (_nested(json.loads(kept["state"]), tensors), json.loads(kept["about"]))
+    )
 
 
 def _flat(value: object, name: str, tensors: dict[str, Tensor]) -> object:

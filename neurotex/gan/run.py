@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import json
 import math
-import signal
 import time
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
@@ -20,6 +18,7 @@ from torch import Tensor
 from .. import storage
 from ..errors import ArgumentError, FileError, MissingError, TrainingError
 from ..generators.files import save
+from ..interrupts import Interrupted, ctrl_c
 from . import seeds
 from .checkpoint import load_state, save_state
 from .metrics.features import SMALLEST
@@ -33,10 +32,6 @@ SAMPLES = 48
 
 # progress(images done, images in all, what the last step measured, images per second)
 Progress = Callable[[int, int, dict[str, float], float], None]
-
-
-class Interrupted(Exception):
-    """The run was stopped by Ctrl-C; what it had done is in its checkpoint."""
 
 
 def train_generator(
@@ -72,7 +67,7 @@ def train_generator(
     if fabric.is_global_zero:
         storage.make_folder(out / "samples")
     total = math.ceil(options.images / options.batch)
-    with _Log(out, trainer.steps_done, fabric.is_global_zero) as log, _interruptible() as stop:
+    with _Log(out, trainer.steps_done, fabric.is_global_zero) as log, ctrl_c() as pressed:
         saved = time.monotonic()
 
         def watch(trainer: Trainer, measured: dict[str, float]) -> None:
@@ -83,7 +78,7 @@ def train_generator(
                 progress(done * options.batch, total * options.batch, measured, done * options.batch / trainer.seconds)
             # all processes stop if one is asked to, and keep what they have when the first one's clock says so
             late = fabric.is_global_zero and time.monotonic() - saved > 60 * minutes
-            flags = torch.tensor([float(stop[0]), float(late)], device=fabric.device)
+            flags = torch.tensor([float(bool(pressed)), float(late)], device=fabric.device)
             asked, late = (fabric.all_reduce(flags) > 0).tolist()
             if asked or late or done == total:
                 if fabric.is_global_zero:
@@ -188,24 +183,3 @@ class _Log:
             self.flush()
             if self.board is not None:
                 self.board.close()
-
-
-@contextmanager
-def _interruptible() -> Iterator[list[bool]]:
-    """Ctrl-C sets the flag, so that a step is finished and kept; a second one stops at once."""
-    stop = [False]
-
-    def handle(*_: object) -> None:
-        if stop[0]:
-            raise KeyboardInterrupt
-        stop[0] = True
-
-    try:
-        before = signal.signal(signal.SIGINT, handle)
-    except ValueError:  # only the main thread may
-        yield stop
-        return
-    try:
-        yield stop
-    finally:
-        signal.signal(signal.SIGINT, before)

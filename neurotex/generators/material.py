@@ -16,14 +16,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from ..errors import ArgumentError
-from .filters import wrap
 from .style_network import Linear, Mapping, style_per_layer
-from .tile import DETAIL_GAIN, StyledConv, free_detail, waves
+from .tile import DETAIL_GAIN, StyledConv, free_detail, upsample, waves
 
 OCTAVES = 3  # of grain: noise of one, two and four pixels
 HEIGHT_GAIN = 4.0  # heights are in 1/128 of the width: a bump of about its own breadth in pixels
@@ -165,11 +163,6 @@ class Maps(nn.Module):
             roughness, height, bumps = others
             bounded += [roughness.tanh(), HEIGHT_GAIN * height, 0.3 * bumps]
         return bounded
-
-
-def upsample(x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c 2*h 2*w"]:
-    """Bilinear, twice the size, wrapping around: each new pixel lies a quarter of the way between two old ones."""
-    return F.interpolate(wrap(x, 1), scale_factor=2, mode="bilinear")[..., 2:-2, 2:-2]
 
 
 def _slopes(height: Float[Tensor, "n 1 h w"]) -> Float[Tensor, "n 2 h w"]:
