@@ -1,8 +1,10 @@
 import json
 import mmap
 import xml.etree.ElementTree as ElementTree
+from contextlib import nullcontext
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -17,6 +19,7 @@ from benchmarks import (
     report,
     run,
     step_costs,
+    through_renders,
     timing,
     with_mitsuba,
     with_pytorch3d,
@@ -201,3 +204,21 @@ def test_costs_are_ratios_to_a_lookup():
     assert (name, estimator) == step_costs.COSTS[0]
     assert seconds > 0
     assert ratio > 0
+
+
+def test_training_through_renders_continues_where_it_stopped(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(through_renders, "ctrl_c", lambda: nullcontext([1]))  # as if pressed during the first step
+    with pytest.raises(SystemExit, match="--resume continues"):
+        through_renders.main(["--quick", "--out", str(tmp_path)])
+    assert not (tmp_path / "through_renders.png").exists()
+    monkeypatch.setattr(through_renders, "ctrl_c", lambda: nullcontext([]))
+    through_renders.main(["--quick", "--out", str(tmp_path), "--resume"])
+    told = capsys.readouterr().out
+    assert f"{through_renders.QUICK.images} renders of a sphere" in told
+    assert "1.000" in told  # the untrained generator, beside itself
+    with Image.open(tmp_path / "through_renders.png") as picture:
+        cells = np.array(picture)[:, through_renders.MARGIN :]
+    rows = np.split(cells, 6)  # materials, untrained, trained, and these as they are seen
+    assert (rows[1] != rows[2]).any()  # something was learned
+    assert all(row.any(2).mean() > 0.9 for row in rows[:3])  # textures fill their cells
+    assert all(row.any() and not row[0].any() for row in rows[3:])  # objects stand before black
