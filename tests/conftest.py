@@ -3,10 +3,12 @@
 import json
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from jaxtyping import install_import_hook
+import jaxtyping
+
+from tests import checks
 
 # before torch is loaded: threads of two test processes that wait by spinning take the cores from each other
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
@@ -18,8 +20,8 @@ MODULES = [
     for path in sorted((REPOSITORY / "neurotex").rglob("*.py"))
     if path.stem != "__init__" and not path.stem.endswith("kernels")
 ]
-# a float may be given as an int, as PEP 484 has it
-install_import_hook(MODULES, "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))")
+jaxtyping.jaxtyped = checks.jaxtyped  # what the hook puts before every function
+jaxtyping.install_import_hook(MODULES, f"{checks.__name__}.check")
 
 import numpy as np  # noqa: E402
 import pytest  # noqa: E402
@@ -31,7 +33,8 @@ import neurotex as nt  # noqa: E402
 # data that is not part of the repository; tests that need it are skipped where it is absent
 SHARED = REPOSITORY.parent / "shared"
 
-torch.set_num_threads(2)
+# test processes share the cores; where kernels are tested, there is another thread
+torch.set_num_threads(1)
 settings.register_profile(
     "neurotex",
     max_examples=50,
@@ -46,6 +49,14 @@ settings.load_profile("neurotex")
 @pytest.fixture(autouse=True)
 def _seed() -> None:
     torch.manual_seed(0)
+
+
+@pytest.fixture
+def two_threads() -> Iterator[None]:
+    """Loops of kernels are shared out, and what they add up is added up in parts."""
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(1)
 
 
 @pytest.fixture

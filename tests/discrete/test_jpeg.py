@@ -226,7 +226,7 @@ def test_the_operator_is_well_formed():
 
 @pytest.mark.parametrize("quality", [0, 101, -5, 75.5])
 def test_a_quality_is_from_1_to_100(quality):
-    with pytest.raises(Exception, match=r"1 to 100|Type-check error"):
+    with pytest.raises(Exception, match=r"1 to 100|violates type hint"):
         Jpeg(quality)
 
 

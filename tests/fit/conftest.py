@@ -1,5 +1,6 @@
 """The tiny case on disk, and runs of it that save time where a test does not look."""
 
+import shutil
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -13,10 +14,17 @@ from tests import tiny
 Case = dict[str, Path]
 
 
+@pytest.fixture(scope="session")
+def drawn_case(tmp_path_factory: pytest.TempPathFactory) -> Case:
+    return tiny.write_case(tmp_path_factory.mktemp("drawn") / "case")
+
+
 @pytest.fixture
-def case(tmp_path: Path) -> Case:
-    """Paths of a mesh, of views to fit, of views held out and of a generator."""
-    return tiny.write_case(tmp_path / "case")
+def case(drawn_case: Case, tmp_path: Path) -> Case:
+    """Paths of a mesh, of views to fit, of views held out and of a generator. A test may change its files."""
+    folder = drawn_case["mesh"].parent
+    shutil.copytree(folder, tmp_path / "case")
+    return {name: tmp_path / "case" / path.relative_to(folder) for name, path in drawn_case.items()}
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,8 @@ import pytest
 from neurotex import cli
 from neurotex.fit import Interrupted
 from neurotex.fit.checkpoint import Checkpoint
+
+Case = dict[str, Path]
 
 PALETTE = {"through": ("palette:4",), "steps": 8, "imagined": 2}
 GENERATOR = {"texture": "generator", "steps": 6}
@@ -32,7 +35,7 @@ STOPS = {
         2,
     ),
     "perturbation": ({**FEW, "through": ("palette:4", "jpeg:30"), "estimator": "perturbation"}, CHAIN, 2),
-    "score function": ({**FEW, "through": ("palette:4",), "estimator": "score_function"}, "through palette:4", 1),
+    "score function": ({**FEW, "through": ("levels:3",), "estimator": "score_function"}, "through levels:3", 1),
     "latents, searching": (GENERATOR, "search", 10),
     "latents": (GENERATOR, "latents", 3),
     "both": ({**GENERATOR, "optimize": "both"}, "both", 2),
@@ -49,18 +52,35 @@ def history(out: Path) -> list[float]:
     return state["past"].tolist() + state["history"].tolist()
 
 
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., tuple[Path, dict]]:
+    """The folder and the metrics of a run that is not stopped. Made once for all who stop it."""
+    runs: dict[str, tuple[Path, dict]] = {}
+
+    def call(fit: Callable[..., dict], case: Case, options: dict) -> tuple[Path, dict]:
+        about = repr(options)
+        if about not in runs:
+            out = tmp_path_factory.mktemp("whole")
+            runs[about] = out, fit(out, **with_files(options, case))
+        return runs[about]
+
+    return call
+
+
+def with_files(options: dict, case: Case) -> dict:
+    return {**options, "texture": str(case["generator"])} if "texture" in options else options
+
+
 @pytest.mark.parametrize("what", STOPS)
-def test_a_resumed_run_is_bitwise_the_uninterrupted_one(what, case, fit, short_search, tmp_path):
+def test_a_resumed_run_is_bitwise_the_uninterrupted_one(what, case, fit, short_search, tmp_path, uninterrupted):
     options, stage, step = STOPS[what]
-    if "texture" in options:
-        options = {**options, "texture": str(case["generator"])}
+    whole, expected = uninterrupted(fit, case, options)
+    options, parts = with_files(options, case), tmp_path / "parts"
 
     def press(name: str, done: int, total: int, loss: float | None) -> None:
         if (name, done) == (stage, step):
             signal.raise_signal(signal.SIGINT)
 
-    whole, parts = tmp_path / "whole", tmp_path / "parts"
-    expected = fit(whole, **options)
     with pytest.raises(Interrupted):
         fit(parts, progress=press, **options)
     left = sorted(path.name for path in parts.rglob("*") if path.is_file())
@@ -96,7 +116,7 @@ from neurotex import cli
 from neurotex.fit import Fit, run
 run.CHECKPOINT_SECONDS = 0.0
 step = Fit.step
-Fit.step = lambda self: (time.sleep(0.05), step(self))[1]
+Fit.step = lambda self: (time.sleep(0.1), step(self))[1]
 cli.main()
 """
 
@@ -104,7 +124,7 @@ cli.main()
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT to send to a single process")
 def test_ctrl_c_at_the_command_line_leaves_a_checkpoint_that_resume_continues(case, tmp_path, monkeypatch, capsys):
     out = tmp_path / "out"
-    words = ["fit", str(case["mesh"]), str(case["views"]), "--out", str(out), "--size", "16", "--steps", "400"]
+    words = ["fit", str(case["mesh"]), str(case["views"]), "--out", str(out), "--size", "16", "--steps", "150"]
     process = subprocess.Popen([sys.executable, "-c", SLOW, *words], stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 100
     while not (out / "checkpoint.safetensors").is_file() and process.poll() is None and time.monotonic() < deadline:
@@ -116,11 +136,11 @@ def test_ctrl_c_at_the_command_line_leaves_a_checkpoint_that_resume_continues(ca
     assert "Traceback" not in err
     assert [path.name for path in out.rglob("*") if path.is_file()] == ["checkpoint.safetensors"]
     done = len(history(out))
-    assert 0 < done < 400
+    assert 0 < done < 150
 
     monkeypatch.setattr(sys, "argv", ["neurotex", *words, "--resume"])
     with pytest.raises(SystemExit) as leaving:
         cli.main()
     assert not leaving.value.code, capsys.readouterr().err
-    assert len(history(out)) == 400
+    assert len(history(out)) == 150
     assert (out / "model.glb").is_file()

@@ -26,7 +26,7 @@ def png(out: Path) -> np.ndarray:
         return np.asarray(image.convert("RGB"))
 
 
-@pytest.mark.parametrize("seed", [0, 1, 2])
+@pytest.mark.parametrize("seed", [0, 1])
 def test_a_hidden_texture_is_recovered(seed, fit, tmp_path, monkeypatch):
     monkeypatch.setattr(run, "search_latent", partial(search_latent, draws=32, rounds=((4, 15),)))
     secret = nt.GeneratedTexture(tiny.generator(), nt.Latent(tiny.generator()).sample(100))
@@ -60,9 +60,8 @@ def test_weights_alone_leave_the_latent_where_the_search_left_it(case, fit, shor
     assert not torch.equal(load_file(tmp_path / "latents" / "latent.safetensors")["w"], start)
 
 
-@pytest.mark.parametrize("estimator", ["straight_through", "surrogate"])
-def test_through_a_palette_the_texture_has_that_many_colours(fit, tmp_path, estimator):
-    metrics = fit(tmp_path, through=("palette:4",), estimator=estimator, steps=16)
+def test_through_a_palette_the_texture_has_that_many_colours(fit, tmp_path):
+    metrics = fit(tmp_path, through=("palette:4",), estimator="surrogate", steps=16)
     colours = np.unique(png(tmp_path).reshape(-1, 3), axis=0)
     assert 2 <= len(colours) <= 4
     assert metrics["steps"] == 16
@@ -163,7 +162,7 @@ def test_what_ships_is_in_the_format_of_its_step(step, through):
     assert float((pixels - loop).abs().max()) <= (1 if suffix == ".jpg" else 0)
     colours = len(pixels.flatten(1).unique(dim=1).T)
     if step == "palette:4":
-        assert colours <= 4
+        assert 2 <= colours <= 4
     elif step.endswith(":2"):
         assert set(pixels.unique().tolist()) == {0, 255}
 

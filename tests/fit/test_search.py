@@ -38,8 +38,10 @@ def latent_of(fit: nt.Fit) -> nt.Latent:
     return fit.scene.materials()[0].base_color.latent
 
 
-def search(fit: nt.Fit, seed: int, **more: object) -> torch.Tensor:
-    return nt.fit.search_latent(fit, latent_of(fit), seed, draws=40, rounds=((5, 10), (2, 30)), **more)
+def search(
+    fit: nt.Fit, seed: int, *, draws: int = 40, rounds: tuple = ((5, 10), (2, 30)), **more: object
+) -> torch.Tensor:
+    return nt.fit.search_latent(fit, latent_of(fit), seed, draws=draws, rounds=rounds, **more)
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
@@ -52,15 +54,16 @@ def test_the_hidden_latent_is_found_up_to_whole_periods(fit, seed):
 
 
 def test_the_seed_decides(fit):
-    first = search(fit, 5)
+    few = {"draws": 8, "rounds": ((3, 2), (2, 3))}
+    first = search(fit, 5, **few)
     latent_of(fit).bind(torch.zeros(1, 2))
-    assert torch.equal(search(fit, 5), first)
-    assert not torch.equal(search(fit, 6), first)
+    assert torch.equal(search(fit, 5, **few), first)
+    assert not torch.equal(search(fit, 6, **few), first)
 
 
 def test_progress_counts_every_render_and_history_stays_empty(fit):
     seen: list[tuple[int, int]] = []
-    search(fit, 0, on_render=lambda done, total: seen.append((done, total)))
-    total = 40 + 5 * 10 + 2 * 30
+    search(fit, 0, draws=8, rounds=((3, 2), (2, 3)), on_render=lambda done, total: seen.append((done, total)))
+    total = 8 + 3 * 2 + 2 * 3
     assert seen == [(k, total) for k in range(1, total + 1)]
     assert fit.history == []

@@ -2,6 +2,7 @@
 
 import json
 import os
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -13,8 +14,9 @@ from neurotex.errors import ArgumentError, MissingError
 from neurotex.gan.processes import Alone, launch
 
 SCRIPT = """
-import json, os, sys
-sys.path.insert(0, {here!r})
+import json, sys
+if {here!r} not in sys.path:
+    sys.path.insert(0, {here!r})
 import torch
 torch.set_num_threads(1)
 from neurotex.gan import R1, AdaptiveAugment, ProceduralMaterials, StyleGAN2Discriminator, Trainer, launch
@@ -42,23 +44,23 @@ if fabric.is_global_zero:
 """
 
 
-def train(script: Path, processes: int) -> list:
+def told(out: str) -> list:
     """World size, what each step measured, and in the end the sum of the weights' sizes and a score."""
-    call = [sys.executable, str(script)]
-    if processes > 1:
-        call[1:1] = ["-m", "torch.distributed.run", f"--nproc-per-node={processes}", "--standalone"]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(call, capture_output=True, text=True, env=environment, timeout=300, check=False)
-    assert done.returncode == 0, done.stderr[-2000:]
-    return json.loads(done.stdout.strip().splitlines()[-1])
+    return json.loads(out.strip().splitlines()[-1])
 
 
-def test_two_processes_train_as_one(tmp_path):
+def test_two_processes_train_as_one(tmp_path, capsys):
     """The same global batch: losses to 1e-4 for 20 steps, with R1, augmentation and the deviations of groups."""
     pytest.importorskip("lightning_fabric")
     script = tmp_path / "train.py"
     script.write_text(SCRIPT.format(here=str(Path(__file__).parents[2])))
-    (one, alone, weight, score), (two, shared, shared_weight, shared_score) = train(script, 1), train(script, 2)
+    call = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--standalone", str(script)]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(call, capture_output=True, text=True, env=environment, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    two, shared, shared_weight, shared_score = told(done.stdout)
+    runpy.run_path(str(script))
+    one, alone, weight, score = told(capsys.readouterr().out)
     assert (one, two) == (1, 2)
     assert len(alone) == len(shared) == 20
     for a, b in zip(alone, shared, strict=True):

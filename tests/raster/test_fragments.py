@@ -223,7 +223,7 @@ def test_gradients_are_those_of_finite_differences(perspective, clip, blur):
     def covered(corners: Tensor) -> tuple[Tensor, ...]:
         seen = rasterize(
             corners,
-            (5, 6),
+            (3, 4),
             faces_per_pixel=2,
             blur_radius=blur,
             perspective_correct=perspective,

@@ -64,7 +64,7 @@ def _corners() -> Tensor:
 
 def _rasterize() -> Case:
     def covered(corners: Tensor) -> tuple[Tensor, ...]:
-        seen = raster.rasterize(corners, SIZE, faces_per_pixel=2, blur_radius=0.013)
+        seen = raster.rasterize(corners, (3, 4), faces_per_pixel=2, blur_radius=0.013)
         return seen.zbuf, seen.bary_coords, seen.dists
 
     return covered, (_corners(),)

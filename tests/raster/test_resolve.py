@@ -42,7 +42,7 @@ def test_light_in_three_colours_leaves_the_fourth_channel_dark():
 
 @pytest.mark.parametrize("channels", [1, 3])
 def test_gradients_are_right(channels):
-    texels, first, index, weight, light = _case(channels)
+    texels, first, index, weight, light = _case(channels, 9)
     for wanted in ((texels,), (weight,), (light,), (texels, weight, light)):
         for tensor in (texels, weight, light):
             tensor.requires_grad_(any(tensor is w for w in wanted))

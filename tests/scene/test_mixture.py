@@ -114,7 +114,7 @@ def test_renders_tell_which_material_is_where(plate, estimator):
     where = LogitTexture(torch.zeros(3, 5, 5)).through(Select(estimator))
     baked = _baked(plate, mixed_material(kinds, where))
     optimizer = torch.optim.Adam(where.parameters(), 0.3)
-    steps = 60
+    steps = 40
     for step in range(steps):
         estimator.temperature = 0.1 ** (step / steps)
         loss = (baked() - target).square().mean()
