@@ -7,6 +7,7 @@ import torch
 from PIL import Image, ImageDraw
 
 import neurotex as nt
+from neurotex import gan
 
 HERE = Path(__file__).parent
 DATA = nt.assets.folder() / "demo"
@@ -43,16 +44,19 @@ def fits(demo: Path) -> None:
 
 @torch.no_grad()
 def samples() -> None:
-    """Textures of the bundled generator, on the teapot and tiled."""
+    """Materials of the bundled generator, on the teapot, tiled, and many side by side."""
     generator = nt.generators.load("materials")
     skin = nt.GeneratedTexture(generator, nt.Latent(generator, name="skin"))
-    scene = nt.Scene.load(DATA / "mesh.obj", nt.Material(skin))
+    scene = nt.Scene.load(DATA / "mesh.obj", nt.Material(**skin.maps()))
     cameras, flash = nt.around(scene, 12)
     scene.cameras, scene.lights = torch.nn.ModuleList([cameras[1]]), torch.nn.ModuleList([flash])
-    latents = generator.sample_latents(64, torch.Generator().manual_seed(0))[[2, 12, 21, 43]]
+    many = generator.sample_latents(64, torch.Generator().manual_seed(0))
+    latents = many[[9, 16, 20, 23]]
     worn = [nt.on_background(nt.render(scene, SIDE, latents={"skin": z})[0]) for z in latents]
-    flat = [nt.scene.to_image((texture + 1) / 2) for texture in generator(latents)]
-    sheet = Image.new("RGB", (SIDE * len(worn), HEIGHT + SIDE), "white")
+    flat = [nt.scene.to_image(texture) for texture in gan.picture(generator(latents))]
+    below = gan.sheet(gan.picture(generator(many[24:48])), columns=8)
+    sheet = Image.new("RGB", (SIDE * len(worn), HEIGHT + SIDE + below.height), "white")
+    sheet.paste(below, (0, HEIGHT + SIDE))
     for k, (picture, texture) in enumerate(zip(worn, flat, strict=True)):
         sheet.paste(picture.crop((0, TOP, SIDE, TOP + HEIGHT)), (SIDE * k, 0))
         for x, y in ((0, 0), (0, 1), (1, 0), (1, 1)):  # twice in each direction: they tile

@@ -23,9 +23,8 @@ def scene() -> tuple[nt.Scene, nt.Latent]:
     """The teapot in the bundled generator's paint, under a flash."""
     generator = nt.generators.load("materials").requires_grad_(False)
     latent = nt.Latent(generator, name="skin").sample(seed=12)
-    out = nt.Scene.load(
-        nt.assets.folder() / "demo" / "mesh.obj", nt.Material(nt.GeneratedTexture(generator, latent), "paint")
-    )
+    paint = nt.GeneratedTexture(generator, latent).maps()["base_color"]
+    out = nt.Scene.load(nt.assets.folder() / "demo" / "mesh.obj", nt.Material(paint, "paint"))
     cameras, flash = nt.around(out, 12)
     out.cameras.append(cameras[1])
     out.lights.append(flash)

@@ -14,7 +14,7 @@ import neurotex as nt
 def main(out: str = "latent_walk.gif", frames: str = "48") -> None:
     generator = nt.generators.load("materials")
     skin = nt.GeneratedTexture(generator, nt.Latent(generator, name="skin"))  # unbound: each frame brings its own
-    scene = nt.Scene.load(nt.assets.folder() / "demo" / "mesh.obj", nt.Material(skin))
+    scene = nt.Scene.load(nt.assets.folder() / "demo" / "mesh.obj", nt.Material(**skin.maps()))
     cameras, flash = nt.around(scene, int(frames))
     scene.lights.append(flash)
 

@@ -16,7 +16,7 @@ def main(out: str = "printable.glb", steps: str = "200") -> None:
     views = nt.Views.load(ASSETS / "views")
     generator = nt.generators.LatentSpace(nt.generators.load("materials"), "w")
     latent = nt.Latent(generator, name="skin").sample(seed=0)
-    skin = nt.GeneratedTexture(generator, latent)
+    skin = nt.GeneratedTexture(generator, latent).maps()["base_color"]
     material = nt.Material(skin)
     scene = nt.Scene.load(ASSETS / "mesh.obj", material, views.cameras, views.lights)
 

@@ -22,7 +22,8 @@ def main(out: str = "pytorch3d_fit.png", steps: str = "100") -> None:
     verts, faces, aux = load_obj(nt.assets.folder() / "demo" / "mesh.obj", load_textures=False)
     generator = nt.generators.load("materials").requires_grad_(False)
     latent = nt.Latent(generator, name="skin").sample(seed=10)  # painted with this, which is then hidden
-    skin = GeneratedTexturesUV(nt.GeneratedTexture(generator, latent), [faces.textures_idx], [aux.verts_uvs])
+    paint = nt.GeneratedTexture(generator, latent).maps()["base_color"]
+    skin = GeneratedTexturesUV(paint, [faces.textures_idx], [aux.verts_uvs])
     mesh = Meshes([verts], [faces.verts_idx], skin)  # built once: each render shows what the latent is by then
 
     R, T = look_at_view_transform(dist=2.7, elev=torch.linspace(0, 360, VIEWS), azim=torch.linspace(-180, 180, VIEWS))

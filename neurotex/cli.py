@@ -28,7 +28,6 @@ from .fit.run import TEMPERATURE
 from .renderers import around, on_background, save_gif, turntable
 from .renderers import render as render_scene
 from .scene import AmbientLight, GeneratedTexture, Latent, Material, Scene, Views, to_image
-from .scene.channels import as_base_color
 from .shading import linear_to_srgb
 
 app = typer.Typer(
@@ -253,8 +252,7 @@ def render(
     if texture is not None:
         loaded = generators.load(texture)
         generator = generators.LatentSpace(loaded, "z", generators.one_hot(loaded, label))
-        skin = GeneratedTexture(generator, Latent(generator).sample(seed))
-        material = Material(as_base_color(skin, loaded.out_channels))
+        material = Material(**GeneratedTexture(generator, Latent(generator).sample(seed)).maps())
     scene = Scene.load(mesh, material)
     with torch.no_grad():
         if views is not None:

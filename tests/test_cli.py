@@ -316,7 +316,7 @@ def test_info_prints_what_there_is_to_tell(case, pickle, run, tmp_path):
     parameters = nt.generators.info(pickle)["networks"]["G"]["parameters"]
     assert ["parameters", f"{parameters:,}", f"{parameters:,}"] in rows
     assert "latent_dim" in run("info", case["generator"])[1]
-    assert "TileGenerator" in run("info", "materials")[1]
+    assert "MaterialGenerator" in run("info", "materials")[1]
 
 
 def test_info_as_json_has_everything(case, pickle, run):

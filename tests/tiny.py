@@ -44,11 +44,11 @@ def picture(size: int = 32) -> Tensor:
     return 0.5 + 0.35 * torch.sin(points @ waves + torch.arange(3)).movedim(-1, 0)
 
 
-def generator(size: int = 32) -> nt.generators.TileGenerator:
+def generator(size: int = 32) -> nt.generators.MaterialGenerator:
     """An untrained generator of textures with 4 latents, the same each time."""
     with torch.random.fork_rng():
         torch.manual_seed(1)
-        return nt.generators.TileGenerator(size, latent_dim=4, style_dim=8, widths=(6, 4), colours=4).eval()
+        return nt.generators.MaterialGenerator(size, latent_dim=4, style_dim=8, widths=(6, 4), substances=4).eval()
 
 
 def cameras(views: int = 4, turn: float = 0.0) -> list[nt.Camera]:

@@ -26,7 +26,6 @@ from ..scene import (
     Texture,
     Views,
 )
-from ..scene.channels import as_base_color
 from . import losses, report, seams
 from .adam import Adam
 from .backproject import backproject
@@ -188,7 +187,7 @@ def make_plan(options: Options) -> Plan:
         label = generators.one_hot(generator, options.label)
         styled = generators.LatentSpace(generator, options.space, label)
         latent = Latent(styled, "skin").sample(options.seed)
-        source = as_base_color(GeneratedTexture(styled, latent), generator.out_channels)
+        source = GeneratedTexture(styled, latent).maps()["base_color"]  # photographs are taken to show diffuse surfaces
         styled.requires_grad_(options.optimize != "latents")  # also what its own training keeps frozen
         kinds = {"latents": [latent], "weights": [styled], "both": [latent, styled]}[options.optimize]
         groups = [_group("latents" if module is latent else "weights", module) for module in kinds]

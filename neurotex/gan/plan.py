@@ -152,7 +152,7 @@ def make_generator(options: Options, channels: int) -> nn.Module:
     if options.generator == "material":
         if not options.tileable:
             raise ArgumentError("a material generator makes nothing but tiles: leave out --no-tileable.")
-        sizes = [options.size // 8, options.size // 4, options.size // 2]
+        sizes = [options.size // 16, options.size // 8, options.size // 4, options.size // 2]
         widths = [min(options.channel_base // max(size, 1), options.channel_max) for size in sizes]
         return MaterialGenerator(options.size, channels, options.latent_dim, 2 * options.latent_dim, widths)
     return StyleGAN2(

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from .pickles import read_pickle
     from .stylegan2 import StyleGAN2
     from .stylegan3 import StyleGAN3
-    from .tile import TileGenerator
     from .torch_files import read_state_dict
 
 __all__ = [
@@ -23,7 +22,6 @@ __all__ = [
     "MaterialGenerator",
     "StyleGAN2",
     "StyleGAN3",
-    "TileGenerator",
     "WrappedGenerator",
     "bundled",
     "from_jax",
@@ -50,7 +48,6 @@ _PLACES = {
     "StyleGAN2": "stylegan2",
     "StyleGAN3": "stylegan3",
     "MaterialGenerator": "material",
-    "TileGenerator": "tile",
     "from_jax": "interop",
     "from_nvidia": "nvidia",
     "from_onnx": "interop",

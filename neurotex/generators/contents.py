@@ -20,11 +20,10 @@ from .recognise import Tensors, generators_in, recognise
 from .style_network import StyleNetwork
 from .stylegan2 import StyleGAN2
 from .stylegan3 import StyleGAN3
-from .tile import TileGenerator
 from .torch_files import is_torch_file, stored_tensors
 
 ARCHITECTURES: dict[str, type[nn.Module]] = {
-    architecture.__name__: architecture for architecture in (MaterialGenerator, TileGenerator, StyleGAN2, StyleGAN3)
+    architecture.__name__: architecture for architecture in (MaterialGenerator, StyleGAN2, StyleGAN3)
 }
 # of NVIDIA's constructor, which their training gives by name
 POSITIONAL = ("z_dim", "c_dim", "w_dim", "img_resolution", "img_channels")

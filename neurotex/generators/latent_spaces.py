@@ -47,6 +47,8 @@ class LatentSpace(nn.Module):
             self.mapping = generator.mapping
         seeded = torch.Generator().manual_seed(0)
         self.prior = GaussianPrior(sample_w(generator, 10_000, seeded, label)) if space == "gaussian" else None
+        if hasattr(generator, "out_channels"):
+            self.out_channels = generator.out_channels
         self._source = [generator]  # in a list, so that its mapping is neither a parameter nor in the state
         self.latent_shape = tuple(self.sample_latents(1, seeded).shape[1:])
 

@@ -1,10 +1,11 @@
 """A small style-based generator of tileable materials, for machines without a GPU.
 
-The skeleton is StyleGAN2's (Karras et al. 2020): a mapping, a learned constant, convolutions whose input channels are
+The skeleton is StyleGAN2's (Karras et al. 2020): a mapping, convolutions whose input channels are
 scaled by a style and whose output is demodulated, an image summed up over resolutions, noise. Five things differ.
 
 - Every convolution and every upsampling wraps around: the result tiles without a seam whatever the weights are.
-- The constant is large and starts out as periodic waves, from which a style can compose stripes, grids and blobs.
+- In place of the constant there are periodic waves, and more of them join in at every resolution. A style says how
+  strong they are and where they lie: stripes, lattices and blobs of them, at another place in every texture.
 - What is summed up says how strongly each of a few substances claims each pixel, and a softmax shares the pixel out. A
   substance has a colour, a roughness, a height and a grain. Regions come out clean, and their maps belong together.
 - Normals are the slopes of the heights, not a picture of their own.
@@ -13,7 +14,7 @@ scaled by a style and whose output is demodulated, an image summed up over resol
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 from jaxtyping import Float
@@ -21,7 +22,7 @@ from torch import Tensor, nn
 
 from ..errors import ArgumentError
 from .style_network import Linear, Mapping, style_per_layer
-from .tile import DETAIL_GAIN, StyledConv, free_detail, upsample, waves
+from .styled import DETAIL_GAIN, StyledConv, Waves, free_detail, upsample
 
 OCTAVES = 3  # of grain: noise of one, two and four pixels
 HEIGHT_GAIN = 4.0  # heights are in 1/128 of the width: a bump of about its own breadth in pixels
@@ -45,7 +46,7 @@ class MaterialGenerator(nn.Module):
         out_channels: int = 3,
         latent_dim: int = 64,
         style_dim: int = 128,
-        widths: Sequence[int] = (96, 48, 32),
+        widths: Sequence[int] = (96, 96, 64, 32),
         substances: int = 8,
         num_layers: int = 3,
     ) -> None:
@@ -77,7 +78,7 @@ class MaterialGenerator(nn.Module):
 
     def sample_latents(self, n: int, generator: torch.Generator | None = None) -> Float[Tensor, "n latent"]:
         """`n` latents from the prior N(0, I), on the weights' device; a CPU generator gives the same on all."""
-        weight = self.synthesis.constant
+        weight = self.synthesis.detail
         device = generator.device if generator is not None else weight.device
         return torch.randn(n, *self.latent_shape, generator=generator, device=device).to(weight)
 
@@ -88,11 +89,9 @@ class Synthesis(nn.Module):
     def __init__(self, base: int, style_dim: int, widths: Sequence[int], substances: int, out_channels: int) -> None:
         super().__init__()
         self.style_dim = style_dim
-        self.constant = nn.Parameter(waves(widths[0], base))
-        self.first = StyledConv(widths[0], widths[0], style_dim)
         self.levels = nn.ModuleList(
             Level(before, width, style_dim, substances, base << k)
-            for k, (before, width) in enumerate(zip([widths[0], *widths], widths, strict=False))
+            for k, (before, width) in enumerate(zip([0, *widths], widths, strict=False))
         )
         self.detail = free_detail(substances, base << len(widths))
         self.maps = Maps(base << len(widths), style_dim, substances, out_channels)
@@ -100,32 +99,33 @@ class Synthesis(nn.Module):
     @property
     def num_ws(self) -> int:
         """How many layers have a style of their own."""
-        return 2 + 3 * len(self.levels)
+        return 4 * len(self.levels)  # the first level has one less, and the maps have one
 
     def forward(self, w: Tensor) -> Float[Tensor, "n channels size size"]:
         styles = iter(style_per_layer(w, self.style_dim, self.num_ws))
-        x = self.first(self.constant.expand(len(w), -1, -1, -1), next(styles))
-        claims = None  # how strongly each substance claims each pixel
+        x = claims = None  # features, and how strongly each substance claims each pixel
         for level in self.levels:
-            x, claims = level(x, claims, [next(styles) for _ in range(3)])
+            x, claims = level(x, claims, styles)
         return self.maps((upsample(claims) + DETAIL_GAIN * self.detail).softmax(1), next(styles))
 
 
 class Level(nn.Module):
-    """One resolution: features come in at half of it (but for the first), are narrowed, enlarged, and convolved."""
+    """One resolution: features of half of it are narrowed and enlarged, meet the waves, and are convolved."""
 
     def __init__(self, before: int, width: int, style_dim: int, substances: int, size: int) -> None:
         super().__init__()
         # A 1×1 convolution ahead of the upsampling costs a quarter, and lets the 3×3 run at the narrow width.
-        self.narrow = StyledConv(before, width, style_dim, kernel=1, plain=True)
+        self.narrow = StyledConv(before, width, style_dim, kernel=1, plain=True) if before else None
+        self.waves = Waves(width, size, style_dim)
         self.conv = StyledConv(width, width, style_dim)
         self.detail = free_detail(width, size)
         self.claim = StyledConv(width, substances, style_dim, kernel=1, plain=True, demodulate=False)
 
-    def forward(self, x: Tensor, claims: Tensor | None, styles: list[Tensor]) -> tuple[Tensor, Tensor]:
-        x = self.narrow(x, styles[0])
-        x = self.conv(x if claims is None else upsample(x), styles[1]) + DETAIL_GAIN * self.detail
-        claim = self.claim(x, styles[2])
+    def forward(self, x: Tensor | None, claims: Tensor | None, styles: Iterator[Tensor]) -> tuple[Tensor, Tensor]:
+        below = None if self.narrow is None else upsample(self.narrow(x, next(styles)))
+        x = self.waves(next(styles))
+        x = self.conv(x if below is None else below + x, next(styles)) + DETAIL_GAIN * self.detail
+        claim = self.claim(x, next(styles))
         return x, claim if claims is None else upsample(claims) + claim
 
 

@@ -2,6 +2,7 @@
 
 from .camera import Camera, OrthographicCamera, PerspectiveCamera, PinholeCamera, look_at, orbit
 from .channels import ChannelTexture, NormalsFromXY
+from .generated import GeneratedTexture
 from .graph import Geometry, Node, Scene, resolution
 from .latent import Evaluation, Latent
 from .light import AmbientLight, DirectionalLight, EnvironmentLight, Flash, Light, PointLight
@@ -9,7 +10,7 @@ from .material import Material
 from .mesh import Mesh, vertex_normals
 from .mixture import LogitTexture, MixedTexture, mixed_material
 from .shipping import encode_texture, load_texture, save_texture, to_image
-from .textures import ConstantTexture, GeneratedTexture, ImageTexture, PyramidTexture, SteppedTexture, Texture
+from .textures import ConstantTexture, ImageTexture, PyramidTexture, SteppedTexture, Texture
 from .views import Views
 
 __all__ = [

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
-
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -58,20 +56,3 @@ class NormalsFromXY(nn.Module):
         slopes = slopes * square.clamp(min=1).rsqrt()
         z = (1 - square).clamp(min=1e-8).sqrt()  # a root has no slope at 0
         return (torch.cat([slopes, z], 1) + 1) / 2
-
-
-def as_base_color(texture: Texture, channels: int) -> Texture:
-    """A texture of so many channels as a base_color: the first three, with a warning that the others are left out."""
-    if channels < 3:
-        raise SceneError(
-            f"a base_color has 3 channels, but this generator makes {channels}: build a scene of your own around it, "
-            "with neurotex.GeneratedTexture as its roughness or metallic map."
-        )
-    if channels == 3:
-        return texture
-    warnings.warn(
-        f"this generator makes {channels} channels: the first 3 are used as base_color, the others are left out; "
-        "neurotex.scene.ChannelTexture makes maps of them.",
-        stacklevel=2,
-    )
-    return ChannelTexture(texture, 0, 3)

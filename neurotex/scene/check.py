@@ -12,10 +12,11 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import SceneError
+from .generated import GeneratedTexture
 from .graph import Scene, resolution
 from .latent import Evaluation, Latent
 from .material import Material
-from .textures import GeneratedTexture, SteppedTexture, Texture
+from .textures import SteppedTexture, Texture
 
 Shape = tuple[int, ...]
 

@@ -5,7 +5,7 @@
     │  └─ Mesh 'body', 1,024 vertices, 2,048 faces
     │     └─ Material 'skin', diffuse
     │        └─ base_color: SteppedTexture (1, 3, 64, 64), Palette(8 colours, StraightThrough()) with 24 weights
-    │           └─ GeneratedTexture (1, 3, 64, 64), TileGenerator with 12,345 weights
+    │           └─ GeneratedTexture (1, 3, 64, 64), MaterialGenerator with 12,345 weights
     │              └─ Latent 'skin' (1, 64), unbound
     ├─ PerspectiveCamera yfov=45
     …

@@ -17,7 +17,7 @@ from ..discrete.clamp import clamp
 from ..errors import ArgumentError
 from ..raster.textures import FILTERS, WRAPS
 from .counts import is_count
-from .latent import Evaluation, Latent
+from .latent import Evaluation
 
 
 class Texture(nn.Module):
@@ -129,29 +129,6 @@ class PyramidTexture(Texture):
 
 def _enlarged(image: Tensor, like: Tensor) -> Tensor:
     return interpolate(image, size=like.shape[-2:], mode="bilinear", align_corners=False)
-
-
-class GeneratedTexture(Texture):
-    """What a generator makes of a latent: the node that puts a GAN into the scene.
-
-    `generator` is any module that maps (1, *latent_shape) to (1, C, H, W) in [-1, 1], as GANs do; the node maps
-    that to [0, 1]. Gradients reach the latent and every weight of the generator. A latent of another shape than the
-    generator's own `latent_shape` raises ArgumentError.
-    """
-
-    def __init__(self, generator: nn.Module, latent: Latent, wrap: str = "repeat", filter: str = "bilinear"):
-        super().__init__(wrap, filter)
-        takes = getattr(generator, "latent_shape", None)
-        if takes is not None and tuple(takes) != latent.shape:
-            raise ArgumentError(
-                f"latent '{latent.name}' has shape {(1, *latent.shape)}, but generator {type(generator).__name__} "
-                f"expects {(1, *takes)}: make it of the generator, neurotex.Latent(generator)."
-            )
-        self.generator = generator
-        self.latent = latent
-
-    def compute(self, evaluation: Evaluation) -> Tensor:
-        return clamp((self.generator(evaluation(self.latent)) + 1) / 2)
 
 
 class SteppedTexture(Texture):

@@ -9,8 +9,8 @@ from torch import nn
 
 from neurotex.errors import ArgumentError
 from neurotex.gan.penalties import R1, R2, GradientPenalty, PathLength, Smoothness
+from neurotex.generators import MaterialGenerator
 from neurotex.generators.stylegan2 import StyleGAN2
-from neurotex.generators.tile import TileGenerator
 
 
 class Net(nn.Module):
@@ -132,7 +132,7 @@ def stylegan2() -> StyleGAN2:
     return StyleGAN2(8, z_dim=4, w_dim=4, channel_base=32, channel_max=4, mapping_kwargs={"num_layers": 2})
 
 
-@pytest.mark.parametrize("make", [stylegan2, lambda: TileGenerator(16, 4, 8, (4, 4), 3)])
+@pytest.mark.parametrize("make", [stylegan2, lambda: MaterialGenerator(16, 3, 4, 8, (4, 4)).eval()])
 @pytest.mark.parametrize("penalty", [PathLength(), Smoothness()])
 def test_generators_are_charged_through_both_parts(make, penalty):
     generator, penalty = make(), copy.deepcopy(penalty)

@@ -8,10 +8,10 @@ from safetensors.torch import save_file
 from torch import nn
 
 import neurotex as nt
-from neurotex.generators import StyleGAN2, StyleGAN3, TileGenerator, bundled, info, load, save
+from neurotex.generators import MaterialGenerator, StyleGAN2, StyleGAN3, bundled, info, load, save
 from tests.generators import originals, pickled
 
-TINY = {"size": 16, "latent_dim": 4, "style_dim": 6, "widths": (4, 3), "colours": 3}
+TINY = {"size": 16, "latent_dim": 4, "style_dim": 6, "widths": (4, 3), "substances": 3}
 SMALL = {"img_resolution": 8, "z_dim": 6, "w_dim": 8, "channel_base": 64, "channel_max": 8, "conv_clamp": 256}
 SMALL |= {"mapping_kwargs": {"num_layers": 2}}
 
@@ -31,7 +31,7 @@ def same(a: nn.Module, b: nn.Module) -> bool:
 
 
 NETWORKS = {
-    "TileGenerator": lambda: TileGenerator(**TINY),
+    "MaterialGenerator": lambda: MaterialGenerator(**TINY).eval(),
     "skip": second,
     "resnet": lambda: second(architecture="resnet", c_dim=3),
     "orig, no noise": lambda: second(architecture="orig", use_noise=False, img_channels=9),
@@ -39,12 +39,12 @@ NETWORKS = {
     "T": lambda: third(c_dim=2),
     "R": lambda: third(conv_kernel=1, use_radial_filters=True),
 }
-STRANGERS = [name for name in NETWORKS if name not in ("TileGenerator", "tileable")]
+STRANGERS = [name for name in NETWORKS if name not in ("MaterialGenerator", "tileable")]
 
 
 @pytest.fixture
 def path(tmp_path):
-    save(TileGenerator(**TINY), tmp_path / "tiny.safetensors")
+    save(MaterialGenerator(**TINY).eval(), tmp_path / "tiny.safetensors")
     return tmp_path / "tiny.safetensors"
 
 
@@ -118,7 +118,7 @@ def test_loading_draws_nothing_at_random(path):
 
 
 def test_half_precision_weights_are_widened(tmp_path):
-    save(TileGenerator(**TINY).half(), tmp_path / "half.safetensors")
+    save(MaterialGenerator(**TINY).half(), tmp_path / "half.safetensors")
     assert {p.dtype for p in load(tmp_path / "half.safetensors").parameters()} == {torch.float32}
 
 
@@ -126,7 +126,7 @@ def test_the_bundled_generators_load_by_name():
     for name in bundled():
         generator = load(name)
         z = generator.sample_latents(1, torch.Generator().manual_seed(0))
-        assert generator(z).shape[1] == 3
+        assert generator(z).shape[1] == generator.out_channels == 6
         (facts,) = info(name)["networks"].values()
         assert facts["z_dim"] == z.shape[1]
 
@@ -184,8 +184,8 @@ def _write(path, metadata: dict[str, str] | None, name: str = "a") -> None:
     save_file({name: torch.ones(1)}, path, metadata)
 
 
-def _tile(**config) -> dict[str, str]:
-    return {"architecture": "TileGenerator", "config": json.dumps({**TINY, **config})}
+def _material(**config) -> dict[str, str]:
+    return {"architecture": "MaterialGenerator", "config": json.dumps({**TINY, **config})}
 
 
 BAD = {
@@ -197,14 +197,14 @@ BAD = {
     "no generator that neurotex knows": lambda path: _write(path, None),
     "cannot be printed": lambda path: _write(path, None, "\x1b[31m"),
     "holds architecture 'Other'": lambda path: _write(path, {"architecture": "Other"}),
-    "its own description": lambda path: _write(path, {"architecture": "TileGenerator"}),
-    "does not fit its own": lambda path: _write(path, {"architecture": "TileGenerator", "config": "{"}),
-    "does not fit its": lambda path: _write(path, {"architecture": "TileGenerator", "config": '{"depth": 3}'}),
-    "does not fit": lambda path: _write(path, {"architecture": "TileGenerator", "config": json.dumps(TINY)}),
-    "not fit its own": lambda path: _write(path, {"architecture": "TileGenerator", "config": "[1]"}),
-    "size is 1048576, above 8192": lambda path: save_file(load(path).state_dict(), path, _tile(size=1 << 20)),
-    "more numbers than it has": lambda path: save_file(load(path).state_dict(), path, _tile(style_dim=1 << 40)),
-    "too few for 5000 layers": lambda path: save_file(load(path).state_dict(), path, _tile(widths=[1] * 5000)),
+    "its own description": lambda path: _write(path, {"architecture": "MaterialGenerator"}),
+    "does not fit its own": lambda path: _write(path, {"architecture": "MaterialGenerator", "config": "{"}),
+    "does not fit its": lambda path: _write(path, {"architecture": "MaterialGenerator", "config": '{"depth": 3}'}),
+    "does not fit": lambda path: _write(path, {"architecture": "MaterialGenerator", "config": json.dumps(TINY)}),
+    "not fit its own": lambda path: _write(path, {"architecture": "MaterialGenerator", "config": "[1]"}),
+    "size is 1048576, above 8192": lambda path: save_file(load(path).state_dict(), path, _material(size=1 << 20)),
+    "more numbers than it has": lambda path: save_file(load(path).state_dict(), path, _material(style_dim=1 << 40)),
+    "too few for 5000 layers": lambda path: save_file(load(path).state_dict(), path, _material(widths=[1] * 5000)),
 }
 
 

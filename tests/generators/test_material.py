@@ -9,7 +9,7 @@ from torch.func import functional_call, grad, vmap
 from neurotex import generators
 from neurotex.errors import ArgumentError
 from neurotex.gan.materials import normals
-from neurotex.generators.material import MaterialGenerator, upsample
+from neurotex.generators.material import MaterialGenerator
 
 TINY = {"size": 16, "latent_dim": 4, "style_dim": 6, "widths": (4, 3), "substances": 3, "num_layers": 2}
 
@@ -65,20 +65,37 @@ def test_grain_is_fixed_but_in_training(tiny):
 
 
 def test_it_tiles_exactly(tiny):
-    """Rolling the constant by one cell rolls the texture: no pixel is an edge pixel. Grain stays where it is."""
+    """Moving the waves by a cell of the coarsest level rolls the texture: no pixel is an edge pixel. Grain stays."""
     tiny.synthesis.maps.noise.zero_()
     z = tiny.sample_latents(2, torch.Generator().manual_seed(2))
     before = tiny(z)
-    constant = tiny.synthesis.constant
-    step = 16 // constant.shape[-1]
     with torch.no_grad():
-        constant.copy_(constant.roll((1, 2), (2, 3)))
-    torch.testing.assert_close(tiny(z), before.roll((step, 2 * step), (2, 3)), rtol=0, atol=1e-12)
+        for level in tiny.synthesis.levels:
+            across, down = level.waves.cycles
+            level.waves.phases -= (2 * across + down) / 4
+    torch.testing.assert_close(tiny(z), before.roll((4, 8), (2, 3)), rtol=0, atol=1e-12)
+
+
+def test_textures_do_not_share_a_layout():
+    """What one style draws, another that differs in places alone draws elsewhere, at every level."""
+    torch.manual_seed(0)
+    generator = MaterialGenerator(64, 3, 4, 6, (4, 4, 4, 4)).eval()  # of 4, 8, 16 and 32 pixels
+    w = generator.mapping(generator.sample_latents(1))
+    generator.synthesis.maps.noise.zero_()
+    with torch.no_grad():
+        for level in generator.synthesis.levels:
+            level.waves.place.weight.zero_()
+        before = generator.synthesis(w)
+        for level in generator.synthesis.levels:
+            place = level.waves.place.bias.unflatten(0, (2, -1))
+            place[0], place[1] = 1, 0  # a quarter of the width, both ways
+        after = generator.synthesis(w)
+    torch.testing.assert_close(after, before.roll((-16, -16), (2, 3)), rtol=0, atol=2e-5)
 
 
 def test_grain_has_unit_variance_and_no_seam():
     torch.manual_seed(0)
-    noise = MaterialGenerator(64, widths=(4, 4, 4)).synthesis.maps.noise[0]
+    noise = MaterialGenerator(64, widths=(4, 4)).synthesis.maps.noise[0]
     torch.testing.assert_close(noise.std((1, 2), unbiased=False), torch.ones(3), atol=1e-3, rtol=0)
     inside = noise.diff(dim=2).square().mean((1, 2))
     across = (noise[:, :, 0] - noise[:, :, -1]).square().mean(1)
@@ -101,14 +118,6 @@ def test_normals_are_the_slopes_of_the_heights():
     assert torch.equal(texture[:, 3:5], seen["xy"])
     torch.testing.assert_close(seen["xy"], normals(seen["height"][:, 0]))
     assert (texture[:, 3:5].square().sum(1) < 1).all()
-
-
-def test_upsampling_is_bilinear_away_from_the_edge_and_wraps_at_it():
-    x = torch.randn(2, 3, 6, 5, dtype=torch.double, generator=torch.Generator().manual_seed(0))
-    up = upsample(x)
-    plain = torch.nn.functional.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
-    torch.testing.assert_close(up[..., 1:-1, 1:-1], plain[..., 1:-1, 1:-1])
-    torch.testing.assert_close(upsample(x.roll((1, -2), (2, 3))), up.roll((2, -4), (2, 3)))
 
 
 def test_gradcheck(tiny):

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from neurotex.generators import StyleGAN2, StyleGAN3, TileGenerator
+from neurotex.generators import MaterialGenerator, StyleGAN2, StyleGAN3
 from neurotex.generators.rebuild import UNFIT, Rationed, plan, reason, rebuild
 
 SHAPES = {str(k): (10,) for k in range(100)}
@@ -32,10 +32,10 @@ def test_what_is_planned_is_the_network_with_zeros_for_random_numbers():
         (StyleGAN3, {"img_resolution": 8, "margin_size": 1 << 40}),
         (StyleGAN3, {"img_resolution": 4096, "use_radial_filters": True, "channel_max": 1, **RATES}),
         (StyleGAN3, {"img_resolution": 8, "num_layers": 1 << 30}),
-        (TileGenerator, {"size": 1 << 40}),
-        (TileGenerator, {"size": 8192, "widths": [1], "colours": 1}),
-        (TileGenerator, {"widths": [1 << 40, 1]}),
-        (TileGenerator, {"size": "128"}),
+        (MaterialGenerator, {"size": 1 << 40}),
+        (MaterialGenerator, {"size": 8192, "widths": [1], "substances": 1}),
+        (MaterialGenerator, {"widths": [1 << 40, 1]}),
+        (MaterialGenerator, {"size": "128"}),
     ],
 )
 def test_arguments_of_absurd_sizes_are_refused(architecture, config):

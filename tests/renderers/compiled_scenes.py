@@ -12,7 +12,7 @@ FACES = torch.tensor([[0, 1, 2], [0, 2, 3]])
 
 for name, maps in (("diffuse", {}), ("glossy", {"roughness": 0.4, "metallic": 0.3})):
     torch.manual_seed(0)
-    made = nt.generators.TileGenerator(16, latent_dim=4, style_dim=8, widths=(6, 4), colours=4)
+    made = nt.generators.MaterialGenerator(16, latent_dim=4, style_dim=8, widths=(6, 4), substances=4).eval()
     skin = nt.GeneratedTexture(made.requires_grad_(False), nt.Latent(made, "skin"))
     plate = nt.Mesh(CORNERS, FACES, (CORNERS[:, :2] + 1) / 2, material=nt.Material(skin, **maps))
     behind = nt.Mesh(2 * CORNERS - 0.5, FACES, material=nt.Material((0.7, 0.4, 0.2)))

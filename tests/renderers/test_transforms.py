@@ -18,7 +18,7 @@ SIZE = (9, 8)
 
 
 def _tile() -> torch.nn.Module:
-    return nt.generators.TileGenerator(16, latent_dim=4, style_dim=8, widths=(6, 4), colours=4)
+    return nt.generators.MaterialGenerator(16, latent_dim=4, style_dim=8, widths=(6, 4), substances=4).eval()
 
 
 def _style() -> torch.nn.Module:

@@ -5,7 +5,7 @@ import torch
 
 import neurotex as nt
 from neurotex.errors import ArgumentError, SceneError
-from neurotex.scene.channels import ChannelTexture, NormalsFromXY, as_base_color
+from neurotex.scene.channels import ChannelTexture, NormalsFromXY
 
 
 class Maps(torch.nn.Module):
@@ -64,15 +64,6 @@ def test_normals_are_unit_and_keep_their_x_and_y():
         NormalsFromXY()(xy).sum().backward()
         assert xy.grad.isfinite().all()
     assert torch.autograd.gradcheck(NormalsFromXY(), (0.5 + 0.3 * (value[:, :, :2, :2] - 0.5)).requires_grad_())
-
-
-def test_a_base_color_is_the_first_three(maps):
-    with pytest.warns(UserWarning, match="makes 9 channels: the first 3"):
-        colour = as_base_color(maps, 9)
-    assert torch.equal(colour(), maps()[:, :3])
-    assert as_base_color(colour, 3) is colour
-    with pytest.raises(SceneError, match="makes 1: build a scene"):
-        as_base_color(maps, 1)
 
 
 def test_channels_that_are_not_there_are_refused(maps):

@@ -4,15 +4,15 @@ import pytest
 import torch
 
 from neurotex.errors import ArgumentError
+from neurotex.gan.materials import materials
 from neurotex.gan.metrics.features import GROUPS, TYPICAL, TextureFeatures, statistics
-from neurotex.gan.procedural import procedural
 
 SIZE = 64
 
 
 @pytest.fixture(scope="module")
 def textures():
-    return procedural(96, SIZE, seed=0)
+    return (materials(96, SIZE, 0)[:, :3] + 1) / 2
 
 
 @pytest.mark.parametrize("channels", [1, 2, 3, 4, 6])

@@ -90,7 +90,7 @@ def test_gradients_to_latents_and_weights_are_the_module_s(exported, dynamo):
 
 @pytest.mark.filterwarnings("ignore")
 def test_a_style_based_generator_survives_and_torch_func_sees_through_it(exported):
-    module = nt.generators.TileGenerator(16, 4, 8, (4, 4)).eval()
+    module = nt.generators.MaterialGenerator(16, 3, 4, 8, (4, 4)).eval()
     generator, z = from_onnx(exported("tile", module, torch.randn(1, 4), False)), torch.randn(3, 4)
     torch.testing.assert_close(generator(z), module(z), atol=1e-5, rtol=1e-4)
     grads = [torch.func.grad(lambda z, m=m: m(z).square().sum())(z) for m in (generator, module)]

@@ -1,0 +1,63 @@
+"""The texture that a generator makes, and the maps of a material that lie in it."""
+
+from __future__ import annotations
+
+import warnings
+
+from torch import Tensor, nn
+
+from ..discrete.clamp import clamp
+from ..errors import ArgumentError, SceneError
+from .channels import ChannelTexture, NormalsFromXY
+from .latent import Evaluation, Latent
+from .textures import Texture
+
+
+class GeneratedTexture(Texture):
+    """What a generator makes of a latent: the node that puts a GAN into the scene.
+
+    `generator` is any module that maps (1, *latent_shape) to (1, C, H, W) in [-1, 1], as GANs do; the node maps
+    that to [0, 1]. Gradients reach the latent and every weight of the generator. A latent of another shape than the
+    generator's own `latent_shape` raises ArgumentError.
+    """
+
+    def __init__(self, generator: nn.Module, latent: Latent, wrap: str = "repeat", filter: str = "bilinear"):
+        super().__init__(wrap, filter)
+        takes = getattr(generator, "latent_shape", None)
+        if takes is not None and tuple(takes) != latent.shape:
+            raise ArgumentError(
+                f"latent '{latent.name}' has shape {(1, *latent.shape)}, but generator {type(generator).__name__} "
+                f"expects {(1, *takes)}: make it of the generator, neurotex.Latent(generator)."
+            )
+        self.generator = generator
+        self.latent = latent
+
+    def compute(self, evaluation: Evaluation) -> Tensor:
+        return clamp((self.generator(evaluation(self.latent)) + 1) / 2)
+
+    def maps(self) -> dict[str, Texture]:
+        """The maps of a material, by name: `Material(**texture.maps())` wears all that the generator makes.
+
+        Its `out_channels` (3 where it does not say) are a base_color, 3; or 6, the base_color, x and y of the normals,
+        and the roughness, as the bundled generators have them. Of other numbers the first three are the base_color,
+        with a warning; fewer raise SceneError. The generator is evaluated once, however many maps are used.
+        """
+        channels = getattr(self.generator, "out_channels", 3)
+        if channels < 3:
+            raise SceneError(
+                f"a base_color has 3 channels, but this generator makes {channels}: build a scene of your own around "
+                "it, with neurotex.GeneratedTexture as its roughness or metallic map."
+            )
+        if channels == 3:
+            return {"base_color": self}
+        maps: dict[str, Texture] = {"base_color": ChannelTexture(self, 0, 3)}
+        if channels == 6:
+            maps["normal"] = ChannelTexture(self, 3, 5).through(NormalsFromXY())
+            maps["roughness"] = ChannelTexture(self, 5, 6)
+        else:
+            warnings.warn(
+                f"this generator makes {channels} channels: the first 3 are used as base_color, the others are left "
+                "out; neurotex.scene.ChannelTexture makes maps of them.",
+                stacklevel=2,
+            )
+        return maps
