@@ -32,6 +32,13 @@ class GeneratedTexture(Texture):
         self.generator = generator
         self.latent = latent
 
+    def train(self, mode: bool = True) -> GeneratedTexture:
+        """In train mode a scene's steps are soft; a generator in eval mode stays in it, and draws no noise anew."""
+        drawing = mode and self.generator.training
+        super().train(mode)
+        self.generator.train(drawing)
+        return self
+
     def compute(self, evaluation: Evaluation) -> Tensor:
         return clamp((self.generator(evaluation(self.latent)) + 1) / 2)
 

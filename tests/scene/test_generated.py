@@ -76,3 +76,18 @@ def test_other_numbers_of_channels(recwarn):
     assert torch.equal(maps["base_color"](), skin()[:, :3])
     with pytest.raises(SceneError, match="makes 1: build a scene"):
         texture(1).maps()
+
+
+@pytest.mark.parametrize("space", [None, "w+"])
+def test_a_scene_in_train_mode_leaves_its_generator_as_it_was(space):
+    generator = nt.generators.MaterialGenerator(16, 6, 4, 6, (4, 3)).eval()
+    entrance = generator if space is None else nt.generators.LatentSpace(generator, space)
+    skin = GeneratedTexture(entrance, nt.Latent(entrance).sample())
+    soft = skin.maps()["base_color"].through(nt.discrete.Levels(4)).train()
+    assert soft.step.training
+    assert torch.equal(skin(), skin())  # no grain is drawn anew
+    generator.train()
+    skin = GeneratedTexture(generator, nt.Latent(generator).sample()).train()
+    assert not torch.equal(skin(), skin())
+    skin.eval()
+    assert torch.equal(skin(), skin())
