@@ -205,6 +205,7 @@ OPERATORS: dict[str, Callable] = {
     "Abs": _one(torch.abs),
     "Add": _all(torch.add),
     "And": _all(torch.logical_and),
+    "Atan": _one(torch.atan),
     "Cast": _cast,
     "Ceil": _one(torch.ceil),
     "Clip": _clip,

@@ -27,8 +27,20 @@ def _f(*numbers: float) -> np.ndarray:
 
 POSITIVE = ("Log", "Sqrt", "Reciprocal")
 PLAIN = (
-    *("Abs", "Cos", "Elu", "Erf", "Exp", "HardSigmoid", "LeakyRelu", "Neg", "Relu", "Selu", "Sigmoid", "Sin"),
-    *("Softplus", "Softsign", "Tan", "Tanh", "HardSwish", "Mish", "Gelu", "Identity", "Dropout", "GlobalAveragePool"),
+    *("Abs", "Atan", "Cos", "Elu", "Erf", "Exp", "HardSigmoid", "LeakyRelu", "Neg", "Relu", "Selu", "Sigmoid"),
+    *(
+        "Sin",
+        "Softplus",
+        "Softsign",
+        "Tan",
+        "Tanh",
+        "HardSwish",
+        "Mish",
+        "Gelu",
+        "Identity",
+        "Dropout",
+        "GlobalAveragePool",
+    ),
     *POSITIVE,
 )
 FLAT = ("Ceil", "Floor", "Round", "Sign")  # without a gradient
