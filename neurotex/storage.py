@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -32,6 +33,13 @@ def replacing(path: str | Path) -> Iterator[Path]:
         ) from None
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def sweep(folder: str | Path) -> None:
+    """Remove what a process that was killed while it was `replacing` left in `folder` and below it."""
+    for path in Path(folder).rglob(".*.*"):
+        if re.fullmatch(r"\..+\.\d+(\.\w+)?", path.name):
+            path.unlink(missing_ok=True)
 
 
 def make_folder(path: str | Path) -> Path:

@@ -54,6 +54,16 @@ def test_folders_are_made_with_their_parents(tmp_path):
     assert storage.make_folder(folder) == folder
 
 
+def test_what_a_killed_process_left_is_swept_and_nothing_else(tmp_path):
+    (tmp_path / "below").mkdir()
+    left = [tmp_path / ".checkpoint.123.safetensors", tmp_path / "below" / ".0001.4.png"]
+    kept = [tmp_path / name for name in (".hidden", ".gitignore", ".a.png", "checkpoint.123.safetensors", "a.1.png")]
+    for path in [*left, *kept]:
+        path.touch()
+    storage.sweep(tmp_path)
+    assert sorted(path for path in tmp_path.rglob("*") if path.is_file()) == sorted(kept)
+
+
 def test_tensors_come_back(tmp_path):
     tensors = {"a": torch.rand(3, 2), "b.c": torch.arange(4)}
     storage.write_tensors(tmp_path / "t.safetensors", tensors, {"note": "x"})

@@ -130,6 +130,8 @@ def fit_views(options: Options, out: str | Path, *, resume: bool = False, progre
     if changed:
         raise ArgumentError(f"{file} is of a run with another {', '.join(changed)}: repeat its options to resume it.")
     storage.make_folder(out / "textures")
+    if resume:
+        storage.sweep(out)
 
     baking = time.perf_counter()
     baked = bake(plan.scene, plan.views.size, grid=GRID)

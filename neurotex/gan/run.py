@@ -66,6 +66,8 @@ def train_generator(
         trainer.load_state_dict(state)
     if fabric.is_global_zero:
         storage.make_folder(out / "samples")
+        if resume:
+            storage.sweep(out)
     total = math.ceil(options.images / options.batch)
     with _Log(out, trainer.steps_done, fabric.is_global_zero) as log, ctrl_c() as pressed:
         saved = time.monotonic()

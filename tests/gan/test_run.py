@@ -127,6 +127,7 @@ def test_a_killed_run_resumes_bitwise(tmp_path):
     time.sleep(0.37)
     killed.kill()
     killed.wait()
+    file.with_name(".checkpoint.1.safetensors").touch()  # as if it had been killed while it wrote
     done = load_state(file)[0]["steps_done"]
     assert 0 < done < 20
     train_generator(replace(TINY, images=80), tmp_path / "killed", resume=True, minutes=0, scores=False)
