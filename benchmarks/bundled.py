@@ -91,9 +91,7 @@ def hidden(name: str, mesh: str, folder: str, seed: int) -> float:
             frames = [{**described["frames"][k], "file_path": f"{k}.png"} for k in chosen]
             (Path(scratch) / part / "transforms.json").write_text(json.dumps({**described, "frames": frames}))
             for k in chosen:
-                straight = images[k, :3] / images[k, 3:].clamp_min(1e-6)
-                colour = nt.shading.linear_to_srgb(straight.clamp(0, 1))
-                nt.scene.to_image(torch.cat([colour, images[k, 3:]])).save(Path(scratch) / part / f"{k}.png")
+                nt.scene.to_photograph(images[k]).save(Path(scratch) / part / f"{k}.png")
         options = Options(
             mesh, f"{scratch}/seen", texture=name, optimize="latents", seed=seed, holdout=f"{scratch}/unseen"
         )

@@ -27,8 +27,7 @@ from .fit import Interrupted, Options, fit_views
 from .fit.run import TEMPERATURE
 from .renderers import around, on_background, save_gif, turntable
 from .renderers import render as render_scene
-from .scene import AmbientLight, GeneratedTexture, Latent, Material, Scene, Views, to_image
-from .shading import linear_to_srgb
+from .scene import AmbientLight, GeneratedTexture, Latent, Material, Scene, Views, to_photograph
 
 app = typer.Typer(
     help="A generative texture network as a differentiable node of a scene graph.",
@@ -335,11 +334,9 @@ def convert(
 
 
 def _save_png(image: torch.Tensor, path: Path) -> None:
-    """An RGBA PNG with straight alpha, as image viewers expect."""
-    alpha = image[3:]
-    straight = linear_to_srgb((image[:3] / alpha.clamp_min(1e-6)).clamp(0, 1)) * (alpha > 0)
+    """Whole or not at all."""
     with storage.replacing(path) as file:
-        to_image(torch.cat([straight, alpha])).save(file)
+        to_photograph(image).save(file)
 
 
 def _run(options: Options, out: Path, resume: bool) -> dict:

@@ -8,8 +8,7 @@ import torch
 from torch import Tensor
 
 import neurotex as nt
-from neurotex.scene import to_image
-from neurotex.shading import linear_to_srgb
+from neurotex.scene import to_photograph
 
 FLASH, YFOV, SIDE = 40.0, 45.0, 48
 
@@ -77,8 +76,7 @@ def photograph(folder: Path, texture: nt.Texture, places: list[nt.Camera]) -> Pa
     mesh.material = nt.Material(texture)
     frames = []
     for k, image in enumerate(nt.render(nt.Scene(mesh, places, nt.Flash(FLASH)), SIDE)):
-        straight = linear_to_srgb((image[:3] / image[3:].clamp_min(1e-6)).clamp(0, 1)) * (image[3:] > 0)
-        to_image(torch.cat([straight, image[3:]])).save(folder / f"{k}.png")
+        to_photograph(image).save(folder / f"{k}.png")
         frames.append({"file_path": f"{k}.png", "transform_matrix": places[k].transform.tolist()})
     light = {"type": "flash", "intensity": [FLASH] * 3}
     data = {"camera_angle_x": math.radians(YFOV), "w": SIDE, "h": SIDE, "light": light, "frames": frames}

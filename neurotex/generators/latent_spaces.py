@@ -51,7 +51,6 @@ class LatentSpace(nn.Module):
             self.out_channels = generator.out_channels
         self._source = [generator]  # in a list, so that its mapping is neither a parameter nor in the state
         self.latent_shape = tuple(self.sample_latents(1, seeded).shape[1:])
-        self.train(generator.training)
 
     @torch.no_grad()
     def sample_latents(self, n: int, rng: torch.Generator | None = None) -> Tensor:

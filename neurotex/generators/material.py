@@ -1,7 +1,7 @@
 """A small style-based generator of tileable materials, for machines without a GPU.
 
-The skeleton is StyleGAN2's (Karras et al. 2020): a mapping, convolutions whose input channels are
-scaled by a style and whose output is demodulated, an image summed up over resolutions, noise. Five things differ.
+The skeleton is StyleGAN2's (Karras et al. 2020): a mapping, convolutions whose input channels are scaled by a style and
+whose output is demodulated, an image summed up over resolutions, noise. Five things differ.
 
 - Every convolution and every upsampling wraps around: the result tiles without a seam whatever the weights are.
 - In place of the constant there are periodic waves, and more of them join in at every resolution. A style says how

@@ -9,7 +9,7 @@ from .light import AmbientLight, DirectionalLight, EnvironmentLight, Flash, Ligh
 from .material import Material
 from .mesh import Mesh, vertex_normals
 from .mixture import LogitTexture, MixedTexture, mixed_material
-from .shipping import encode_texture, load_texture, save_texture, to_image
+from .shipping import encode_texture, load_texture, save_texture, to_image, to_photograph
 from .textures import ConstantTexture, ImageTexture, PyramidTexture, SteppedTexture, Texture
 from .views import Views
 
@@ -50,5 +50,6 @@ __all__ = [
     "resolution",
     "save_texture",
     "to_image",
+    "to_photograph",
     "vertex_normals",
 ]

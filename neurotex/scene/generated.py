@@ -33,10 +33,11 @@ class GeneratedTexture(Texture):
         self.latent = latent
 
     def train(self, mode: bool = True) -> GeneratedTexture:
-        """In train mode a scene's steps are soft; a generator in eval mode stays in it, and draws no noise anew."""
-        drawing = mode and self.generator.training
-        super().train(mode)
-        self.generator.train(drawing)
+        """In train mode a scene's steps are soft; the generator stays as it was, in eval mode with the same noise."""
+        self.training = mode
+        self.latent.train(mode)
+        if not mode:
+            self.generator.eval()
         return self
 
     def compute(self, evaluation: Evaluation) -> Tensor:

@@ -18,6 +18,7 @@ from .. import storage
 from ..discrete import Step
 from ..discrete.png import png
 from ..errors import ArgumentError, FileError
+from ..shading import linear_to_srgb
 from .latent import Evaluation
 from .textures import ImageTexture, SteppedTexture, Texture
 
@@ -70,6 +71,14 @@ def to_image(texture: Tensor) -> Image.Image:
     """An 8-bit image of a texture or rendered picture (3 or 4, H, W) in [0, 1]."""
     pixels = (texture.detach().clamp(0, 1) * 255).round().byte().movedim(0, -1).cpu().numpy()
     return Image.fromarray(pixels)
+
+
+def to_photograph(image: Float[Tensor, "4 h w"]) -> Image.Image:
+    """An 8-bit RGBA image of a render (linear, alpha last): sRGB-encoded with straight alpha, as `Views.load` reads it
+    and image viewers expect."""
+    alpha = image[3:]
+    straight = linear_to_srgb((image[:3] / alpha.clamp_min(1e-6)).clamp(0, 1)) * (alpha > 0)
+    return to_image(torch.cat([straight, alpha]))
 
 
 def pixels(image: Image.Image, mode: str) -> Float[Tensor, "c h w"]:

@@ -26,7 +26,7 @@ def png(out: Path) -> np.ndarray:
         return np.asarray(image.convert("RGB"))
 
 
-@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize("seed", [0, 1, 2])
 def test_a_hidden_texture_is_recovered(seed, fit, tmp_path, monkeypatch):
     monkeypatch.setattr(run, "search_latent", partial(search_latent, draws=32, rounds=((4, 15),)))
     secret = nt.GeneratedTexture(tiny.generator(), nt.Latent(tiny.generator()).sample(100))
@@ -60,8 +60,9 @@ def test_weights_alone_leave_the_latent_where_the_search_left_it(case, fit, shor
     assert not torch.equal(load_file(tmp_path / "latents" / "latent.safetensors")["w"], start)
 
 
-def test_through_a_palette_the_texture_has_that_many_colours(fit, tmp_path):
-    metrics = fit(tmp_path, through=("palette:4",), estimator="surrogate", steps=16)
+@pytest.mark.parametrize("estimator", ["straight_through", "surrogate"])
+def test_through_a_palette_the_texture_has_that_many_colours(fit, tmp_path, estimator):
+    metrics = fit(tmp_path, through=("palette:4",), estimator=estimator, steps=16)
     colours = np.unique(png(tmp_path).reshape(-1, 3), axis=0)
     assert 2 <= len(colours) <= 4
     assert metrics["steps"] == 16

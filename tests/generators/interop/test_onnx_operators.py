@@ -28,19 +28,8 @@ def _f(*numbers: float) -> np.ndarray:
 POSITIVE = ("Log", "Sqrt", "Reciprocal")
 PLAIN = (
     *("Abs", "Atan", "Cos", "Elu", "Erf", "Exp", "HardSigmoid", "LeakyRelu", "Neg", "Relu", "Selu", "Sigmoid"),
-    *(
-        "Sin",
-        "Softplus",
-        "Softsign",
-        "Tan",
-        "Tanh",
-        "HardSwish",
-        "Mish",
-        "Gelu",
-        "Identity",
-        "Dropout",
-        "GlobalAveragePool",
-    ),
+    *("Sin", "Softplus", "Softsign", "Tan", "Tanh", "HardSwish", "Mish", "Gelu", "Identity", "Dropout"),
+    "GlobalAveragePool",
     *POSITIVE,
 )
 FLAT = ("Ceil", "Floor", "Round", "Sign")  # without a gradient
