@@ -32,7 +32,7 @@ def room(mi):
 
 def main(out="room.png", steps="120"):
     mi, generator = activate(), nt.generators.LatentSpace(nt.generators.load("materials"), "w")
-    latent = nt.Latent(generator).sample(seed=5)
+    latent = nt.Latent(generator).sample(seed=8)
     skin = nt.GeneratedTexture(generator, latent).maps()["base_color"]
     scene = bind_texture(mi.load_dict(room(mi)), "wall.bsdf.reflectance.data", skin)
     large = {"sensor": 1, "spp": min(144, 4 * int(steps))}
