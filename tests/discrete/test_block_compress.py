@@ -430,7 +430,7 @@ def test_an_unknown_format_is_refused():
 
 PEAK = """
 import torch
-from benchmarks.memory import EAGER, REPOSITORY
+from benchmarks.memory import rise
 from neurotex.discrete import Surrogate
 from neurotex.discrete.block_compress import BlockCompress, LeastSquares
 x = torch.rand(1, 3, 1024, 1024, requires_grad=True)

@@ -112,7 +112,7 @@ from neurotex.gan import plan, train_generator
 import torch
 torch.set_num_threads(1)
 plan.ProceduralMaterials = partial(plan.ProceduralMaterials, bank=8)
-train_generator(replace(TINY, images=80), Path(sys.argv[1]), minutes=0, scores=False)
+train_generator(replace(TINY, images=48), Path(sys.argv[1]), minutes=0, scores=False)
 """
 
 
@@ -129,9 +129,9 @@ def test_a_killed_run_resumes_bitwise(tmp_path):
     killed.wait()
     file.with_name(".checkpoint.1.safetensors").touch()  # as if it had been killed while it wrote
     done = load_state(file)[0]["steps_done"]
-    assert 0 < done < 20
-    train_generator(replace(TINY, images=80), tmp_path / "killed", resume=True, minutes=0, scores=False)
-    train_generator(replace(TINY, images=80), tmp_path / "whole", scores=False)
+    assert 0 < done < 12
+    train_generator(replace(TINY, images=48), tmp_path / "killed", resume=True, scores=False)
+    train_generator(replace(TINY, images=48), tmp_path / "whole", scores=False)
     expected, found = (read_tensors(tmp_path / name / "checkpoint.safetensors")[0] for name in ("whole", "killed"))
     assert all(torch.equal(value, found[name]) for name, value in expected.items())
     assert not [path for path in (tmp_path / "killed").iterdir() if path.name.startswith(".")]
