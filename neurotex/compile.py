@@ -14,6 +14,7 @@ from .fit.codes import search_codes
 from .fit.coefficients import search_coefficients
 from .renderers import bake, render
 from .scene import Flash, ImageTexture, Material, Mesh, Scene, orbit
+from .shading import linear_to_srgb
 
 
 def compile_kernels() -> None:
@@ -21,13 +22,15 @@ def compile_kernels() -> None:
     corners = torch.tensor([[-1.0, -1, 0], [1, -1, 0], [0, 1, 0]])
     for dtype in (torch.float32, torch.float64):
         for light in (1.0, (1.0, 0.5, 0.25)):
-            material = Material(ImageTexture(torch.rand(3, 4, 4), trainable=True))
+            material = Material(ImageTexture(torch.rand(3, 16, 16), trainable=True))  # a whole tile of a JPEG
             mesh = Mesh(corners, torch.tensor([[0, 1, 2]]), corners[:, :2], material=material)
             scene = Scene(mesh, orbit(1, 3.0), Flash(light)).to(dtype)
-            render(scene, 8).sum().backward()
+            linear_to_srgb(render(scene, 8)).sum().backward()
+            with torch.no_grad():
+                render(scene, 8)
             baked = bake(scene, 8)
             baked().sum().backward()
-            start = torch.rand(1, 3, 4, 4, dtype=dtype)
+            start = torch.rand(1, 3, 16, 16, dtype=dtype)
             for step in (Levels(2), Palette(3)):
                 search_codes(baked, baked().detach(), step.to(dtype), start, 1)
             search_coefficients(baked, baked().detach(), Jpeg(20), start, 1)

@@ -37,7 +37,7 @@ SHARED = REPOSITORY.parent / "shared"
 torch.set_num_threads(1)
 settings.register_profile(
     "neurotex",
-    max_examples=50,
+    max_examples=30,
     deadline=None,
     derandomize=True,
     database=None,

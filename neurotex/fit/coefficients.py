@@ -86,7 +86,8 @@ class _Descent:
         for plane, part in enumerate(codes):
             kept, patch = self.kept[plane > 0], self.patches[plane > 0]
             tile = np.array(self.side) // np.array(part.shape[:2])
-            origins = np.indices(part.shape[:2]).reshape(2, -1).T * tile - (np.array(patch.shape[:2]) - tile) // 2
+            corners = np.ascontiguousarray(np.indices(part.shape[:2]).reshape(2, -1).T)
+            origins = corners * tile - (np.array(patch.shape[:2]) - tile) // 2
             barred = self.barred[plane].view(-1, 64)[:, kept].numpy()
             change = np.zeros(barred.shape)
             arrays = (weight, residual, planes, self.column, light, origins, plane, patch, barred, change)

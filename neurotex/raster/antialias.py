@@ -336,7 +336,7 @@ def _meet(pair: Tensor, screen: Tensor, faces: Tensor, at: Tensor, axis: Tensor)
 
 def _find_crossings_kernel(ids: Tensor, screen: Tensor, faces: Tensor, opposite: Tensor) -> Crossings:
     seen = ids.contiguous().numpy()
-    mesh = [t.contiguous().numpy() for t in (screen, faces, opposite)]
+    mesh = [t.contiguous().numpy() for t in (screen, faces.int(), opposite)]
     counts = np.empty(len(seen), np.int64)
     parallel_for(kernels.count_changes, len(counts), seen, counts, grain=64)
     ends = counts.cumsum()

@@ -123,7 +123,7 @@ def barycentric_derivatives(corners: Float[Tensor, "n 3 4"], pixel: Float[Tensor
 def _gather_kernel(
     fine: Tensor, faces: Tensor, attributes: Tensor, ids: Tensor, grid: int, derivatives: int, top: int
 ) -> Samples:
-    screen, index, seen = fine.detach().contiguous().numpy(), faces.contiguous().numpy(), ids.numpy()
+    screen, index, seen = fine.detach().contiguous().numpy(), faces.int().contiguous().numpy(), ids.numpy()
     counts = np.empty(ids.shape[0], np.int64)
     parallel_for(kernels.count_samples, len(counts), seen, counts, grain=64)
     offsets = np.concatenate([[0], counts.reshape(-1, grid).sum(1).cumsum()])

@@ -146,7 +146,7 @@ def taps(
 def _taps_kernel(
     uv: Tensor, duv: Tensor, texture: Tensor, layout: TexelLayout, anisotropy: int
 ) -> tuple[Tensor, Tensor, Tensor]:
-    points = (uv.detach().numpy(), duv.detach().numpy(), texture.numpy())
+    points = (uv.detach().numpy(), duv.detach().numpy(), texture.int().numpy())
     table = [t.numpy() for t in (layout.filter, layout.shape, layout.last)]
     first = torch.arange(len(uv) + 1)
     if "anisotropic" in layout.filters:
@@ -224,7 +224,7 @@ def bilinear_taps(
 def _bilinear_kernel(uv: Tensor, texture: Tensor, layout: TexelLayout) -> tuple[Tensor, Tensor]:
     index = torch.empty((len(uv), 4), dtype=torch.int32)
     weight = uv.new_empty((len(uv), 4))
-    points = (uv.detach().numpy(), texture.numpy())
+    points = (uv.detach().numpy(), texture.int().numpy())
     table = (layout.first.numpy(), layout.shape.numpy(), layout.repeat.numpy())
     parallel_for(kernels.bilinear_taps, len(uv), *points, *table, index.numpy(), weight.numpy(), grain=4096)
     return index, weight

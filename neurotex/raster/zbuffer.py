@@ -124,7 +124,7 @@ def z_buffer_reference(
 def _z_buffer_cpu(
     screen: Tensor, faces: Tensor, height: int, width: int, near: float, top: int, beyond: Tensor
 ) -> tuple[Tensor, Tensor]:
-    corners, index = screen.contiguous().numpy(), faces.contiguous().numpy()
+    corners, index = screen.contiguous().numpy(), faces.int().contiguous().numpy()
     ids = torch.empty((height, width), dtype=torch.int32)
     depth = torch.empty((height, width), dtype=torch.float32)
     boxes = np.empty((len(index), 4), np.int32)
