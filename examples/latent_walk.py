@@ -15,10 +15,12 @@ def main(out: str = "latent_walk.gif", frames: str = "48") -> None:
     generator = nt.generators.load("materials")
     skin = nt.GeneratedTexture(generator, nt.Latent(generator, name="skin"))  # unbound: each frame brings its own
     scene = nt.Scene.load(nt.assets.folder() / "demo" / "mesh.obj", nt.Material(**skin.maps()))
+    for mesh in scene.meshes():
+        mesh.uvs *= 3  # these textures tile
     cameras, flash = nt.around(scene, int(frames))
     scene.lights.append(flash)
 
-    stops = generator.sample_latents(4, torch.Generator().manual_seed(7))
+    stops = generator.sample_latents(4, torch.Generator().manual_seed(11))
     pictures = []
     for k, camera in enumerate(cameras):
         place = k / len(cameras) * len(stops)
