@@ -3,6 +3,9 @@
 Each kernel stands beside a torch reference that says the same in tensor language; a test holds the two together.
 Kernels work on `start <= i < stop` of their outermost loop and release the GIL, so that `threads.parallel_for` can
 share them among cores. They live in files named `*kernels.py`.
+
+numba compiles anew, for seconds, for every type and layout in memory of its arguments. What calls a kernel therefore
+passes whole numbers that are few in 32 bits, and small arrays contiguous, whatever it was given.
 """
 
 from __future__ import annotations

@@ -34,10 +34,11 @@ import neurotex as nt  # noqa: E402
 SHARED = REPOSITORY.parent / "shared"
 
 # test processes share the cores; where kernels are tested, there is another thread
+KERNELS = ("discrete", "raster", "shading")
 torch.set_num_threads(1)
 settings.register_profile(
     "neurotex",
-    max_examples=30,
+    max_examples=50,
     deadline=None,
     derandomize=True,
     database=None,
@@ -51,10 +52,11 @@ def _seed() -> None:
     torch.manual_seed(0)
 
 
-@pytest.fixture
-def two_threads() -> Iterator[None]:
+@pytest.fixture(autouse=True)
+def _kernels_on_two_threads(request: pytest.FixtureRequest) -> Iterator[None]:
     """Loops of kernels are shared out, and what they add up is added up in parts."""
-    torch.set_num_threads(2)
+    if request.path.relative_to(REPOSITORY / "tests").parts[0] in KERNELS:
+        torch.set_num_threads(2)
     yield
     torch.set_num_threads(1)
 

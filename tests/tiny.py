@@ -1,4 +1,5 @@
-"""A box, photographs of it and a generator, all small: what the tests of the fit and the command line work on."""
+"""A box, photographs of it and a generator, all small: what the tests of the fit and the command line work on; and
+textures."""
 
 import json
 import math
@@ -8,9 +9,15 @@ import torch
 from torch import Tensor
 
 import neurotex as nt
+from neurotex.gan.materials import materials
 from neurotex.scene import to_photograph
 
 FLASH, YFOV, SIDE = 40.0, 45.0, 48
+
+
+def base_colours(n: int, size: int, seed: int, family: str | None = None) -> Tensor:
+    """Those of procedural materials: (n, 3, size, size), in [0, 1]."""
+    return (materials(n, size, seed, family)[:, :3] + 1) / 2
 
 
 def box() -> nt.Mesh:

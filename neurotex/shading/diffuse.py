@@ -37,7 +37,7 @@ def diffuse(
 
 def _diffuse_kernel(position: Tensor, normal: Tensor, eye: Tensor, lights: Tensor, intensity: Tensor) -> Tensor:
     out = position.new_empty((len(position), intensity.shape[1]))
-    few = [t.contiguous() for t in (eye, lights, intensity)]  # numba compiles anew for every layout in memory
+    few = [t.contiguous() for t in (eye, lights, intensity)]
     arrays = [t.detach().numpy() for t in (position, normal, *few, out)]
     parallel_for(kernels.diffuse, len(position), *arrays, grain=4096)
     return out

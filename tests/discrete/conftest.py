@@ -14,8 +14,3 @@ def unchecked() -> Iterator[None]:
     torch.compiler.reset()
     yield
     jaxtyping.config.update("jaxtyping_disable", False)
-
-
-@pytest.fixture(autouse=True)
-def _kernels_on_two_threads(two_threads: None) -> None:
-    pass

@@ -23,15 +23,10 @@ from neurotex.discrete import blocks as layout
 from neurotex.discrete.block_compress import BlockCompress, LeastSquares
 from neurotex.discrete.estimators import ESTIMATORS
 from neurotex.errors import ArgumentError
-from neurotex.gan.materials import materials
+from tests.tiny import base_colours
 
 FORMATS = [("bc1", 3), ("bc1", 4), ("bc3", 4), ("bc4", 1), ("bc5", 2)]
 each_format = pytest.mark.parametrize(("format", "channels"), FORMATS, ids=[f"{f}x{c}" for f, c in FORMATS])
-
-
-def _material(size: int, family: str) -> Tensor:
-    """The base colour (1, 3, size, size) of a procedural material, in [0, 1]."""
-    return (materials(1, size, 3, family)[:, :3] + 1) / 2
 
 
 def _textures(channels: int) -> dict[str, Tensor]:
@@ -121,7 +116,7 @@ SLACK = 1.12
 @each_format
 def test_the_encoder_is_as_good_as_its_reference(format, channels):
     step = BlockCompress(format)
-    for name, x in {**_textures(channels), "marble": _material(64, "marble").repeat(1, 2, 1, 1)}.items():
+    for name, x in {**_textures(channels), "marble": base_colours(1, 64, 3, "marble").repeat(1, 2, 1, 1)}.items():
         x = x[:, :channels].clone()
         if (format, channels) == ("bc1", 4) and name == "marble":
             x[:, 3] = 1.0
@@ -133,7 +128,7 @@ def test_the_encoder_is_as_good_as_its_reference(format, channels):
 
 @pytest.mark.parametrize("family", ["camouflage", "bricks"])
 def test_colours_are_as_good_as_by_the_reference(family):
-    step, x = BlockCompress(), _material(96, family)
+    step, x = BlockCompress(), base_colours(1, 96, 3, family)
     assert _square(step.hard(x), x) <= SLACK * _square(_with_reference(step, x), x)
 
 
@@ -171,7 +166,9 @@ def test_one_colour_is_as_good_as_any_ends_can_be(holes):
 
 @pytest.fixture(scope="module")
 def pictures() -> dict[str, Tensor]:
-    return {family: (_material(128, family) * 255).round() / 255 for family in ("camouflage", "marble", "bricks")}
+    return {
+        family: (base_colours(1, 128, 3, family) * 255).round() / 255 for family in ("camouflage", "marble", "bricks")
+    }
 
 
 def _better_than_pillow(x: Tensor, format: str, name: str) -> float:
@@ -384,7 +381,7 @@ def test_least_squares_is_for_blocks():
 
 def test_least_squares_foresees_what_the_step_does():
     """Where codes stay, the encoder follows the regression: brighter by a slope, a block comes out brighter by it."""
-    x = _material(32, "marble") * 0.5 + 0.2
+    x = base_colours(1, 32, 3, "marble") * 0.5 + 0.2
     step = BlockCompress("bc3", LeastSquares())
     x = torch.cat([x, torch.ones_like(x[:, :1])], 1)
     change = 0.05 * torch.ones_like(x)

@@ -37,12 +37,8 @@ TINY = Options(
 
 @pytest.fixture(autouse=True)
 def _small(monkeypatch):
-    """One thread, and a bank of a few materials: drawing thousands is not what is tested."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
+    """A bank of a few materials: drawing thousands is not what is tested."""
     monkeypatch.setattr(plan, "ProceduralMaterials", partial(ProceduralMaterials, bank=8))
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture

@@ -4,15 +4,15 @@ import pytest
 import torch
 
 from neurotex.errors import ArgumentError
-from neurotex.gan.materials import materials
 from neurotex.gan.metrics.features import GROUPS, TYPICAL, TextureFeatures, statistics
+from tests.tiny import base_colours
 
 SIZE = 64
 
 
 @pytest.fixture(scope="module")
 def textures():
-    return (materials(96, SIZE, 0)[:, :3] + 1) / 2
+    return base_colours(96, SIZE, 0)
 
 
 @pytest.mark.parametrize("channels", [1, 2, 3, 4, 6])

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from neurotex.errors import ArgumentError
-from neurotex.gan.materials import materials
 from neurotex.gan.metrics import TextureFeatures, perceptual_distance
+from tests.tiny import base_colours
 
 
 class TwoMaps(torch.nn.Module):
@@ -35,7 +35,7 @@ def test_by_hand():
 
 
 def test_damage_is_seen_in_proportion():
-    images, features = (materials(6, 64, 0)[:, :3] + 1) / 2, TextureFeatures()
+    images, features = base_colours(6, 64, 0), TextureFeatures()
     noise = torch.randn_like(images)
     none, little, much = (perceptual_distance(images, images + s * noise, features) for s in (0.0, 0.02, 0.1))
     assert torch.equal(none, torch.zeros(6))
@@ -47,7 +47,7 @@ def test_damage_is_seen_in_proportion():
 
 def test_a_step_down_the_gradient_brings_pictures_together():
     features = TextureFeatures()
-    target, image = ((materials(2, 32, 1)[:, :3] + 1) / 2).split(1)
+    target, image = base_colours(2, 32, 1).split(1)
     image = (0.1 + 0.8 * image).requires_grad_()
     before = perceptual_distance(image, target, features).sum()
     (slope,) = torch.autograd.grad(before, image)
