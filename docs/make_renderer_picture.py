@@ -46,7 +46,7 @@ def holes(pixels: torch.Tensor) -> torch.Tensor:
 def main() -> None:
     generator = nt.generators.load("materials")
     latents = generator.sample_latents(64, torch.Generator().manual_seed(0))
-    painted = (generator(latents[[20]])[0, :3].clamp(-1, 1) + 1) / 2
+    painted = (generator(latents[[29]])[0, :3].clamp(-1, 1) + 1) / 2
     scene = nt.Scene.load(nt.assets.folder() / "demo" / "mesh.obj")
     cameras, flash = nt.around(scene, 12)
     scene.cameras = torch.nn.ModuleList([cameras[1]])
