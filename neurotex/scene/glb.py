@@ -66,7 +66,7 @@ class MaterialWriter:
         self._written: dict[Texture, int] = {}
 
     def __call__(self, material: Material) -> dict:
-        """A material in glTF's JSON. A diffuse one is the roughest dielectric, which is how `load_nodes` knows it."""
+        """A material in glTF's JSON. A diffuse one is the roughest dielectric, which is how `gltf.load` knows it."""
         maps, values = material.maps(), material.values(self.evaluation)
         surface: dict = {"metallicFactor": 0.0, "roughnessFactor": 1.0}
         if isinstance(maps["base_color"], ConstantTexture):

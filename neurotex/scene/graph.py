@@ -111,7 +111,7 @@ class Scene(nn.Module):
 
     def save(self, path: str | Path) -> None:
         """Write a GLB with the textures as they are now (8 bits, what `eval()` shows); cameras and lights stay out."""
-        from .files import save_glb
+        from .save import save_glb
 
         save_glb(self, path)
 
