@@ -16,12 +16,12 @@ from torch import Tensor
 
 from .. import operators
 from ..errors import ArgumentError
+from ..images.dds import BLOCK_BYTES, dds
 from ..threads import parallel_for
 from . import block_kernels as kernels
 from .block_kernels import THREE
 from .block_search import encode_reference
 from .blocks import CHANNELS, PARTS, from_blocks, read, to_blocks
-from .dds import BLOCK_BYTES, dds
 from .estimators.common import carry
 from .step import Step
 

@@ -7,10 +7,10 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 from torch.nn.functional import pad
 
+from ..images.dds import BLOCK_BYTES
 from . import block_kernels as kernels
 from .block_kernels import EIGHT, FOUR, SIX, THREE
 from .blocks import PARTS, codes_between, to_blocks
-from .dds import BLOCK_BYTES
 
 CHUNK = 1024  # blocks at a time in the reference's search
 

@@ -7,12 +7,12 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ..errors import ArgumentError
+from ..images.colour import srgb_to_linear
 from .blue_noise import bayer, blue_noise
 from .diffusion import diffuse_colors, diffuse_levels
 from .levels import Levels
 from .palette import Palette
 from .step import Step
-from .transfer import decode
 
 MASKS = {"bayer": bayer, "blue_noise": blue_noise}
 METHODS = ("floyd_steinberg", *MASKS)
@@ -74,8 +74,8 @@ class OrderedDither(Dither, Levels):
     def _place_in_light(self, x: Tensor) -> Tensor:
         """Between two levels in proportion to light, so that so many texels of the upper one average to it."""
         low = super().place(x).detach().floor().clamp_max(self.levels - 2)
-        dark, bright = decode(self.value(low)), decode(self.value(low + 1))
-        return low + (decode(x.clamp(0, 1)) - dark) / (bright - dark)
+        dark, bright = srgb_to_linear(self.value(low)), srgb_to_linear(self.value(low + 1))
+        return low + (srgb_to_linear(x.clamp(0, 1)) - dark) / (bright - dark)
 
     def extra_repr(self) -> str:
         return f"{self.method!r}, {'linear, ' if self.averages_light else ''}{super().extra_repr()}"
@@ -131,7 +131,7 @@ class ErrorDiffusion(Dither):
 
     def _measured(self, x: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
         """Where errors are: in linear light, or in encoded values."""
-        return decode(x) if self.linear else x
+        return srgb_to_linear(x) if self.linear else x
 
     def extra_repr(self) -> str:
         return f"{'linear, ' if self.linear else ''}{super().extra_repr()}"

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from ..errors import ArgumentError
-from .png import png
+from ..images.colour import linear_to_srgb, srgb_to_linear
+from ..images.png import png
 from .step import Categorical
-from .transfer import decode, encode
 
 AROUND = 5  # levels that are worth considering: beyond two steps, exp(−distance²) is next to nothing
 
@@ -46,13 +46,13 @@ class Levels(Categorical):
     def place(self, x: Tensor) -> Tensor:
         """Where x lies among the levels, in steps between them: from 0 to levels − 1."""
         x = x.clamp(0, 1)
-        return (decode(x) if self.linear else x) * (self.levels - 1)
+        return (srgb_to_linear(x) if self.linear else x) * (self.levels - 1)
 
     def value(self, number: Tensor) -> Tensor:
         """The level of this number, a float from 0 to levels − 1, as a file keeps it."""
         last = self.levels - 1
         # whole numbers divide exactly where half a step is left, in every precision
-        code = encode(number / last) * self.depth if self.linear else number * self.depth / last
+        code = linear_to_srgb(number / last) * self.depth if self.linear else number * self.depth / last
         return code.round() / self.depth
 
     def hard(self, x: Tensor) -> Tensor:
@@ -76,9 +76,9 @@ class Levels(Categorical):
         rise = smooth_step(place - low, temperature)
         low, high = self.value(low), self.value(low + 1)
         if self.linear:
-            low, high = decode(low), decode(high)
+            low, high = srgb_to_linear(low), srgb_to_linear(high)
         mean = low + (high - low) * rise
-        return encode(mean) if self.linear else mean
+        return linear_to_srgb(mean) if self.linear else mean
 
     def encode(self, x: Tensor) -> tuple[bytes, str]:
         """A PNG file of `hard(x)`, 8 bits; of more than 256 levels 16 bits, for one channel."""

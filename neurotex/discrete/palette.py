@@ -11,10 +11,10 @@ from PIL import Image
 from torch import Tensor, nn
 
 from ..errors import ArgumentError
+from ..images.png import one_picture, png, save
 from .clamp import clamp
 from .estimators.common import carry
 from .palette_lookup import blend_colors, nearest_colors
-from .png import one_picture, png, save
 from .step import Categorical
 
 CANDIDATES = 8  # nearest colours that are worth considering

@@ -10,7 +10,7 @@ from PIL import Image
 from torch import Tensor
 
 from ..errors import ArgumentError
-from .png import one_picture, png, save
+from ..images.png import one_picture, png, save
 from .step import Categorical
 
 

@@ -10,8 +10,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from ..images.colour import encoding_slope, linear_to_srgb
 from ..renderers import BakedMatrix
-from ..shading import linear_to_srgb
 from .seams import fill_unknown
 
 STEEPEST = 200.0  # bound of the weights below: black pixels count, but not for everything
@@ -27,9 +27,7 @@ def least_squares(
     texel's pixels say. Residuals weigh as much as they show in sRGB: by the squared slope of its curve at the target.
     """
     target = baked.rows(images[:, :3]).clamp(0, 1)
-    encoded = linear_to_srgb(target)
-    slope = torch.where(target <= 0.0031308, 12.92, (encoded + 0.055) / (2.4 * target.clamp_min(1e-4)))
-    weight = slope.square().mean(1, keepdim=True).clamp_max(STEEPEST)
+    weight = encoding_slope(target, linear_to_srgb(target)).square().mean(1, keepdim=True).clamp_max(STEEPEST)
 
     def normal(x: Tensor) -> Tensor:
         return baked.operator.transposed_product(weight * baked.operator(x))

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from ..discrete.png import png
+from ..images.png import png
 from ..shading import srgb_to_linear
 from .latent import Evaluation
 from .material import Material

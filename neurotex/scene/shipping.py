@@ -16,8 +16,8 @@ from torch import Tensor, nn
 
 from .. import storage
 from ..discrete import Step
-from ..discrete.png import png
 from ..errors import ArgumentError, FileError
+from ..images.png import png
 from ..shading import linear_to_srgb
 from .latent import Evaluation
 from .textures import ImageTexture, SteppedTexture, Texture

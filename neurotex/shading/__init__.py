@@ -1,7 +1,7 @@
 """BRDFs, lights and colour as plain tensor functions."""
 
+from ..images.colour import linear_to_srgb, srgb_to_linear
 from .blend import Blend
-from .colour import linear_to_srgb, srgb_to_linear
 from .diffuse import diffuse
 from .environment import (
     environment_diffuse,

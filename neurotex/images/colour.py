@@ -27,6 +27,11 @@ def linear_to_srgb(linear: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
     return (_CompiledEncode if torch.compiler.is_compiling() else _Encode).apply(linear)
 
 
+def encoding_slope(linear: Float[Tensor, "*shape"], encoded: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+    """The derivative of `linear_to_srgb` at `linear`, whose value there is `encoded`: how much a difference shows."""
+    return encode_backward_reference(linear, encoded, torch.ones_like(linear))
+
+
 def decode_reference(x: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
     """`srgb_to_linear` in plain tensor language."""
     # below −0.055 the power is NaN, in the branch that is not taken; no gradient comes this way

@@ -12,7 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 from ..errors import ArgumentError, FileError, NeurotexError
-from ..shading import srgb_to_linear
+from .colour import srgb_to_linear
 
 PICTURES = (".png", ".jpg", ".jpeg")
 

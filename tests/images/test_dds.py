@@ -6,8 +6,8 @@ import torch
 from PIL import Image
 
 from neurotex.discrete.block_compress import BlockCompress
-from neurotex.discrete.dds import dds
 from neurotex.errors import ArgumentError
+from neurotex.images.dds import dds
 
 
 @pytest.mark.parametrize(("format", "mode"), [("bc1", "RGBA"), ("bc3", "RGBA"), ("bc4", "L"), ("bc5", "RGB")])

@@ -5,7 +5,8 @@ import torch
 from kornia.color import linear_rgb_to_rgb, rgb_to_linear_rgb
 from torch.autograd import gradcheck, gradgradcheck
 
-from neurotex.shading import colour, linear_to_srgb, srgb_to_linear
+from neurotex.images import colour
+from neurotex.images.colour import linear_to_srgb, srgb_to_linear
 
 OUTSIDE = [-2.0, -1e-3, 0.0, 1e-12, 0.003, 0.0032, 0.04, 0.041, 0.5, 1.0, 1.7]  # both sides of both kinks
 
@@ -36,6 +37,13 @@ def test_forward_and_batched_gradients_are_the_backward_ones(f):
     _, forward = torch.func.jvp(f, (x.detach(),), (torch.ones_like(x),))
     torch.testing.assert_close(forward, slope)
     torch.testing.assert_close(torch.func.vmap(torch.func.grad(f))(x.detach()), slope)
+
+
+def test_the_slope_of_encoding_is_its_gradient():
+    x = torch.tensor(OUTSIDE, dtype=torch.float64, requires_grad=True)
+    encoded = linear_to_srgb(x)
+    (slope,) = torch.autograd.grad(encoded.sum(), x)
+    torch.testing.assert_close(colour.encoding_slope(x.detach(), encoded.detach()), slope)
 
 
 @pytest.mark.parametrize("f", [srgb_to_linear, linear_to_srgb])

@@ -1,0 +1,1 @@
+"""Pictures: the one door in and out, and the colours in them."""
