@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import itertools
 import subprocess
 import tempfile
@@ -17,8 +16,8 @@ from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
 
-from .. import operators
-from ..errors import ArgumentError
+from .. import images, operators
+from ..errors import ArgumentError, FileError
 from .step import Step
 
 MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}  # Pillow's names, by channels
@@ -135,15 +134,10 @@ class Program:
     def read(self, file: bytes, channels: int) -> np.ndarray:
         """A picture as (C, H, W) in [0, 1]."""
         try:
-            with Image.open(io.BytesIO(file)) as picture:
-                if picture.mode.startswith("I"):  # 16 bits, which Pillow would cut off instead of scaling them
-                    eight = (np.asarray(picture) / 257).round().clip(0, 255).astype(np.uint8)
-                    pixels = np.asarray(Image.fromarray(eight).convert(MODES[channels]))
-                else:
-                    pixels = np.asarray(picture.convert(MODES[channels]))
-        except (OSError, SyntaxError, ValueError):
+            picture = images.decode(file, f"the output of {_name(self)}").to(channels)
+        except FileError:
             raise ArgumentError(f"the program {_name(self)} wrote a file that is not a picture.") from None
-        return np.moveaxis(pixels.reshape(*pixels.shape[:2], channels) / 255, -1, 0)
+        return picture.floats().double().numpy()
 
     def _run(self, words: list[str]) -> None:
         try:

@@ -13,6 +13,7 @@ from jaxtyping import Float, Int64
 from PIL import Image
 from torch import Tensor
 
+from .. import images
 from ..errors import ArgumentError, FileError
 from . import image_files
 from .materials import CHANNELS, check_maps, turned
@@ -56,7 +57,7 @@ class ImageFolder:
             raise ArgumentError(f"images are 1 pixel wide or more, not {size}.")
         if crops not in CROPS:
             raise ArgumentError(f"crops are one of {', '.join(CROPS)}, not {crops!r}.")
-        if channels not in image_files.MODES:
+        if channels not in image_files.CHANNELS:
             raise ArgumentError(f"images have 1, 3 or 4 channels, not {channels}.")
         self.path, self.size, self.crops, self.mirror, self.turn = Path(path), size, crops, mirror, turn
         self.maps = () if maps is None else check_maps(maps)
@@ -78,6 +79,7 @@ class ImageFolder:
         self._room = cache
         self._kept: dict[int, np.ndarray] = {}
         self._broken: set[int] = set()
+        self._said: frozenset[str] = frozenset()  # what pictures were remarked upon
 
     def __len__(self) -> int:
         """How many images or materials there are."""
@@ -137,9 +139,13 @@ class ImageFolder:
         raise FileError(f"{self.path} has no image whose pixels can be read: save them again.")
 
     def _decoded(self, files: tuple[Path, ...]) -> np.ndarray | None:
-        parts = [image_files.decode(file, n) for file, n in zip(files, self._parts, strict=True)]
-        if any(part is None for part in parts):
+        decoded = [image_files.decode(file, n) for file, n in zip(files, self._parts, strict=True)]
+        if any(part is None for part in decoded):
             return None
+        parts, pictures = zip(*decoded, strict=True)
+        self._said = images.warn(
+            {str(file): picture for file, picture in zip(files, pictures, strict=True)}, self._said
+        )
         shape = parts[0].shape[1:]  # maps of other sizes follow the first
         return np.concatenate([part if part.shape[1:] == shape else _resized(part, shape) for part in parts])
 

@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
 
+from .. import images
 from ..errors import FileError
+from ..images import Picture
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp")
-MODES = {1: "L", 3: "RGB", 4: "RGBA"}
+SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".tga")
+CHANNELS = (1, 3, 4)
 # how files of each map end, before the suffix, as in bark_albedo.png or bark/albedo.png
 NAMES = {
     "base_color": ("base_color", "basecolor", "albedo", "diffuse", "color"),
@@ -35,35 +36,26 @@ def find(folder: str | Path) -> list[Path]:
 def is_readable(path: Path) -> bool:
     """Whether the file begins as an image does. Pixels are not decoded: this is quick, and no promise."""
     try:
-        with Image.open(path) as image:
-            return min(image.size) > 0
-    except Exception:  # decoders raise whatever they please about broken files
+        images.sizes(path)
+    except FileError:
         return False
+    return True
 
 
-def decode(path: Path, channels: int) -> np.ndarray | None:
-    """(channels, h, w) uint8, or None where the file is broken. 1: grey, 2: red and green, 3: colours, 4: with alpha.
+def decode(path: Path, channels: int) -> tuple[np.ndarray, Picture] | None:
+    """(channels, h, w) uint8, and the picture that they are of; None where the file is broken.
 
-    Without alpha to hold it, what is transparent turns black. 16 bits become 8; floats are taken to be in [0, 1].
+    1: grey, 2: red and green, 3: colours, 4: with alpha. Without alpha to hold it, what is transparent turns black. 16
+    bits become 8; floats are taken to be in [0, 1].
     """
     try:
-        with Image.open(path) as file:
-            image = _eight_bits(ImageOps.exif_transpose(file))
-            if channels != 4 and image.has_transparency_data:
-                image = Image.alpha_composite(Image.new("RGBA", image.size, "black"), image.convert("RGBA"))
-            pixels = np.asarray(image.convert(MODES[max(channels, 3) if channels > 1 else 1]))
-    except Exception:  # decoders raise whatever they please about broken files
+        picture = images.decode(images.contents(path), str(path))
+    except FileError:
         return None
-    return np.ascontiguousarray(pixels.reshape(*pixels.shape[:2], -1).transpose(2, 0, 1)[:channels])
-
-
-def _eight_bits(image: Image.Image) -> Image.Image:
-    """Pillow clips what has more bits instead of scaling it."""
-    if image.mode == "F":
-        return Image.fromarray((np.nan_to_num(np.asarray(image)).clip(0, 1) * 255).round().astype(np.uint8))
-    if image.mode.startswith("I"):  # 16 bits, whatever the type that holds them
-        return Image.fromarray((np.asarray(image).astype(np.float64).clip(0, 65535) / 257).round().astype(np.uint8))
-    return image
+    if channels != 4 and picture.has_alpha:
+        picture = picture.over_black()
+    pixels = picture.to(max(channels, 3) if channels > 1 else 1).eight_bits()
+    return np.ascontiguousarray(pixels.transpose(2, 0, 1)[:channels]), picture
 
 
 def join(folder: str | Path, files: Sequence[Path], maps: Sequence[str]) -> list[tuple[Path, ...]]:

@@ -1,70 +1,69 @@
-"""Images of radiance from files: Radiance's .hdr, numpy's .npy, and pictures."""
+"""Images of radiance from files: Radiance's .hdr, numpy's .npy, float TIFF, and pictures."""
 
 from __future__ import annotations
 
+import io
+import math
 import re
-from pathlib import Path
 
 import numpy as np
-import torch
-from jaxtyping import Float
+from jaxtyping import Float32
 from PIL import Image
-from torch import Tensor
 
-from ..errors import ArgumentError, FileError, NeurotexError
-from .colour import srgb_to_linear
-
-PICTURES = (".png", ".jpg", ".jpeg")
+HDR, NPY = b"#?", b"\x93NUMPY"  # how the files begin
+LARGEST = 2 * (Image.MAX_IMAGE_PIXELS or 89478485)  # pixels: where Pillow stops, too
 
 
-def read_radiance(path: str | Path) -> Float[Tensor, "3 h w"]:
-    """Linear radiance from a .hdr (RGBE), a .npy with an array (3, H, W), or a picture, whose sRGB is decoded.
-
-    Raises ArgumentError for another kind of file, FileError for one that is missing or broken.
-    """
-    path = Path(path)
-    kind = path.suffix.lower()
-    if kind not in (".hdr", ".npy", *PICTURES):
-        raise ArgumentError(f"{path} is no image of radiance: give a .hdr, .npy, .png or .jpg file.")
-    if not path.is_file():
-        raise FileError(f"{path} does not exist: check the path.")
-    try:
-        if kind == ".hdr":
-            return torch.from_numpy(_rgbe(path.read_bytes()))
-        if kind == ".npy":
-            return torch.from_numpy(np.load(path, allow_pickle=False).astype(np.float32))
-        with Image.open(path) as image:
-            pixels = torch.from_numpy(np.asarray(image.convert("RGB")).copy())
-        return srgb_to_linear(pixels.movedim(-1, 0).float() / 255)
-    except NeurotexError:
-        raise
-    except (OSError, SyntaxError, ValueError, IndexError) as error:
-        raise FileError(f"{path} cannot be read as an image ({error}): it may be cut off, get it again.") from None
-
-
-def _rgbe(data: bytes) -> np.ndarray:
+def decode_hdr(data: bytes) -> Float32[np.ndarray, "h w 3"]:
     """Radiance's picture format (Ward, Real Pixels, Graphics Gems II, 1991): three mantissas and one exponent.
 
     Rows from the top, pixels from the left ("-Y height +X width", which all programs write), flat or run-length
-    encoded.
+    encoded. ValueError for anything else.
     """
     header, gap, rest = data.partition(b"\n\n")
-    size = re.match(rb"-Y (\d+) \+X (\d+)\n", rest)
-    if not header.startswith(b"#?") or not gap or size is None or b"FORMAT=32-bit_rle_rgbe" not in header:
+    size = re.match(rb"-Y (\d{1,9}) \+X (\d{1,9})\n", rest)
+    if not gap or size is None or b"FORMAT=32-bit_rle_rgbe" not in header:
         raise ValueError("its header is not that of a Radiance picture with rows from top to bottom")
     height, width = int(size[1]), int(size[2])
+    if height * width > LARGEST:
+        raise MemoryError
     body = np.frombuffer(rest, np.uint8, offset=size.end())
+    scale = _exposure(header)
     if body[:4].tolist() == [2, 2, width >> 8, width & 255]:
+        if len(body) < height * (4 + 8 * -(-width // 127)):  # the longest runs
+            raise ValueError("its pixels are cut off")
         pixels = np.empty((height, 4, width), np.uint8)
         place = 0
         for row in pixels:
             place = _unpack_row(body, place, row)
-        pixels = pixels.transpose(1, 0, 2)
+        pixels = pixels.transpose(0, 2, 1)
     else:
-        pixels = body[: height * width * 4].reshape(height, width, 4).transpose(2, 0, 1)
-    exposure = [float(value) for value in re.findall(rb"^EXPOSURE=\s*(\S+)", header, re.MULTILINE)]
-    scale = np.ldexp(np.float32(1), pixels[3].astype(np.int32) - 136) * (pixels[3] > 0)
-    return (pixels[:3] * scale / np.prod(exposure)).astype(np.float32)
+        if len(body) < height * width * 4:
+            raise ValueError("its pixels are cut off")
+        pixels = body[: height * width * 4].reshape(height, width, 4)
+    light = np.ldexp(np.float32(1), pixels[..., 3:].astype(np.int32) - 136) * (pixels[..., 3:] > 0)
+    return (pixels[..., :3] * light / scale).astype(np.float32)
+
+
+def _exposure(header: bytes) -> float:
+    """What all values were multiplied by."""
+    found = re.findall(rb"^EXPOSURE=[ \t]*(.*?)[ \t]*$", header, re.MULTILINE)
+    values = [float(value) for value in found if re.fullmatch(rb"[0-9.eE+-]{1,40}", value)]
+    total = math.prod(values)
+    if len(values) < len(found) or not 0 < total < math.inf:
+        raise ValueError("its EXPOSURE is not a number above 0")
+    return total
+
+
+def decode_npy(data: bytes) -> Float32[np.ndarray, "h w c"]:
+    """An array (C, H, W) of floats, 1 to 4 channels. ValueError for anything else; nothing in it is executed."""
+    array = np.load(io.BytesIO(data), allow_pickle=False)
+    if array.dtype.kind != "f":
+        raise ValueError(f"its array holds {array.dtype}, not floats")
+    if array.ndim != 3 or not 1 <= len(array) <= 4:
+        raise ValueError(f"its array is {array.shape}, not (channels, height, width)")
+    with np.errstate(over="ignore"):  # infinity is refused later
+        return array.astype(np.float32).transpose(1, 2, 0)
 
 
 def _unpack_row(body: np.ndarray, place: int, row: np.ndarray) -> int:

@@ -1,10 +1,11 @@
 """Scene → image."""
 
+from ..images import save_gif
 from .baked import BakedMatrix, BakedSamples, BakedScene, bake
 from .embedded import render
 from .passes import Passes, render_passes
 from .phong import Lookup, render_phong
-from .turntable import around, on_background, save_gif, turntable
+from .turntable import around, on_background, turntable
 
 __all__ = [
     "BakedMatrix",

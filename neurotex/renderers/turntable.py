@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 
 import torch
 from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
 
-from .. import storage
-from ..errors import ArgumentError
-from ..scene import Flash, PerspectiveCamera, Scene, orbit, to_image
+from ..images.write import to_image
+from ..scene import Flash, PerspectiveCamera, Scene, orbit
 from ..shading import linear_to_srgb
 from .embedded import render
 
@@ -41,18 +39,3 @@ def turntable(
 def on_background(image: Float[Tensor, "4 h w"], white: float = 1.0) -> Image.Image:
     """An RGB picture of a linear, premultiplied image over a grey of linear value `white`."""
     return to_image(linear_to_srgb((image[:3] + white * (1 - image[3:])).clamp(0, 1)))
-
-
-def save_gif(pictures: list[Image.Image], path: str | Path, seconds: float = 3.0) -> None:
-    """Write pictures of one size as an endless animation that takes `seconds`, with one palette of 255 colours."""
-    if not pictures:
-        raise ArgumentError(f"{path} needs at least one picture.")
-    width, height = pictures[0].size
-    some = pictures[:: max(len(pictures) // 6, 1)]
-    strip = Image.new("RGB", (width, height * len(some)))  # a palette of the first frame would miss the others' colours
-    for k, picture in enumerate(some):
-        strip.paste(picture, (0, k * height))
-    palette = strip.quantize(255, dither=Image.Dither.NONE)
-    frames = [picture.quantize(palette=palette, dither=Image.Dither.FLOYDSTEINBERG) for picture in pictures]
-    with storage.replacing(path) as file:
-        frames[0].save(file, save_all=True, append_images=frames[1:], duration=1000 * seconds / len(frames), loop=0)

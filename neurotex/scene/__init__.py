@@ -1,5 +1,6 @@
 """The nodes of a scene, and its files."""
 
+from ..images.write import to_image, to_photograph
 from .camera import Camera, OrthographicCamera, PerspectiveCamera, PinholeCamera, look_at, orbit
 from .channels import ChannelTexture, NormalsFromXY
 from .generated import GeneratedTexture
@@ -9,7 +10,7 @@ from .light import AmbientLight, DirectionalLight, EnvironmentLight, Flash, Ligh
 from .material import Material
 from .mesh import Mesh, vertex_normals
 from .mixture import LogitTexture, MixedTexture, mixed_material
-from .shipping import encode_texture, load_texture, save_texture, to_image, to_photograph
+from .shipping import encode_texture, load_texture, save_texture
 from .textures import ConstantTexture, ImageTexture, PyramidTexture, SteppedTexture, Texture
 from .views import Views
 

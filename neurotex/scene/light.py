@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from .. import shading
 from ..errors import ArgumentError, SceneError
-from ..images.radiance import read_radiance
+from ..images.read import read_radiance
 
 Color = float | Sequence[float]
 

@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-import struct
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-import numpy as np
 import torch
 from jaxtyping import Float
 from PIL import Image
 from torch import Tensor, nn
 
-from .. import storage
+from .. import images, storage
 from ..discrete import Step
 from ..errors import ArgumentError, FileError
+from ..images.pillow import of_image
 from ..images.png import png
-from ..shading import linear_to_srgb
 from .latent import Evaluation
 from .textures import ImageTexture, SteppedTexture, Texture
 
-# what Pillow raises for files that it cannot read
-UNREADABLE = (OSError, SyntaxError, ValueError, NotImplementedError, struct.error, Image.DecompressionBombError)
 SUFFIXES = (".png", ".jpg", ".jpeg", ".dds")
 
 
@@ -50,45 +46,24 @@ def save_texture(texture: Texture, path: str | Path, latents: Mapping[str, Tenso
 
 
 def load_texture(path: str | Path) -> ImageTexture:
-    """The texels of a PNG, JPEG or DDS file: as many channels as the file has, palettes looked up, CMYK as RGB.
+    """The texels of a picture's file: as many channels as the file has, palettes looked up, CMYK as RGB.
 
-    Grey of 16 bits stays so. Of DDS, BC4 has one channel and BC5 two, BC1 three unless there are holes, all else those
-    that Pillow gives; smaller levels of detail are not read.
+    Numbers are taken as they are: 16 bits stay so, and neither orientation nor colour profile counts (as in glTF). Of
+    DDS, BC4 has one channel and BC5 two, BC1 three unless there are holes; smaller levels of detail are not read.
     """
     path = Path(path)
-    if path.suffix.lower() not in SUFFIXES:
-        raise ArgumentError(f"{path} is not a texture file that can be read: give one of {', '.join(SUFFIXES)}.")
-    if not path.is_file():
-        raise FileError(f"{path} does not exist: check the path.")
-    try:
-        with Image.open(path) as image:
-            return ImageTexture(_own_channels(image))
-    except UNREADABLE as error:
-        raise FileError(f"{path} cannot be read as an image ({error}): it may be cut off, get it again.") from None
-
-
-def to_image(texture: Tensor) -> Image.Image:
-    """An 8-bit image of a texture or rendered picture (3 or 4, H, W) in [0, 1]."""
-    pixels = (texture.detach().clamp(0, 1) * 255).round().byte().movedim(0, -1).cpu().numpy()
-    return Image.fromarray(pixels)
-
-
-def to_photograph(image: Float[Tensor, "4 h w"]) -> Image.Image:
-    """An 8-bit RGBA image of a render (linear, alpha last): sRGB-encoded with straight alpha, as `Views.load` reads it
-    and image viewers expect."""
-    alpha = image[3:]
-    straight = linear_to_srgb((image[:3] / alpha.clamp_min(1e-6)).clamp(0, 1)) * (alpha > 0)
-    return to_image(torch.cat([straight, alpha]))
+    if path.suffix.lower() not in images.ENDINGS:
+        raise ArgumentError(f"{path} is not a texture file that can be read: give one of {', '.join(images.ENDINGS)}.")
+    picture = images.read(path, upright=False)
+    texels = picture.floats()[: 2 if picture.format == "DDS/BC5" else 4]
+    if not bool(((texels >= 0) & (texels <= 1)).all()):
+        raise FileError(f"{path} holds values outside [0, 1], which a texture cannot have: scale them.")
+    return ImageTexture(texels)
 
 
 def pixels(image: Image.Image, mode: str) -> Float[Tensor, "c h w"]:
-    """An image in 8 bits, in [0, 1], in the channels that Pillow calls `mode`: "L", "LA", "RGB" or "RGBA"."""
-    if image.mode.startswith("I"):  # 16 bits, which Pillow would cut off instead of scaling them
-        image = Image.fromarray((np.asarray(image) / 257).round().clip(0, 255).astype(np.uint8))
-    if "transparency" in image.info:  # else Pillow warns that it leaves that of a palette out
-        image = image.convert("RGBA")
-    array = np.asarray(image.convert(mode))
-    return torch.from_numpy(array.reshape(*array.shape[:2], -1).copy()).movedim(-1, 0).float() / 255
+    """An image of Pillow's in [0, 1], in the channels that Pillow calls `mode`: "L", "LA", "RGB" or "RGBA"."""
+    return of_image(image).to(len(mode)).floats()
 
 
 def texture_file(texture: Texture, evaluation: Evaluation) -> tuple[bytes, str]:
@@ -116,17 +91,3 @@ def shown_as_shipped(module: nn.Module) -> Iterator[None]:
     finally:
         for part, mode in training.items():
             part.training = mode
-
-
-def _own_channels(image: Image.Image) -> Float[Tensor, "c h w"]:
-    """An image in [0, 1] with the channels of its file; see `load_texture`."""
-    blocks = getattr(image, "pixel_format", "")  # of DDS
-    if image.mode.startswith("I"):
-        return torch.from_numpy(np.asarray(image).astype(np.float32))[None] / 65535
-    if blocks.startswith("BC5"):
-        return pixels(image, "RGB")[:2]
-    if image.mode in ("1", "L", "LA"):
-        return pixels(image, "LA" if image.has_transparency_data else "L")
-    found = pixels(image, "RGBA" if image.has_transparency_data else "RGB")
-    opaque = blocks in ("DXT1", "BC1") and bool((found[3] == 1).all())
-    return found[:3] if opaque else found

@@ -347,7 +347,7 @@ def test_a_file_that_is_cut_off_is_refused_by_name(tmp_path, step):
 
 
 def test_what_is_no_texture_file_is_refused(tmp_path):
-    with pytest.raises(nt.ArgumentError, match=r"skin\.tga.*\.png, \.jpg"):
-        load_texture(tmp_path / "skin.tga")
+    with pytest.raises(nt.ArgumentError, match=r"skin\.exr.*\.png, \.jpg"):
+        load_texture(tmp_path / "skin.exr")
     with pytest.raises(nt.FileError, match=r"gone\.png does not exist"):
         load_texture(tmp_path / "gone.png")
