@@ -15,6 +15,7 @@ from torch import Tensor
 
 from ..discrete.visibility import Visibility
 from ..errors import ArgumentError, SceneError
+from ..geometry import transform
 from ..raster.fragments import Fragments, rasterize
 from ..raster.interpolate import interpolate_at
 from ..raster.lookup import sample_texture
@@ -235,7 +236,7 @@ def ndc_corners(geometry: Geometry, camera: Camera, size: tuple[int, int]) -> Fl
     """
     height, width = size
     matrix = camera.screen_matrix(size).to(geometry.vertices)
-    screen = geometry.vertices @ matrix[:, :3].T + matrix[:, 3]
+    screen = transform(geometry.vertices, matrix.T)
     in_plane = screen[:, 3:].abs() < TINY
     w, depth = torch.where(in_plane, TINY, screen[:, 3:]), torch.where(in_plane, TINY, screen[:, 2:3])
     half = min(height, width) / 2

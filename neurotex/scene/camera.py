@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 from ..errors import ArgumentError
+from ..geometry import inverse, product
 
 Transform = Float[Tensor, "4 4"]
 
@@ -40,7 +41,8 @@ class Camera(nn.Module):
 
     def screen_matrix(self, size: tuple[int, int]) -> Float[Tensor, "4 4"]:
         """World space → the rasteriser's screen space, for an image of (height, width) pixels."""
-        return self.intrinsics(*size).to(self.transform) @ torch.linalg.inv(self.transform)
+        to_camera = inverse(self.transform.double())
+        return product(self.intrinsics(*size).to(to_camera), to_camera).to(self.transform)
 
     @property
     def eye(self) -> Float[Tensor, "4"]:

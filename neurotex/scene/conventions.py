@@ -5,7 +5,8 @@ Ours has +X to the right, +Y up and looks along −Z, so the two differ by half 
 differ by the sign of x alone; in both, the image's shorter side spans [−1, 1].
 
 The arithmetic follows PyTorch3D 0.7.9 (`renderer/cameras.py`, `transforms/transform3d.py`) operation by operation, so
-that float32 coordinates come out as they do there, down to the last bit or two.
+that float32 coordinates come out as they do there: to the bit where torch sums products in order, and within their
+rounding where its BLAS does so otherwise.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ..errors import ArgumentError
+from ..geometry import product, transform
 
 
 @dataclass(frozen=True)
@@ -45,8 +47,8 @@ class PyTorch3DCamera:
 
         Differentiable; a vertex in the plane of the eye has no image: NaN, with a gradient of zero.
         """
-        view = _row_product(vertices.expand(len(self.rotation), -1, -1), self._world_to_view)
-        clip = _row_product(view[..., :3], self.projection.to(vertices).T.expand(len(view), -1, -1))
+        view = transform(vertices.expand(len(self.rotation), -1, -1), self._world_to_view.to(vertices))
+        clip = transform(view[..., :3], self.projection.to(vertices).T.expand(len(view), -1, -1))
         w = clip[..., 3:]
         ndc = torch.where(w != 0, clip[..., :2] / torch.where(w != 0, w, torch.ones_like(w)), torch.nan)
         return torch.cat([-ndc[..., :1], ndc[..., 1:], view[..., 2:3]], -1)
@@ -119,7 +121,7 @@ def camera_to_world(
     rotation: Float[Tensor, "*views 3 3"], translation: Float[Tensor, "*views 3"]
 ) -> Float[Tensor, "*views 4 4"]:
     """PyTorch3D's (R, T) as our cameras' `transform`: columns are right, up, back and position."""
-    position = -(rotation @ translation[..., None])
+    position = -product(rotation, translation[..., None])
     top = torch.cat([rotation * rotation.new_tensor([-1, 1, -1]), position], -1)
     bottom = top.new_tensor([0, 0, 0, 1]).expand(*top.shape[:-2], 1, 4)
     return torch.cat([top, bottom], -2)
@@ -130,9 +132,4 @@ def rotation_and_translation(
 ) -> tuple[Float[Tensor, "*views 3 3"], Float[Tensor, "*views 3"]]:
     """Our cameras' rigid `transform` as PyTorch3D's (R, T): the inverse of `camera_to_world`."""
     rotation = transform[..., :3, :3] * transform.new_tensor([-1, 1, -1])
-    return rotation, -(transform[..., None, :3, 3] @ rotation)[..., 0, :]
-
-
-def _row_product(points: Tensor, matrix: Tensor) -> Tensor:
-    """(points, 1) M per view, as rows."""
-    return torch.bmm(torch.nn.functional.pad(points, (0, 1), value=1.0), matrix.to(points))
+    return rotation, -product(transform[..., None, :3, 3], rotation)[..., 0, :]

@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
+from torch.nn.functional import pad
 
 from ..errors import ArgumentError, SceneError
+from ..geometry import cofactors, determinant, product, transform
 from .camera import Camera
 from .counts import is_count
 from .light import Light
@@ -48,7 +50,7 @@ class Node(nn.Module):
 
     def walk(self, parent: Tensor | None = None, path: str = "") -> Iterator[tuple[str, Node, Tensor]]:
         """Every node below and including this one: (path, node, node-to-world transform)."""
-        world = self.transform if parent is None else parent @ self.transform
+        world = self.transform if parent is None else product(parent, self.transform)
         path = f"{path}/{self.name}"
         yield path, self, world
         for child in self.nodes:
@@ -166,12 +168,10 @@ class Scene(nn.Module):
             _check_precision(path, mesh, world)
             linear = world[:3, :3]
             # normals turn with the inverse transpose; the cofactor matrix is that up to length, and exists always
-            cofactor = torch.stack(
-                [torch.linalg.cross(linear[:, (i + 1) % 3], linear[:, (i + 2) % 3]) for i in range(3)], 1
-            )
-            normals = mesh.shading_normals() @ (cofactor.T * torch.linalg.det(linear).sign())
+            turn = cofactors(linear) * determinant(linear).sign()
+            normals = transform(mesh.shading_normals(), pad(turn.T, (0, 0, 0, 1)))
             owner = torch.full_like(mesh.faces[:, 0], number[mesh.material])
-            vertices = mesh.vertices @ linear.T + world[:3, 3]
+            vertices = transform(mesh.vertices, world[:3].T)
             _check_extent(path, "vertices", vertices)
             _check_extent(path, "uvs", uvs)
             parts.append((vertices, normals, uvs, mesh.faces + first, owner))
