@@ -16,6 +16,8 @@ from torch import Tensor, nn
 from .. import raster
 from ..discrete.clamp import clamp
 from ..errors import ArgumentError, SceneError
+from ..raster.pixels import place_pixels_unchecked
+from ..raster.texels import take_texels_unchecked
 from ..renderers import bake
 from ..scene import ImageTexture, Material, Mesh, Scene, Views, resolution
 from ..scene.counts import is_count
@@ -120,12 +122,12 @@ class Renders(nn.Module):
         area = textures[0, 0].numel()
         # sample k of the batch has its texels and pixels k areas further on; only those that are seen are touched
         planes = textures[:, :3].to(views[0].alpha).transpose(0, 1).flatten(1)
-        encoded = raster.take_texels(planes, _together([view.texel for view in views], area))
+        encoded = take_texels_unchecked(planes, _together([view.texel for view in views], area))
         seen = srgb_to_linear(clamp((encoded + 1) / 2)).split([len(view.texel) for view in views])
         light = torch.cat([view.operator(texels) for view, texels in zip(views, seen, strict=True)])
         alpha = torch.cat([view.alpha for view in views])
         pixel = _together([view.pixel for view in views], self.size**2)
-        image = raster.place_pixels(linear_to_srgb(clamp(light)), alpha, pixel, len(views) * self.size**2)
+        image = place_pixels_unchecked(linear_to_srgb(clamp(light)), alpha, pixel, len(views) * self.size**2)
         return image.view(-1, self.size, self.size, 4).movedim(-1, 1) * 2 - 1
 
     def view(self, seed: int) -> SeenTexture:

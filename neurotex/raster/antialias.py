@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from .. import operators
+from .. import checked, operators
 from ..errors import ArgumentError
 from ..threads import parallel_for
 from . import antialias_kernels as kernels
@@ -55,6 +55,7 @@ class Crossings:
     after: Int[Tensor, "crossings"]
 
 
+@checked.door(mixed=["image"])
 def antialias(
     image: Float[Tensor, "height width channels"],
     ids: Int[Tensor, "rows columns"],
@@ -79,6 +80,7 @@ def antialias(
     return flat.index_add(0, blends.to, change).view(image.shape)
 
 
+@checked.door()
 def edge_blends(
     ids: Int[Tensor, "height width"],
     screen: Float[Tensor, "vertices 4"],
@@ -96,13 +98,23 @@ def edge_blends(
     two samples next to the line on that side, which needs B = E[max(σ, 0)²]; as constant where the second of them is
     not on the same surface.
     """
+    checked.indices("ids", ids, len(faces), "face", least=-checked.BITS31)
+    checked.indices("face", faces, len(screen), "vertex")
+    if opposite is not None:
+        checked.indices("opposite", opposite, 3 * len(faces), "corner", least=-1)
+    return edge_blends_unchecked(ids, screen, faces, opposite)
+
+
+def edge_blends_unchecked(
+    ids: Int[Tensor, "height width"],
+    screen: Float[Tensor, "vertices 4"],
+    faces: Int[Tensor, "faces 3"],
+    opposite: Int[Tensor, "faces 3"] | None = None,
+) -> Blends:
+    """`edge_blends` of faces that exist."""
     if len(faces) == 0 or ids.numel() == 0:
         none = torch.empty(0, dtype=torch.int64, device=ids.device)
         return Blends(none, none.view(0, 4), screen.new_empty(0, 4))
-    if int(ids.max()) >= len(faces):
-        raise ArgumentError(
-            f"ids names face {int(ids.max())}, but there are only {len(faces)} faces: pass those that were rasterised."
-        )
     opposite = opposite_corners(faces) if opposite is None else opposite
     find = _find_crossings_kernel if ids.device.type == "cpu" else find_crossings_reference
     found = Crossings(
@@ -140,12 +152,14 @@ def _gain(
     return torch.stack([-back, area + back, -area - on, on], 1)
 
 
+@checked.door()
 def opposite_corners(faces: Int[Tensor, "faces 3"]) -> Int[Tensor, "faces 3"]:
     """The corner table: across the edge opposite to corner i of face f, the number 3·f' + i' of the corner behind it.
 
     −1 where an edge has no face behind it, or more than one. Vertices are the same if they have the same index: along
     seams and creases, where vertices are doubled and colours may jump, a surface has a border.
     """
+    checked.indices("face", faces, checked.BITS31, "vertex")
     edge = torch.stack([faces[:, [1, 2, 0]], faces[:, [2, 0, 1]]], -1).view(-1, 2).long().sort(1).values
     name = edge[:, 0] * (edge.max() + 1 if len(edge) else 1) + edge[:, 1]
     _, name, count = name.unique(return_inverse=True, return_counts=True)
@@ -335,8 +349,8 @@ def _meet(pair: Tensor, screen: Tensor, faces: Tensor, at: Tensor, axis: Tensor)
 
 
 def _find_crossings_kernel(ids: Tensor, screen: Tensor, faces: Tensor, opposite: Tensor) -> Crossings:
-    seen = ids.contiguous().numpy()
-    mesh = [t.contiguous().numpy() for t in (screen, faces.int(), opposite)]
+    seen = ids.int().contiguous().numpy()
+    mesh = [t.contiguous().numpy() for t in (screen, faces.int(), opposite.long())]
     counts = np.empty(len(seen), np.int64)
     parallel_for(kernels.count_changes, len(counts), seen, counts, grain=64)
     ends = counts.cumsum()

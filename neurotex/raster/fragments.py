@@ -21,7 +21,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from .. import operators
+from .. import checked, operators
 from ..errors import ArgumentError
 from ..threads import parallel_for
 from . import fragment_kernels as kernels
@@ -50,6 +50,7 @@ class Fragments:
     dists: Float[Tensor, "images height width layers"]
 
 
+@checked.door()
 def rasterize(
     corners: Float[Tensor, "faces 3 3"],
     size: tuple[int, int],
@@ -77,7 +78,13 @@ def rasterize(
     Which faces are seen is discrete; zbuf, bary_coords and dists carry gradients to `corners`. Computes in the type of
     `corners`, float32 or float64; on CPU by a compiled kernel.
     """
-    first = [int(start) for start in first]
+    size = checked.image_size("an image", size)
+    first = [checked.whole("an entry of first", start) for start in first]
+    faces_per_pixel = checked.whole("faces_per_pixel", faces_per_pixel, 1)
+    blur_radius, near = (
+        checked.number("blur_radius", blur_radius),
+        near if near is None else checked.number("near", near),
+    )
     _check(corners, size, first, faces_per_pixel, blur_radius, perspective_correct, near)
     if clip_barycentric_coords is None:
         clip_barycentric_coords = blur_radius > 0

@@ -6,9 +6,11 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from .. import checked
 from .fragments import Fragments
 
 
+@checked.door()
 def interpolate(
     fragments: Fragments, attributes: Float[Tensor, "faces 3 channels"]
 ) -> Float[Tensor, "images height width k channels"]:
@@ -17,9 +19,20 @@ def interpolate(
     Zeros where a fragment is empty. Barycentric coordinates are taken as they are: not clipped, not scaled to sum 1.
     Differentiable in both. Only covered fragments cost time and memory beyond the result.
     """
+    _check_fragments(fragments.pix_to_face, fragments.bary_coords, attributes)
+    checked.indices("pix_to_face", fragments.pix_to_face, len(attributes), "face", least=-checked.BITS31)
     covered = fragments.pix_to_face >= 0
     values = interpolate_at(fragments.pix_to_face[covered], fragments.bary_coords[covered], attributes)
     return values.new_zeros((*covered.shape, attributes.shape[2])).masked_scatter(covered[..., None], values)
+
+
+@checked.door()
+def _check_fragments(
+    pix_to_face: Int[Tensor, "images height width k"],
+    bary_coords: Float[Tensor, "images height width k 3"],
+    attributes: Float[Tensor, "faces 3 channels"],
+) -> None:
+    """The door looks."""
 
 
 def interpolate_at(

@@ -11,6 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import grid_sample, pad
 
+from .. import checked
 from ..errors import ArgumentError
 
 PADDINGS = ("border", "zeros", "reflection", "repeat")
@@ -18,6 +19,7 @@ SAMPLINGS = ("bilinear", "nearest")
 ROUNDING = 1e-5
 
 
+@checked.door(mixed=["uv"])
 def sample_texture(
     image: Float[Tensor, "*batch c h w"],
     uv: Float[Tensor, "*points 2"],

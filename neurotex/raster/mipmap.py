@@ -12,6 +12,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from .. import checked
+from ..errors import ArgumentError
+
 
 def level_shapes(shape: tuple[int, int]) -> list[tuple[int, int]]:
     """(height, width) of all levels, down to 1 × 1: max(1, ⌊size / 2ᵏ⌋) (OpenGL 4.6, section 8.14.3)."""
@@ -19,11 +22,14 @@ def level_shapes(shape: tuple[int, int]) -> list[tuple[int, int]]:
     return [(max(1, height >> k), max(1, width >> k)) for k in range(max(height, width).bit_length())]
 
 
+@checked.door()
 def mip_levels(texture: Float[Tensor, "c h w"]) -> list[Float[Tensor, "c _ _"]]:
     """The texture and its halved levels down to 1 × 1. Linear in the texture, and differentiable.
 
     Every level has the mean of the texture, whatever its size. Averages are of light: decode sRGB first.
     """
+    if 0 in texture.shape[1:]:
+        raise ArgumentError(f"a texture of {tuple(texture.shape[1:])} texels has no levels.")
     levels = [texture]
     for _ in level_shapes(tuple(texture.shape[1:]))[1:]:
         levels.append(_halve(_halve(levels[-1], 1), 2))

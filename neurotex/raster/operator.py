@@ -8,7 +8,8 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
-from .. import operators
+from .. import checked, operators
+from ..errors import ArgumentError
 from ..threads import parallel_for
 from . import operator_kernels as kernels
 from .texels import PADDED
@@ -18,11 +19,19 @@ class SparseOperator(nn.Module):
     """y = A x for a fixed sparse A (rows × columns), applied to up to four channels at once.
 
     Kept as compressed rows of A and of Aᵀ, with 32-bit columns: forward and backward each stream their own copy in
-    order. `values` is (nnz, 1), or (nnz, 3) where the channels differ.
+    order. `pointers` (rows + 1) say where the rows begin in `columns` (nnz), each in [0, `width`). `values` is
+    (nnz, 1), or (nnz, 3) where the channels differ. All this is checked once, here: raises ArgumentError.
     """
 
-    def __init__(self, pointers: Tensor, columns: Tensor, values: Tensor, width: int):
+    def __init__(
+        self,
+        pointers: Int[Tensor, "rows_plus_1"],
+        columns: Int[Tensor, "nnz"],
+        values: Float[Tensor, "nnz channels"],
+        width: int,
+    ):
         super().__init__()
+        pointers, columns, values = _checked_matrix(pointers, columns, values, width)
         self.shape = (len(pointers) - 1, width)
         matrices = {"": (pointers, columns, values), "transposed_": transpose(pointers, columns, values, width)}
         for prefix, matrix in matrices.items():
@@ -35,12 +44,23 @@ class SparseOperator(nn.Module):
         return len(self.columns)
 
     def forward(self, x: Float[Tensor, "columns c"]) -> Float[Tensor, "rows c"]:
-        """A x; the gradient is Aᵀ times the incoming one."""
+        """A x, of 1 to 4 channels; the gradient is Aᵀ times the incoming one."""
+        self._check("A x", x, self.shape[1])
         return _product(x, *self.matrix(), *self.transposed())
 
     def transposed_product(self, y: Float[Tensor, "rows c"]) -> Float[Tensor, "columns c"]:
         """Aᵀ y; its gradient is A times the incoming one."""
+        self._check("Aᵀ y", y, self.shape[0])
         return _product(y, *self.transposed(), *self.matrix())
+
+    def _check(self, what: str, x: Tensor, rows: int) -> None:
+        """Shape and type alone: a step of a fit comes this way."""
+        if torch.compiler.is_compiling():
+            return
+        if x.ndim != 2 or x.shape[0] != rows or not 1 <= x.shape[1] <= PADDED:
+            raise ArgumentError(f"{what} of a {self.shape} operator takes ({rows}, 1 to 4), not {tuple(x.shape)}.")
+        if x.dtype != self.values.dtype:
+            raise ArgumentError(f"{what} of a {self.values.dtype} operator takes that type, not {x.dtype}.")
 
     def matrix(self) -> tuple[Tensor, Tensor, Tensor]:
         """A by rows: where each begins in the others, columns (to be read as uint32), values."""
@@ -52,6 +72,19 @@ class SparseOperator(nn.Module):
 
     def extra_repr(self) -> str:
         return f"{self.shape[0]} x {self.shape[1]}, nnz={self.nnz}"
+
+
+@checked.door()
+def _checked_matrix(
+    pointers: Int[Tensor, "rows_plus_1"], columns: Int[Tensor, "nnz"], values: Float[Tensor, "nnz channels"], width: int
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The matrix as kernels take it."""
+    width = checked.whole("width", width)
+    if values.shape[1] not in (1, 3):
+        raise ArgumentError(f"values of an operator have 1 channel or 3, not {values.shape[1]}.")
+    checked.runs("pointers", pointers, len(columns), "entry")
+    checked.indices("column", columns, width, "columns")
+    return pointers.long().contiguous(), columns.int().contiguous(), values.contiguous()
 
 
 def _product_cpu(x: Tensor, pointers: Tensor, columns: Tensor, values: Tensor, *transposed: Tensor) -> Tensor:
@@ -93,6 +126,7 @@ def product_reference(x: Tensor, pointers: Tensor, columns: Tensor, values: Tens
     return out.index_add(0, rows, values * x[columns.long()])
 
 
+@checked.door()
 def assemble_rows(
     first: Int[Tensor, "rows_plus_1"],
     index: Int[Tensor, "samples taps"],
@@ -104,13 +138,27 @@ def assemble_rows(
     Row r owns samples `first[r] : first[r + 1]`. A tap's entry is its weight times its sample's light (1 or 3
     channels); entries that fall on the same texel are summed, zero weights dropped.
     """
+    if light.shape[1] not in (1, 3):
+        raise ArgumentError(f"light has 1 channel or 3, not {light.shape[1]}.")
+    checked.runs("first", first, len(index), "sample")
+    checked.indices("index", index, checked.BITS31, "texel")
+    return assemble_rows_unchecked(first, index, weight, light)
+
+
+def assemble_rows_unchecked(
+    first: Int[Tensor, "rows_plus_1"],
+    index: Int[Tensor, "samples taps"],
+    weight: Float[Tensor, "samples taps"],
+    light: Float[Tensor, "samples channels"],
+) -> tuple[Tensor, Tensor, Tensor]:
+    """`assemble_rows` of samples that exist."""
     assemble = _assemble_kernel if weight.device.type == "cpu" else assemble_reference
     return assemble(first, index, weight, light)
 
 
 def _assemble_kernel(first: Tensor, index: Tensor, weight: Tensor, light: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     (samples, taps), channels, rows = weight.shape, light.shape[1], len(first) - 1
-    start, taken = first.numpy(), [t.detach().contiguous().numpy() for t in (index, weight, light)]
+    start, taken = first.long().numpy(), [t.detach().contiguous().numpy() for t in (index.int(), weight, light)]
     columns = np.empty(samples * taps, np.int32)
     values = np.empty((samples * taps, channels), taken[1].dtype)
     lengths = np.empty(rows, np.int64)

@@ -6,11 +6,12 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from .. import operators
+from .. import checked, operators
 from ..threads import parallel_for
 from . import pixel_kernels as kernels
 
 
+@checked.door()
 def place_pixels(
     colour: Float[Tensor, "n 4"], alpha: Float[Tensor, "n"], pixel: Int[Tensor, "n"], total: int
 ) -> Float[Tensor, "total 4"]:
@@ -18,7 +19,9 @@ def place_pixels(
 
     Differentiable in `colour`; `alpha` is a share of covered samples, which is constant.
     """
-    return _place(colour, alpha, pixel, total)
+    total = checked.whole("total", total)
+    checked.ascending("pixel", pixel, total, "pixel")
+    return place_pixels_unchecked(colour, alpha, pixel.long(), total)
 
 
 def place_reference(colour: Tensor, alpha: Tensor, pixel: Tensor, total: int) -> Tensor:
@@ -62,10 +65,10 @@ operators.register(
 # each is the other's transpose, so both can be differentiated any number of times
 def _place_alone(colour: Tensor, pixel: Tensor, total: int) -> Tensor:
     """The part of `place_pixels` that is linear in `colour`."""
-    return _place(colour, colour.new_zeros(len(pixel)), pixel, total)
+    return place_pixels_unchecked(colour, colour.new_zeros(len(pixel)), pixel, total)
 
 
-_place = operators.linear(
+place_pixels_unchecked = operators.linear(
     "place_pixels",
     lambda grad, shape, alpha, pixel, total: _pick(grad, pixel),
     along=lambda tangent, alpha, pixel, total: _place_alone(tangent, pixel, total),

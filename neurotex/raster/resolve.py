@@ -6,11 +6,13 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from .. import operators
+from .. import checked, operators
+from ..errors import ArgumentError
 from ..threads import parallel_for
 from . import resolve_kernels as kernels
 
 
+@checked.door()
 def resolve(
     texels: Float[Tensor, "texels 4"],
     first: Int[Tensor, "rows_plus_1"],
@@ -23,6 +25,23 @@ def resolve(
     `light` has one channel or three. Differentiable in `texels`; in `weight` and `light`, too, by plain torch, which is
     slower and keeps an array per tap.
     """
+    if light.shape[1] not in (1, 3):
+        raise ArgumentError(f"light has 1 channel or 3, not {light.shape[1]}.")
+    if index.shape[1] == 0:
+        raise ArgumentError("index has no taps: a sample reads one texel at least.")
+    checked.runs("first", first, len(index), "sample")
+    checked.indices("index", index, len(texels), "texel")
+    return resolve_unchecked(texels, first.long(), index.int(), weight, light)
+
+
+def resolve_unchecked(
+    texels: Float[Tensor, "texels 4"],
+    first: Int[Tensor, "rows_plus_1"],
+    index: Int[Tensor, "samples taps"],
+    weight: Float[Tensor, "samples taps"],
+    light: Float[Tensor, "samples channels"],
+) -> Float[Tensor, "rows 4"]:
+    """`resolve` of samples and texels that exist."""
     wants_grad = torch.is_grad_enabled() and (weight.requires_grad or light.requires_grad)
     if wants_grad:
         return resolve_reference(texels, first, index, weight, light)

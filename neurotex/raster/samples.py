@@ -9,11 +9,12 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from .. import operators
+from .. import checked, operators
+from ..errors import ArgumentError
 from ..threads import parallel_for
 from . import sample_kernels as kernels
 from .fragments import barycentrics
-from .zbuffer import edge_functions, z_buffer
+from .zbuffer import edge_functions, z_buffer_unchecked
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,7 @@ class Samples:
     derivatives: Float[Tensor, "samples columns 2"]
 
 
+@checked.door(mixed=["attributes"])
 def sample_surface(
     screen: Float[Tensor, "vertices 4"],
     faces: Int[Tensor, "faces 3"],
@@ -44,14 +46,21 @@ def sample_surface(
     Samples lie on a regular grid (sample centres, box filter). `derivatives` is the number of leading attributes (2
     where these are u and v) whose screen-space derivatives are wanted, per sample step of 1 / grid pixels. Gradients
     reach `attributes` and `screen` through the perspective-correct interpolation; visibility itself is a discrete step
-    and passes none. Without gradients on CPU a kernel does it all.
+    and passes none. Results have the type of `attributes`. Without gradients on CPU a kernel does it all.
     """
+    grid = checked.whole("grid", grid, 1, 1 << 15)
+    height, width = checked.image_size("an image", size)
+    fine_size = checked.image_size("a grid", (height * grid, width * grid))
+    if not checked.number("near", near) > 0:
+        raise ArgumentError(f"near is {near}, but must be a distance above 0.")
+    checked.whole("derivatives", derivatives, 0, attributes.shape[1])
+    checked.indices("face", faces, len(screen), "vertex")
     fine = screen * screen.new_tensor([grid, grid, 1, 1])
-    fine_size = (size[0] * grid, size[1] * grid)
-    ids, _ = z_buffer(fine, faces, fine_size, near)
-    return gather_surface(ids, fine, faces, attributes, grid, derivatives)
+    ids, _ = z_buffer_unchecked(fine, faces, fine_size, near)
+    return gather_surface_unchecked(ids, fine, faces, attributes, grid, derivatives)
 
 
+@checked.door(mixed=["attributes"])
 def gather_surface(
     ids: Int[Tensor, "height width"],
     screen: Float[Tensor, "vertices 4"],
@@ -66,6 +75,28 @@ def gather_surface(
     Here `screen` is in samples, of which `grid` × `grid` make a pixel, and `top` is the number of the first row of
     samples. `pixel` counts from that row on.
     """
+    grid = checked.whole("grid", grid, 1)
+    if ids.shape[0] % grid or ids.shape[1] % grid:
+        raise ArgumentError(
+            f"ids has {tuple(ids.shape)} samples, which are no whole pixels of {grid} x {grid} samples."
+        )
+    checked.whole("derivatives", derivatives, 0, attributes.shape[1])
+    top = checked.whole("top", top, -checked.BITS31)
+    checked.indices("ids", ids, len(faces), "face", least=-checked.BITS31)
+    checked.indices("face", faces, len(screen), "vertex")
+    return gather_surface_unchecked(ids, screen, faces, attributes, grid, derivatives, top)
+
+
+def gather_surface_unchecked(
+    ids: Int[Tensor, "height width"],
+    screen: Float[Tensor, "vertices 4"],
+    faces: Int[Tensor, "faces 3"],
+    attributes: Float[Tensor, "vertices channels"],
+    grid: int = 1,
+    derivatives: int = 0,
+    top: int = 0,
+) -> Samples:
+    """`gather_surface` of faces that exist."""
     wants_grad = torch.is_grad_enabled() and (screen.requires_grad or attributes.requires_grad)
     inputs = (screen, faces, attributes, ids, grid, derivatives, top)
     if wants_grad or screen.device.type != "cpu":
@@ -94,7 +125,7 @@ def _gather_reference(
     if derivatives:
         slopes = barycentric_derivatives(corners, centre)
     slopes = (values[:, :, :derivatives, None] * slopes[:, :, None]).sum(1)
-    return Samples(pixel, face, (bary[..., None] * values).sum(1), slopes)
+    return Samples(pixel, face, (bary[..., None] * values).sum(1).to(attributes), slopes.to(attributes))
 
 
 def _around(centre: Float[Tensor, "n 2"], like: Tensor) -> Float[Tensor, "n 3 4"]:
@@ -123,7 +154,11 @@ def barycentric_derivatives(corners: Float[Tensor, "n 3 4"], pixel: Float[Tensor
 def _gather_kernel(
     fine: Tensor, faces: Tensor, attributes: Tensor, ids: Tensor, grid: int, derivatives: int, top: int
 ) -> Samples:
-    screen, index, seen = fine.detach().contiguous().numpy(), faces.int().contiguous().numpy(), ids.numpy()
+    screen, index, seen = (
+        fine.detach().contiguous().numpy(),
+        faces.int().contiguous().numpy(),
+        ids.int().contiguous().numpy(),
+    )
     counts = np.empty(ids.shape[0], np.int64)
     parallel_for(kernels.count_samples, len(counts), seen, counts, grain=64)
     offsets = np.concatenate([[0], counts.reshape(-1, grid).sum(1).cumsum()])

@@ -9,19 +9,24 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from .. import operators
+from .. import checked, operators
+from ..errors import ArgumentError
 from ..threads import parallel_for
 from . import texel_kernels as kernels
 
 PADDED = 4  # channels of a texel, unused ones 0: four floats make one vector register
 
 
+@checked.door()
 def take_texels(planes: Float[Tensor, "channels n"], index: Int[Tensor, "m"]) -> Float[Tensor, "m 4"]:
-    """The texels at `index` (int64, ascending, none twice) of up to 4 planes, each as four neighbouring channels.
+    """The texels at `index` (ascending, none twice) of 1 to 4 planes, each as four neighbouring channels.
 
     What a baked scene reads: only texels that some view sees. Differentiable in `planes`.
     """
-    return _take(planes, index)
+    if not 1 <= len(planes) <= PADDED:
+        raise ArgumentError(f"texels have 1 to {PADDED} channels, but planes has {len(planes)}.")
+    checked.ascending("index", index, planes.shape[1], "texel")
+    return take_texels_unchecked(planes, index.long())
 
 
 def number_seen(
@@ -31,6 +36,24 @@ def number_seen(
 
     A view sees a part of a texture only; what it does not see need not be decoded.
     """
+    total = checked.whole("total", total)
+    if len(indices) == 0:
+        raise ArgumentError("indices is empty: pass the taps of one view at least.")
+    for index in indices:
+        _check_taps(index)
+        checked.indices("an index", index, total, "texel")
+    return number_seen_unchecked(indices, total)
+
+
+@checked.door()
+def _check_taps(index: Int[Tensor, "_ taps"]) -> None:
+    """The door looks."""
+
+
+def number_seen_unchecked(
+    indices: Sequence[Int[Tensor, "_ taps"]], total: int
+) -> tuple[Int[Tensor, "m"], list[Int[Tensor, "_ taps"]]]:
+    """`number_seen` of texels that exist."""
     if indices[0].device.type != "cpu":
         seen = torch.zeros(total, dtype=torch.bool, device=indices[0].device)
         for index in indices:
@@ -44,11 +67,11 @@ def number_seen(
 def _number_seen_kernel(total: int, *indices: Tensor) -> tuple[Tensor, ...]:
     seen, numbers, texel = np.zeros(total, np.uint8), np.empty(total, np.int32), torch.empty(total, dtype=torch.int64)
     for index in indices:
-        parallel_for(kernels.mark, len(index), index.numpy(), seen, grain=1 << 14)
+        parallel_for(kernels.mark, len(index), index.contiguous().numpy(), seen, grain=1 << 14)
     count = kernels.number(seen, numbers, texel.numpy())
-    renumbered = [torch.empty_like(index) for index in indices]
+    renumbered = [torch.empty(index.shape, dtype=index.dtype) for index in indices]
     for index, out in zip(indices, renumbered, strict=True):
-        parallel_for(kernels.renumber, len(index), index.numpy(), numbers, out.numpy(), grain=1 << 14)
+        parallel_for(kernels.renumber, len(index), index.contiguous().numpy(), numbers, out.numpy(), grain=1 << 14)
     return texel[:count], *renumbered
 
 
@@ -88,5 +111,5 @@ operators.register(
 
 
 # each is the other's transpose, so both can be differentiated any number of times
-_take = operators.linear("take_texels", lambda grad, shape, index: _put(grad, index, *shape))
-_put = operators.linear("put_texels", lambda grad, shape, index, *size: _take(grad, index))
+take_texels_unchecked = operators.linear("take_texels", lambda grad, shape, index: _put(grad, index, *shape))
+_put = operators.linear("put_texels", lambda grad, shape, index, *size: take_texels_unchecked(grad, index))

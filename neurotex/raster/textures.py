@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from .. import operators
+from .. import checked, operators
 from ..errors import ArgumentError
 from ..threads import parallel_for
 from . import texture_kernels as kernels
@@ -42,6 +42,14 @@ class TexelLayout:
     filters: tuple[str, ...]
     total: int
 
+    def __post_init__(self) -> None:
+        _check_layout(self.first, self.shape, self.repeat, self.last, self.levels, self.filter)
+        columns = self.levels.shape[1]
+        if not len(self.first) or not bool(((self.last >= 0) & (self.last < columns)).all()):
+            raise ArgumentError(f"a layout has one texture or more, each with a last level among its {columns}.")
+        if int(self.shape.min()) < 1 or int(self.filter.min()) < 0 or int(self.filter.max()) >= len(FILTERS):
+            raise ArgumentError("a layout's textures have one texel at least, and filters of `FILTERS` by number.")
+
     @classmethod
     def of(
         cls,
@@ -52,6 +60,16 @@ class TexelLayout:
     ) -> TexelLayout:
         """Textures of these (height, width), one after the other, each row by row; all bilinear without `filters`."""
         filters = ("bilinear",) * len(shapes) if filters is None else tuple(filters)
+        if not len(shapes) == len(wraps) == len(filters) > 0:
+            raise ArgumentError(
+                f"a layout needs a wrap and a filter for each of its textures, but there are {len(shapes)} shapes, "
+                f"{len(wraps)} wraps and {len(filters)} filters."
+            )
+        shapes = [checked.image_size("a texture", shape) for shape in shapes]
+        for names, known in ((wraps, WRAPS), (filters, FILTERS)):
+            for name in names:
+                if name not in known:
+                    raise ArgumentError(f"'{name}' is unknown: choose one of {', '.join(known)}.")
         chains, total = [], 0
         for shape, name in zip(shapes, filters, strict=True):
             starts = []
@@ -59,6 +77,8 @@ class TexelLayout:
                 starts.append(total)
                 total += height * width
             chains.append(starts)
+        if total >= checked.BITS31:
+            raise ArgumentError(f"textures of {total} texels are beyond the 2³¹ that one list has: make them smaller.")
         longest = max(map(len, chains))
         levels = torch.tensor([starts + starts[-1:] * (longest - len(starts)) for starts in chains], device=device)
         return cls(
@@ -85,11 +105,28 @@ def flatten_maps(
 
     Differentiable in the maps. Levels are averages of light: decode sRGB first.
     """
+    if len(maps) != len(layout.filters):
+        raise ArgumentError(f"there are {len(maps)} maps, but their layout is of {len(layout.filters)}.")
     levels = [mip_levels(m) if name in MIPMAPPED else [m] for m, name in zip(maps, layout.filters, strict=True)]
     texels = torch.cat([level.flatten(1).T for chain in levels for level in chain])
     if len(texels) != layout.total:
         raise ArgumentError(f"these maps have {len(texels)} texels with all levels, but their layout {layout.total}.")
+    shapes = [list(m.shape[1:]) for m in maps]
+    if not torch.compiler.is_compiling() and shapes != layout.shape.tolist():
+        raise ArgumentError(f"these maps are of {shapes} texels, but their layout is of {layout.shape.tolist()}.")
     return texels
+
+
+@checked.door()
+def _check_layout(
+    first: Int[Tensor, "textures"],
+    shape: Int[Tensor, "textures 2"],
+    repeat: Bool[Tensor, "textures"],
+    last: Int[Tensor, "textures"],
+    levels: Int[Tensor, "textures levels"],
+    filter: Int[Tensor, "textures"],
+) -> None:
+    """The door looks."""
 
 
 @dataclass(frozen=True)
@@ -106,6 +143,7 @@ class Taps:
 
     def gather(self, texels: Float[Tensor, "texels channels"]) -> Float[Tensor, "n channels"]:
         """What the points see. Differentiable in `texels` and in the weights."""
+        checked.runs("first", self.first, len(self.index), "row of taps")
         rows = gather_texels(texels, self.index, self.weight)
         if len(rows) == len(self.first) - 1:
             return rows
@@ -114,9 +152,12 @@ class Taps:
 
     def per_row(self, values: Float[Tensor, "n channels"]) -> Float[Tensor, "rows channels"]:
         """Values of points, handed to each of their rows."""
+        if len(values) != len(self.first) - 1:
+            raise ArgumentError(f"there are {len(values)} values for taps of {len(self.first) - 1} points.")
         return values if len(self.index) == len(values) else values.repeat_interleave(self.first.diff(), dim=0)
 
 
+@checked.door()
 def taps(
     uv: Float[Tensor, "n 2"],
     duv: Float[Tensor, "n columns 2"],
@@ -131,12 +172,23 @@ def taps(
     largest number of probes of an anisotropic lookup. Weights are differentiable in `uv` and `duv`, but for the steps
     from one number of probes to the next. Without gradients on CPU a kernel does it.
     """
-    if not 1 <= anisotropy <= 16:
-        raise ArgumentError(f"an anisotropy of {anisotropy} is not between 1 and 16.")
+    checked.whole("anisotropy", anisotropy, 1, 16)
+    checked.indices("texture", texture, len(layout.first), "texture")
+    return taps_unchecked(uv, duv, texture, layout, anisotropy)
+
+
+def taps_unchecked(
+    uv: Float[Tensor, "n 2"],
+    duv: Float[Tensor, "n columns 2"],
+    texture: Int[Tensor, "n"],
+    layout: TexelLayout,
+    anisotropy: int = 8,
+) -> Taps:
+    """`taps` of textures that exist."""
     if layout.mipmapped and duv.shape[1] != 2:
         raise ArgumentError("mip-mapped lookup needs the derivatives of UV: call sample_surface with derivatives=2.")
     if set(layout.filters) == {"bilinear"}:
-        return Taps(torch.arange(len(uv) + 1, device=uv.device), *bilinear_taps(uv, texture, layout))
+        return Taps(torch.arange(len(uv) + 1, device=uv.device), *_bilinear_taps(uv, texture, layout))
     wants_grad = torch.is_grad_enabled() and (uv.requires_grad or duv.requires_grad)
     if wants_grad or uv.device.type != "cpu":
         return taps_reference(uv, duv, texture, layout, anisotropy)
@@ -146,7 +198,7 @@ def taps(
 def _taps_kernel(
     uv: Tensor, duv: Tensor, texture: Tensor, layout: TexelLayout, anisotropy: int
 ) -> tuple[Tensor, Tensor, Tensor]:
-    points = (uv.detach().numpy(), duv.detach().numpy(), texture.int().numpy())
+    points = [t.detach().contiguous().numpy() for t in (uv, duv, texture.int())]
     table = [t.numpy() for t in (layout.filter, layout.shape, layout.last)]
     first = torch.arange(len(uv) + 1)
     if "anisotropic" in layout.filters:
@@ -207,6 +259,7 @@ def _nearest(uv: Tensor, texture: Tensor, layout: TexelLayout) -> Tensor:
     return (layout.first[texture] + y * shape[:, 0] + x).int()
 
 
+@checked.door()
 def bilinear_taps(
     uv: Float[Tensor, "n 2"], texture: Int[Tensor, "n"], layout: TexelLayout
 ) -> tuple[Int[Tensor, "n 4"], Float[Tensor, "n 4"]]:
@@ -215,6 +268,11 @@ def bilinear_taps(
     UV (0, 0) is bottom-left and texture row 0 is v = 1; texel centres are at +0.5. Weights are differentiable in `uv`
     and sum to 1. Without gradients on CPU a kernel does it.
     """
+    checked.indices("texture", texture, len(layout.first), "texture")
+    return _bilinear_taps(uv, texture, layout)
+
+
+def _bilinear_taps(uv: Tensor, texture: Tensor, layout: TexelLayout) -> tuple[Tensor, Tensor]:
     wants_grad = torch.is_grad_enabled() and uv.requires_grad
     if wants_grad or uv.device.type != "cpu":
         return bilinear_taps_reference(uv, texture, layout)
@@ -224,7 +282,7 @@ def bilinear_taps(
 def _bilinear_kernel(uv: Tensor, texture: Tensor, layout: TexelLayout) -> tuple[Tensor, Tensor]:
     index = torch.empty((len(uv), 4), dtype=torch.int32)
     weight = uv.new_empty((len(uv), 4))
-    points = (uv.detach().numpy(), texture.int().numpy())
+    points = [t.detach().contiguous().numpy() for t in (uv, texture.int())]
     table = (layout.first.numpy(), layout.shape.numpy(), layout.repeat.numpy())
     parallel_for(kernels.bilinear_taps, len(uv), *points, *table, index.numpy(), weight.numpy(), grain=4096)
     return index, weight
@@ -262,6 +320,7 @@ def _wrapped(texel: Tensor, size: Tensor, repeat: Tensor) -> Tensor:
     return torch.where(repeat, texel % size, texel.clamp_min(0).minimum(size - 1))
 
 
+@checked.door()
 def gather_texels(
     texels: Float[Tensor, "texels channels"], index: Int[Tensor, "n taps"], weight: Float[Tensor, "n taps"]
 ) -> Float[Tensor, "n channels"]:
@@ -269,6 +328,9 @@ def gather_texels(
 
     Without gradients on CPU a kernel does it.
     """
+    if index.shape[1] == 0:
+        raise ArgumentError("index has no taps: a point reads one texel at least.")
+    checked.indices("index", index, len(texels), "texel")
     wants_grad = torch.is_grad_enabled() and (texels.requires_grad or weight.requires_grad)
     if wants_grad or texels.device.type != "cpu":
         return gather_texels_reference(texels, index, weight)
@@ -277,7 +339,7 @@ def gather_texels(
 
 def _gather_kernel(texels: Tensor, index: Tensor, weight: Tensor) -> Tensor:
     out = texels.new_empty((len(index), texels.shape[1]))
-    arrays = [t.detach().numpy() for t in (texels, index, weight, out)]
+    arrays = [t.detach().contiguous().numpy() for t in (texels, index.int(), weight, out)]
     parallel_for(kernels.gather_texels, len(index), *arrays, grain=4096)
     return out
 

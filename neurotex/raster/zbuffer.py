@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from .. import operators
+from .. import checked, operators
 from ..errors import ArgumentError
 from ..threads import parallel_for
 from . import zbuffer_kernels as kernels
@@ -21,6 +21,7 @@ from . import zbuffer_kernels as kernels
 CANDIDATES = 1 << 22  # face-pixel pairs the reference expands at a time: bounds its memory at about 0.5 GB
 
 
+@checked.door(mixed=["beyond"])
 def z_buffer(
     screen: Float[Tensor, "vertices 4"],
     faces: Int[Tensor, "faces 3"],
@@ -38,14 +39,29 @@ def z_buffer(
     An exact tie of depths goes to the lower face index. Degenerate faces and faces with NaN or infinite corners cover
     nothing. No gradient: visibility is a discrete step. Runs on any device; on CPU a compiled kernel does the work.
     """
-    height, width = size
-    if height < 1 or width < 1:
-        raise ArgumentError(f"an image of {height} x {width} pixels has nothing to rasterise: ask for at least 1 x 1.")
-    if not near > 0:
+    height, width = checked.image_size("an image", size)
+    if not checked.number("near", near) > 0:
         raise ArgumentError(f"near is {near}, but must be a distance above 0.")
+    top = checked.whole("top", top, -checked.BITS31)
+    if beyond is not None and tuple(beyond.shape) != (height, width):
+        raise ArgumentError(f"beyond has {tuple(beyond.shape)} depths, but the image {(height, width)} pixels.")
+    checked.indices("face", faces, len(screen), "vertex")
+    return z_buffer_unchecked(screen, faces, (height, width), near, top=top, beyond=beyond)
+
+
+def z_buffer_unchecked(
+    screen: Float[Tensor, "vertices 4"],
+    faces: Int[Tensor, "faces 3"],
+    size: tuple[int, int],
+    near: float = 1e-4,
+    *,
+    top: int = 0,
+    beyond: Float[Tensor, "height width"] | None = None,
+) -> tuple[Int[Tensor, "height width"], Float[Tensor, "height width"]]:
+    """`z_buffer` of faces whose vertices exist."""
     if beyond is None:
         beyond = screen.new_empty((0, 0), dtype=torch.float32)
-    ids, depth = torch.ops.neurotex.z_buffer(screen.detach(), faces, height, width, near, top, beyond)
+    ids, depth = torch.ops.neurotex.z_buffer(screen.detach(), faces, *size, float(near), top, beyond.float())
     return ids, depth
 
 

@@ -24,6 +24,9 @@ from torch.nn.functional import pad
 
 from .. import raster
 from ..errors import SceneError
+from ..raster.operator import assemble_rows_unchecked
+from ..raster.pixels import place_pixels_unchecked
+from ..raster.texels import number_seen_unchecked
 from ..scene import Material, Scene
 from ..scene.batches import over_batches
 from ..scene.check import stand_ins
@@ -92,7 +95,7 @@ class BakedScene(nn.Module):
     def _image(self, latents: Mapping[str, Tensor]) -> Float[Tensor, "views 4 h w"]:
         colour = self._colour(latents)
         views, height, width = self.shape
-        flat = raster.place_pixels(colour, self.alpha.to(colour), self.pixel, views * height * width)
+        flat = place_pixels_unchecked(colour, self.alpha.to(colour), self.pixel, views * height * width)
         return flat.view(views, height, width, 4).movedim(-1, 1)
 
     def seen(self, size: tuple[int, int]) -> Bool[Tensor, "h w"]:
@@ -209,7 +212,7 @@ def bake(
     pointers = torch.cat([p[:-1] + start for (p, _, _), start in zip(parts, starts, strict=True)] + [ends[-1:]])
     columns, values = (torch.cat([part[k] for part in parts]) for k in (1, 2))
     # most texels are seen by no view: only those that are become columns
-    texel, (columns,) = raster.number_seen([columns[:, None]], maps.layout("base_color").total)
+    texel, (columns,) = number_seen_unchecked([columns[:, None]], maps.layout("base_color").total)
     operator = raster.SparseOperator(pointers, columns[:, 0], values, len(texel))
     return BakedMatrix(operator, texel, *common)
 
@@ -219,7 +222,7 @@ def _matrix(view: View, scene: Scene, surface: Surface, first: Tensor) -> tuple[
     taps = view.maps.taps("base_color", surface.uv, surface.duv, surface.material)
     eye = view.camera.eye.to(surface.position)
     light = taps.per_row(transport(scene.lights, eye, surface.position, surface.normal) / view.grid**2)
-    return raster.assemble_rows(taps.first[first], taps.index, taps.weight, light)
+    return assemble_rows_unchecked(taps.first[first], taps.index, taps.weight, light)
 
 
 def _strips(view: View, scene: Scene, surface: Surface, pixel: Int[Tensor, "n"]) -> list[Strip]:

@@ -17,6 +17,10 @@ from torch.utils.checkpoint import checkpoint
 
 from .. import operators, raster
 from ..errors import ArgumentError
+from ..raster.antialias import edge_blends_unchecked
+from ..raster.pixels import place_pixels_unchecked
+from ..raster.resolve import resolve_unchecked
+from ..raster.texels import number_seen_unchecked
 from ..scene import Scene, resolution
 from ..scene.batches import over_batches
 from ..scene.check import check_views
@@ -114,15 +118,15 @@ class Lit:
 
     def image(self, texels: Float[Tensor, "texels 4"], index: Int[Tensor, "rows taps"]) -> Float[Tensor, "total 4"]:
         """Texels straight into pixels."""
-        colour = raster.resolve(texels, self.first, index, self.weight, self.light)
-        return raster.place_pixels(colour, self.alpha, self.pixel, self.total)
+        colour = resolve_unchecked(texels, self.first, index, self.weight, self.light)
+        return place_pixels_unchecked(colour, self.alpha, self.pixel, self.total)
 
 
 def _lit_at_once(strips: list[tuple[View, int, int]], scene: Scene) -> list[Float[Tensor, "total 4"]]:
     """Diffuse surfaces in a small image: of the textures, only what is seen is touched."""
     lit = [Lit.of(scene, *strip) for strip in strips]
     maps = strips[0][0].maps
-    seen, indices = raster.number_seen([part.index for part in lit], maps.layout("base_color").total)
+    seen, indices = number_seen_unchecked([part.index for part in lit], maps.layout("base_color").total)
     texels = maps.albedo(seen)
     return [part.image(texels, index) for part, index in zip(lit, indices, strict=True)]
 
@@ -165,7 +169,7 @@ def _with_blends(
     """Samples and what antialiasing adds to some of them, as more samples of their pixels."""
     grid, width = view.grid, ids.shape[1]
     screen = view.screen - view.screen[:, 3:] * view.screen.new_tensor([0, top * grid, 0, 0])
-    blends = raster.edge_blends(ids, screen, view.geometry.faces, opposite)
+    blends = edge_blends_unchecked(ids, screen, view.geometry.faces, opposite)
     place = torch.arange(ids.numel(), device=ids.device).view(ids.shape)
     in_order = place.view(-1, grid, width // grid, grid).transpose(1, 2).reshape(-1)  # pixel by pixel, as samples are
     row = torch.full((ids.numel(),), len(samples), device=ids.device)  # the background is one more row

@@ -11,6 +11,9 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from .. import raster, shading
+from ..raster.resolve import resolve_unchecked
+from ..raster.texels import take_texels_unchecked
+from ..raster.textures import taps_unchecked
 from ..scene import Evaluation, Material, Scene
 
 # what a material that lacks a map has instead: it stands in where another material of the scene has one
@@ -78,7 +81,7 @@ class SceneMaps:
 
     def taps(self, name: str, uv: Tensor, duv: Tensor, material: Tensor) -> raster.Taps:
         """Which texels of a kind the samples read."""
-        return raster.taps(uv, duv, material, self.layout(name))
+        return taps_unchecked(uv, duv, material, self.layout(name))
 
     def all_taps(self, uv: Tensor, duv: Tensor, material: Tensor) -> dict[Key, raster.Taps]:
         """Taps of all kinds but alpha, which only visibility needs; each way to read them once."""
@@ -93,8 +96,8 @@ class SceneMaps:
             return pad(texels if seen is None else texels[seen], (0, 1))
         flat = planes[0][0].flatten(1) if len(planes) == 1 else torch.cat([plane[0].flatten(1) for plane in planes], 1)
         if seen is None:
-            return raster.take_texels(shading.srgb_to_linear(flat), torch.arange(layout.total, device=flat.device))
-        return shading.srgb_to_linear(raster.take_texels(flat, seen))
+            return take_texels_unchecked(shading.srgb_to_linear(flat), torch.arange(layout.total, device=flat.device))
+        return shading.srgb_to_linear(take_texels_unchecked(flat, seen))
 
     def texels(self) -> dict[str, Float[Tensor, "_ 4"]]:
         """All maps but alpha as lists of texels: base_color as linear light, the others as they are."""
@@ -121,7 +124,7 @@ class SceneMaps:
 
     def _gather(self, name: str, texels: Float[Tensor, "texels 4"], taps: raster.Taps) -> Float[Tensor, "n c"]:
         one = taps.weight.new_ones(1, 1).expand(len(taps.index), 1)
-        found = raster.resolve(texels, taps.first, taps.index, taps.weight, one)
+        found = resolve_unchecked(texels, taps.first, taps.index, taps.weight, one)
         return found[:, : len(DEFAULTS[name])]
 
 

@@ -8,7 +8,10 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from .. import raster, shading
+from .. import shading
+from ..geometry import transform
+from ..raster.samples import gather_surface_unchecked
+from ..raster.zbuffer import z_buffer_unchecked
 from ..scene import Camera, Geometry
 from .maps import SceneMaps, cutoffs
 
@@ -53,20 +56,20 @@ class View:
         """The vertices as this camera sees them, `grid` × `grid` samples per pixel."""
         matrix = camera.screen_matrix(size).to(geometry.vertices)
         matrix = matrix * matrix.new_tensor([grid, grid, 1, 1])[:, None]
-        return cls(geometry, maps, camera, size, grid, geometry.vertices @ matrix[:, :3].T + matrix[:, 3])
+        return cls(geometry, maps, camera, size, grid, transform(geometry.vertices, matrix.T))
 
     def visible(self, top: int, rows: int) -> Int[Tensor, "height width"]:
         """The face that each sample of the image's rows [top, top + rows) sees, −1 for none; through cut-outs."""
         size = (rows * self.grid, self.size[1] * self.grid)
         where = (self.screen, self.geometry.faces, size, self.camera.near)
-        ids, depth = raster.z_buffer(*where, top=top * self.grid)
+        ids, depth = z_buffer_unchecked(*where, top=top * self.grid)
         cut = cutoffs(self.maps.materials, self.screen.detach())
         while cut is not None:
             through = self._cut_out(ids, top, cut)
             if not bool(through.any()):
                 break
             # look behind what was cut, and only there
-            behind, depth = raster.z_buffer(*where, top=top * self.grid, beyond=depth.where(through, torch.inf))
+            behind, depth = z_buffer_unchecked(*where, top=top * self.grid, beyond=depth.where(through, torch.inf))
             ids = torch.where(through, behind, ids)
         return ids
 
@@ -75,7 +78,7 @@ class View:
         """Where the face that is seen is cut out there."""
         face_cut = cut[self.geometry.face_material.long()]
         asked = (ids >= 0) & (face_cut[ids.clamp_min(0).long()] > 0)
-        samples = raster.gather_surface(
+        samples = gather_surface_unchecked(
             ids.where(asked, -1),
             self.screen,
             self.geometry.faces,
@@ -93,7 +96,7 @@ class View:
         """The samples that see a face, from `visible`."""
         geometry = self.geometry
         attributes = torch.cat([geometry.uvs, geometry.vertices, geometry.normals], dim=1)
-        samples = raster.gather_surface(
+        samples = gather_surface_unchecked(
             ids, self.screen, geometry.faces, attributes, self.grid, 2 * self.maps.mipmapped, top * self.grid
         )
         uv, position, normal = samples.values.split([2, 3, 3], dim=1)
