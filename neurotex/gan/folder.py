@@ -143,9 +143,8 @@ class ImageFolder:
         if any(part is None for part in decoded):
             return None
         parts, pictures = zip(*decoded, strict=True)
-        self._said = images.warn(
-            {str(file): picture for file, picture in zip(files, pictures, strict=True)}, self._said
-        )
+        remarks = {str(file): picture.remarks for file, picture in zip(files, pictures, strict=True)}
+        self._said = images.warn(remarks, self._said)
         shape = parts[0].shape[1:]  # maps of other sizes follow the first
         return np.concatenate([part if part.shape[1:] == shape else _resized(part, shape) for part in parts])
 

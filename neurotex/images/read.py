@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TypeVar
 
@@ -35,7 +35,7 @@ def read(path: str | Path, upright: bool = True) -> Picture:
     FileError for a file that is missing, broken, cut off or too large (179 million pixels), or holds no picture.
     """
     picture = decode(contents(path), str(path), upright)
-    warn({str(path): picture})
+    warn({str(path): picture.remarks})
     return picture
 
 
@@ -101,18 +101,19 @@ def is_file(path: str | Path) -> bool:
         return False
 
 
-def warn(pictures: Mapping[str, Picture], said: frozenset[str] = frozenset()) -> frozenset[str]:
-    """Say what is not heeded of pictures, by their names: each thing once, whatever their number, unless it is among
-    `said`. Returns those with what was said.
+def warn(remarks: Mapping[str, Iterable[str]], said: frozenset[str] = frozenset()) -> frozenset[str]:
+    """Say what is not heeded of pictures, by their files' names: each thing once, and not again what is in `said`.
+
+    Returns that with what was said now.
     """
-    found: dict[str, list[str]] = {}
-    for name, picture in pictures.items():
-        for remark in set(picture.remarks) - said:
-            found.setdefault(remark, []).append(name)
-    for remark, names in found.items():
+    named: dict[str, list[str]] = {}
+    for name, found in remarks.items():
+        for remark in set(found) - said:
+            named.setdefault(remark, []).append(name)
+    for remark, names in named.items():
         more = f" (so it is with {len(names) - 1} more)" if len(names) > 1 else ""
         warnings.warn(f"{shown(names[0])} {remark}{more}.", stacklevel=3)
-    return said | set(found)
+    return said | set(named)
 
 
 def shown(text: object, most: int = 160) -> str:

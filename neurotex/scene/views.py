@@ -1,24 +1,19 @@
-"""Photographs with their cameras: `transforms.json` of NeRF, instant-ngp and nerfstudio."""
+"""Photographs with their cameras."""
 
 from __future__ import annotations
 
-import json
-import math
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 from jaxtyping import Float
-from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
-from ..errors import ArgumentError, FileError
-from ..shading import srgb_to_linear
-from .camera import Camera, PerspectiveCamera, PinholeCamera, check_rigid
+from .. import images
+from ..errors import FileError
+from .camera import Camera
 from .light import Flash, Light
-
-DISTORTION = ("k1", "k2", "k3", "k4", "p1", "p2")
+from .transforms import Frame, find_file, read_frames
 
 
 @dataclass(frozen=True)
@@ -37,97 +32,43 @@ class Views:
 
     @classmethod
     def load(cls, path: str | Path) -> Views:
-        """Read a folder with `transforms.json`, or that file.
+        """Read a folder with `transforms.json` (or `transforms_train.json`, of NeRF's synthetic data), or such a file.
 
-        Each frame has a `file_path` (relative to the file; ".png" may be left out) and a rigid, camera-to-world
-        `transform_matrix`; fields of view or focal lengths (`camera_angle_x`, or `fl_x, fl_y, cx, cy`) and `w, h`
-        stand beside `frames` or in each frame. `"light": {"type": "flash", "intensity": [r, g, b]}` is our own key.
+        Each frame has a `file_path` (relative to the file; its ending may be left out) and a rigid, camera-to-world
+        `transform_matrix`; focal lengths or fields of view (`fl_x, fl_y, cx, cy`, pixels; `camera_angle_x`, radians)
+        and `w, h` stand beside `frames` or in each frame. A `mask_path`'s picture, white where the photograph counts,
+        multiplies its alpha. `"light": {"type": "flash", "intensity": [r, g, b]}` is our own key.
+
+        Cameras are pinholes: distortion that moves no pixel by more than 0.1 is left out, any other lens is refused.
+        Poses are taken as written: where nerfstudio says with `applied_transform` (and `applied_scale`) how it moved
+        them, a mesh belongs to the moved ones. Pictures are of any kind that `neurotex.images.read` reads, upright
+        unless `w, h` are those of the stored pixels, and of one size.
+
         Raises FileError for anything missing, cut off or contradictory.
         """
-        path = Path(path)
-        file = path / "transforms.json" if path.is_dir() else path
-        if not file.is_file():
-            raise FileError(f"{file} does not exist: a set of views is a folder with a transforms.json in it.")
-        try:
-            data = json.loads(file.read_text())
-        except (ValueError, UnicodeDecodeError) as error:
-            raise FileError(f"{file} is not valid JSON ({error}): repair it or export it again.") from None
-        frames = data.get("frames") if isinstance(data, dict) else None
-        if not isinstance(frames, list) or not frames:
-            raise FileError(f"{file} has no frames: it needs a list 'frames' with at least one camera.")
-        cameras, images, names = [], [], []
+        file = find_file(path)
+        frames = read_frames(file)
+        first = frames[0]
         for number, frame in enumerate(frames):
-            if not isinstance(frame, dict) or not isinstance(frame.get("file_path"), str):
-                raise FileError(f"{file}, frame {number}, has no file_path: name its image.")
-            keys = {**data, **frame}
-            image = _read_image(_image_path(file, frame["file_path"]), keys.get("w"), keys.get("h"))
-            if images and image.shape != images[0].shape:
+            where = f"{file}, frame {number}"
+            if frame.size != first.size:
                 raise FileError(
-                    f"{file}, frame {number}: {frame['file_path']} is {image.shape[2]} x {image.shape[1]} pixels, "
-                    f"but the first image is {images[0].shape[2]} x {images[0].shape[1]}: views must share one size."
+                    f"{where}: {frame.image.name} is {frame.size[1]} x {frame.size[0]} pixels, but the first image is "
+                    f"{first.size[1]} x {first.size[0]}: views must share one size."
                 )
-            cameras.append(_camera(file, number, keys, tuple(image.shape[1:])))
-            images.append(image)
-            names.append(Path(frame["file_path"]).stem)
-        return cls(cameras, torch.stack(images), _lights(file, data), names)
+            if frame.flash != first.flash:
+                raise FileError(f"{where} has another light than the first: views must share one.")
+        lights = [] if first.flash is None else [Flash(first.flash)]
+        return cls([frame.camera for frame in frames], _pixels(frames), lights, [frame.name for frame in frames])
 
 
-def _image_path(file: Path, name: str) -> Path:
-    path = file.parent / name
-    return path if path.is_file() or path.suffix else path.with_suffix(".png")
-
-
-def _read_image(path: Path, width: int | None, height: int | None) -> Tensor:
-    """(4, H, W) linear, premultiplied."""
-    if not path.is_file():
-        raise FileError(f"{path} is missing, but transforms.json names it: put it back or remove its frame.")
-    try:
-        with Image.open(path) as image:
-            image.load()
-            pixels = np.asarray(image.convert("RGBA"))
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
-        raise FileError(f"{path} cannot be read as an image ({error}): it may be cut off, get it again.") from None
-    found = (pixels.shape[1], pixels.shape[0])
-    if [str(side) for side in found] != [str(width or found[0]), str(height or found[1])]:
-        raise FileError(
-            f"{path} is {found[0]} x {found[1]} pixels, but transforms.json says {width} x {height}: correct either."
-        )
-    decode = srgb_to_linear(torch.arange(256) / 255).numpy()
-    alpha = pixels[..., 3:].astype(np.float32) / 255
-    return torch.from_numpy(np.concatenate([decode[pixels[..., :3]] * alpha, alpha], -1)).movedim(-1, 0)
-
-
-def _camera(file: Path, number: int, keys: dict, size: tuple[int, int]) -> Camera:
-    where = f"{file}, frame {number}"
-    try:
-        transform = torch.tensor(keys["transform_matrix"], dtype=torch.float32)
-        check_rigid(transform, "its transform_matrix")
-        if any(float(keys.get(name, 0)) for name in DISTORTION):
-            raise ArgumentError("its lens is distorted: undistort the images first and leave k1 … p2 out.")
-        if "fl_x" in keys:
-            height, width = size
-            focal = float(keys["fl_x"]), float(keys.get("fl_y", keys["fl_x"]))
-            center = float(keys.get("cx", width / 2)), float(keys.get("cy", height / 2))
-            return PinholeCamera(transform, focal, center, size)
-        if "camera_angle_x" in keys:
-            half = math.tan(float(keys["camera_angle_x"]) / 2) * size[0] / size[1]
-            return PerspectiveCamera(transform, math.degrees(2 * math.atan(half)))
-    except KeyError as error:
-        raise FileError(f"{where} has no {error.args[0]}.") from None
-    except ArgumentError as error:
-        raise FileError(f"{where}: {error}") from None
-    except (TypeError, ValueError) as error:
-        raise FileError(f"{where} has no numbers where they belong ({error}): check its matrix and lens.") from None
-    raise FileError(f"{where} has no camera_angle_x and no fl_x: one of them must say the field of view.")
-
-
-def _lights(file: Path, data: dict) -> list[Light]:
-    light = data.get("light")
-    if light is None:
-        return []
-    try:
-        if light["type"] != "flash":
-            raise FileError(f"{file}: light type '{light['type']}' is unknown, only 'flash' is.")
-        return [Flash([float(value) for value in light["intensity"]])]
-    except (KeyError, TypeError, ValueError) as error:
-        raise FileError(f'{file}: \'light\' must be {{"type": "flash", "intensity": [r, g, b]}} ({error}).') from None
+def _pixels(frames: list[Frame]) -> Float[Tensor, "views 4 h w"]:
+    """All photographs, one after the other; what is to be said of their files is said once."""
+    out = torch.empty(len(frames), 4, *frames[0].size)
+    remarks = {}
+    for image, frame in zip(out, frames, strict=True):
+        pixels, picture = frame.read()
+        image.copy_(pixels)
+        remarks[str(frame.image)] = picture.remarks
+    images.warn(remarks)
+    return out

@@ -278,12 +278,11 @@ def test_a_linear_png_is_remarked_upon():
 
 
 def test_a_remark_upon_many_pictures_is_one_warning():
-    picture = Picture(numbers(3), remarks=("is odd",))
     with pytest.warns(UserWarning, match=r"a is odd \(so it is with 2 more\)\."):
-        said = images.warn({"a": picture, "b": picture, "c": picture})
+        said = images.warn(dict.fromkeys("abc", ("is odd",)))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        images.warn({"d": picture}, said)
+        images.warn({"d": ("is odd",)}, said)
 
 
 # ---------------------------------------------------------------- what is refused
