@@ -27,7 +27,7 @@ from torch import Tensor, nn
 
 import neurotex as nt
 from neurotex import generators
-from neurotex.fit.run import Options, fit_views
+from neurotex.fit import Options, fit_views
 from neurotex.gan import ProceduralMaterials, materials
 from neurotex.gan.metrics import evaluate
 

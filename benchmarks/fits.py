@@ -17,7 +17,8 @@ from torch import Tensor
 
 import neurotex as nt
 from neurotex.fit.adam import Adam
-from neurotex.fit.run import GRID, Options, finish, make_plan
+from neurotex.fit.finish import finish
+from neurotex.fit.plan import GRID, Options, make_plan
 from neurotex.scene.shipping import pixels
 
 from . import with_mitsuba

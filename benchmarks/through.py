@@ -16,8 +16,10 @@ from neurotex import discrete
 from neurotex.discrete import Dither, Levels, Palette, Step
 from neurotex.fit.adam import Adam
 from neurotex.fit.best import Best
+from neurotex.fit.finish import finish
+from neurotex.fit.plan import GRID, RATES, TEMPERATURE, Options, make_plan, stepped_group
 from neurotex.fit.rehearsal import Rehearsal, calibrate, start_codes
-from neurotex.fit.run import GRID, LOOK, RATES, TEMPERATURE, Options, finish, make_plan, stepped_group
+from neurotex.fit.stages import LOOK
 from neurotex.scene.shipping import pixels, shown_as_shipped
 
 from .fits import Judge

@@ -24,7 +24,7 @@ from rich.table import Table
 from . import __version__, assets, generators, storage
 from .errors import ArgumentError, NeurotexError
 from .fit import Interrupted, Options, fit_views
-from .fit.run import TEMPERATURE
+from .fit.plan import TEMPERATURE
 from .renderers import around, on_background, save_gif, turntable
 from .renderers import render as render_scene
 from .scene import AmbientLight, GeneratedTexture, Latent, Material, Scene, Views, to_photograph

@@ -26,3 +26,7 @@ class MissingError(NeurotexError, ModuleNotFoundError):
 
 class TrainingError(NeurotexError):
     """A training run cannot go on; its last checkpoint is whole."""
+
+
+class OutOfMemoryError(NeurotexError, MemoryError):
+    """The work needs more memory than there is; the message says what to turn down."""

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+import struct
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -14,16 +16,25 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from .errors import FileError
+from .errors import ArgumentError, FileError
+from .memory import ran_out
 
 T = TypeVar("T")
+
+TEMPORARY = re.compile(r"\.neurotex-(\d+)-[0-9a-f]{8}\.tmp(\.\w+)?")
+# what reading a file of other keys, types or shapes than it should have can end in
+UNREADABLE = (SafetensorError, OSError, LookupError, TypeError, ValueError, ArithmeticError, AttributeError)
+UNREADABLE += (RuntimeError, RecursionError)
+
+_being_written: set[Path] = set()
 
 
 @contextmanager
 def replacing(path: str | Path) -> Iterator[Path]:
     """Give a temporary path beside `path`, of the same ending; on success it is renamed to `path`, else removed."""
     path = Path(path)
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
+    temporary = path.with_name(f".neurotex-{os.getpid()}-{uuid.uuid4().hex[:8]}.tmp{path.suffix}")
+    _being_written.add(temporary)
     try:
         yield temporary
         os.replace(temporary, path)
@@ -32,14 +43,44 @@ def replacing(path: str | Path) -> Iterator[Path]:
             f"{path} cannot be written ({error.strerror or error}): check the folder and free space."
         ) from None
     finally:
+        _remove(temporary)
+
+
+def drop_unfinished() -> None:
+    """Remove what this process is just writing: for one that must leave at once."""
+    for temporary in list(_being_written):
+        _remove(temporary)
+
+
+def _remove(temporary: Path) -> None:
+    with suppress(OSError):  # its folder is gone, or no longer ours to write: what is told of is the first error
         temporary.unlink(missing_ok=True)
+    _being_written.discard(temporary)
 
 
-def sweep(folder: str | Path) -> None:
-    """Remove what a process that was killed while it was `replacing` left in `folder` and below it."""
-    for path in Path(folder).rglob(".*.*"):
-        if re.fullmatch(r"\..+\.\d+(\.\w+)?", path.name):
-            path.unlink(missing_ok=True)
+def sweep(*folders: str | Path) -> None:
+    """Remove what processes that were killed while they were `replacing` have left in these folders, not below them.
+
+    Only regular files are touched whose name `replacing` gives, and whose process is gone.
+    """
+    for folder in map(Path, folders):
+        for path in folder.iterdir() if folder.is_dir() else ():
+            name = TEMPORARY.fullmatch(path.name)
+            if name and path.is_file() and not path.is_symlink() and not _is_written(path, int(name[1])):
+                _remove(path)
+
+
+def _is_written(temporary: Path, process: int) -> bool:
+    if process == os.getpid():  # in a container, every run may have the same number
+        return temporary in _being_written
+    try:
+        if os.name != "nt":  # there, signal 0 ends the process
+            os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except OSError:  # somebody else's
+        pass
+    return True
 
 
 def make_folder(path: str | Path) -> Path:
@@ -47,18 +88,71 @@ def make_folder(path: str | Path) -> Path:
     path = Path(path)
     try:
         path.mkdir(parents=True, exist_ok=True)
-        probe = path / f".write-{os.getpid()}"
+        probe = path / f".neurotex-{os.getpid()}-{uuid.uuid4().hex[:8]}.tmp"
         probe.touch()
         probe.unlink()
-    except OSError as error:
-        raise FileError(f"{path} cannot be written to ({error.strerror}): choose another output folder.") from None
+    except (OSError, ValueError) as error:  # ValueError: a name with a null character
+        reason = getattr(error, "strerror", None) or error
+        raise FileError(f"{path} cannot be written to ({reason}): choose another output folder.") from None
     return path
 
 
+@contextmanager
+def new_folder(path: str | Path, *below: str) -> Iterator[Path]:
+    """`make_folder` for `path` and folders below it; where what follows fails, those made and still empty are removed.
+
+    The folders are found to be writable before long work is done for them, and none is left behind for nothing.
+    """
+    path = Path(path)
+    wanted = [path, *(path / name for name in below)]
+    chain = [folder for last in wanted for folder in (last, *last.parents)]
+    made = sorted({folder for folder in chain if not folder.exists()}, key=lambda folder: -len(folder.parts))
+    try:
+        for folder in wanted:
+            make_folder(folder)
+        yield path
+    except BaseException:
+        for folder in made:
+            with suppress(OSError):  # something is in it
+                folder.rmdir()
+        raise
+
+
+def claim(folder: str | Path, patterns: Iterable[str], overwrite: bool) -> None:
+    """Make way for a new run's results in `folder`: files of these names (glob patterns).
+
+    ArgumentError where there are any, unless they may be overwritten: then they are removed, so that results of two
+    runs never lie side by side. Nothing else is touched.
+    """
+    folder = Path(folder)
+    found = [path for pattern in patterns for path in sorted(folder.glob(pattern)) if path.is_file()]
+    if found and not overwrite:
+        raise ArgumentError(
+            f"{folder} already holds {found[0].relative_to(folder)}: continue that run by --resume, replace it by "
+            "--overwrite, or choose another --out."
+        )
+    try:
+        for path in found:
+            path.unlink()
+    except OSError as error:
+        raise FileError(
+            f"{error.filename} cannot be replaced ({error.strerror}): choose another output folder."
+        ) from None
+
+
 def write_tensors(path: str | Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None) -> None:
-    """Write named tensors as safetensors."""
-    with replacing(path) as temporary:
-        temporary.write_bytes(save(dict(tensors), dict(metadata or {})))
+    """Write named tensors as safetensors. The same tensors and metadata make the same bytes."""
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        content = save(dict(tensors), dict(metadata or {}))
+        # safetensors writes metadata in another order in each process: its header is written again, sorted
+        (length,) = struct.unpack_from("<Q", content)
+        header = json.loads(content[8 : 8 + length])
+        if "__metadata__" in header:
+            header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+        text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+        text += b" " * (-len(text) % 8)  # tensors begin at a multiple of 8 bytes
+        file.write(struct.pack("<Q", len(text)) + text)
+        file.write(memoryview(content)[8 + length :])
 
 
 def read_tensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, str]]:
@@ -72,13 +166,26 @@ def read_checkpoint(path: str | Path, parse: Callable[[dict[str, Tensor], dict[s
     path = Path(path)
     if not path.is_file():
         raise FileError(f"{path} does not exist, so there is nothing to resume: run without --resume first.")
-    try:
+    with of_this_run(path):
         return parse(*read_tensors(path))
-    except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
-        raise FileError(f"{path} is not a whole checkpoint ({error}): delete it and run without --resume.") from None
+
+
+@contextmanager
+def of_this_run(path: str | Path) -> Iterator[None]:
+    """While a checkpoint is read and loaded: whatever does not fit is one FileError that names the file."""
+    try:
+        yield
+    except UNREADABLE as error:
+        if ran_out(error):
+            raise
+        lines = str(error).strip().splitlines() or [type(error).__name__]
+        reason = f"it has no {error}" if isinstance(error, KeyError) else lines[0].rstrip(".:")[:200]
+        raise FileError(
+            f"{path} is not a whole checkpoint of this run ({reason}): begin anew without --resume, with --overwrite."
+        ) from None
 
 
 def write_json(path: str | Path, value: object) -> None:
     """Write a JSON file, indented."""
     with replacing(path) as temporary:
-        temporary.write_text(json.dumps(value, indent=1) + "\n")
+        temporary.write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")

@@ -13,8 +13,8 @@ from PIL import Image
 
 import neurotex as nt
 from neurotex import cli
+from neurotex.fit import plan as fit_plan
 from neurotex.fit import report, search_latent
-from neurotex.fit import run as fit_run
 from neurotex.renderers import turntable
 from tests import tiny
 from tests.generators import pickled
@@ -359,7 +359,7 @@ def test_convert_writes_whole_or_not(pickle, run, tmp_path):
 @pytest.mark.parametrize("words", [["--optimize", "both"], ["--space", "w+"], ["--space", "gaussian", "--prior", 0.1]])
 def test_a_pickle_is_fitted_by_its_latents_and_weights(words, case, pickle, run, tmp_path, monkeypatch):
     search = partial(search_latent, draws=4, rounds=((1, 2),))
-    monkeypatch.setattr(fit_run, "search_latent", search)
+    monkeypatch.setattr(fit_plan, "search_latent", search)
     more = ["--texture", pickle, "--class", 1, "--json", *words]
     code, out, err = run(*fit_words(case, tmp_path / "out", *more))
     assert code == 0, err

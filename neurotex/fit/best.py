@@ -41,6 +41,11 @@ class Best:
         return {"value": torch.tensor(self.value, dtype=torch.float64), **{f"of.{k}": v for k, v in self._kept.items()}}
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
-        """Remember what `state_dict` returned."""
-        self.value = float(state["value"])
-        self._kept = {name.removeprefix("of."): value for name, value in state.items() if name != "value"}
+        """Remember what `state_dict` returned, of the same module. KeyError or ValueError where it is another's."""
+        value = float(state["value"])
+        kept = {name: state[f"of.{name}"] for name, _ in self.module.named_parameters()} if value < math.inf else {}
+        for name, parameter in self.module.named_parameters() if kept else ():
+            found = kept[name]
+            if found.shape != parameter.shape or found.dtype != parameter.dtype or not bool(found.isfinite().all()):
+                raise ValueError(f"the best {name} is no {tuple(parameter.shape)} of {parameter.dtype}")
+        self.value, self._kept = value, kept

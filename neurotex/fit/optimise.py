@@ -11,6 +11,7 @@ from torch.nn.functional import pad
 
 from ..discrete import Perturbation, Step, expected_loss
 from ..errors import ArgumentError, SceneError
+from ..interrupts import stoppable
 from ..renderers import BakedScene, bake
 from ..scene import Evaluation, Latent, Scene, Views
 from ..shading import linear_to_srgb
@@ -133,11 +134,17 @@ class Fit:
         return [(module, module.estimator) for module in self.scene.modules() if isinstance(module, Step)]
 
     def run(self, on_step: Callable[[Fit], None] | None = None) -> list[float]:
-        """Do the steps that are left, calling `on_step(self)` after each; returns the history of losses."""
-        while self.step_number < self.steps:
-            self.step()
-            if on_step is not None:
-                on_step(self)
+        """Do the steps that are left, calling `on_step(self)` after each; returns the history of losses.
+
+        Ctrl-C and SIGTERM end the step first, then raise `Interrupted`, a KeyboardInterrupt: `state_dict()` is whole,
+        and another `run()` goes on.
+        """
+        with stoppable() as stop:
+            while self.step_number < self.steps:
+                self.step()
+                if on_step is not None:
+                    on_step(self)
+                stop.check()
         return self.history
 
     def state_dict(self) -> dict[str, Tensor]:
@@ -152,22 +159,43 @@ class Fit:
 
     @torch.no_grad()
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
-        """Continue from what `state_dict` returned for the same scene and optimizer."""
-        for name, parameter in self.scene.named_parameters():
-            found = state.get(f"scene.{name}")
-            if found is None or found.shape != parameter.shape:
-                raise ArgumentError(
-                    f"this state is of another fit: it has no {name} of shape {tuple(parameter.shape)}."
-                )
-            parameter.copy_(found)
+        """Continue from what `state_dict` returned for the same scene and optimizer. ArgumentError if it is of another
+        fit; nothing is changed then."""
+        parameters = dict(self.scene.named_parameters())
+        for name, parameter in parameters.items():
+            _check_like(state, f"scene.{name}", parameter)
+        moved = [p for group in self.optimizer.param_groups for p in group["params"]]
         moments: dict[int, dict[str, Tensor]] = {}
-        for key, value in state.items():
+        for key in state:
             if key.startswith("optimizer."):
-                _, number, name = key.split(".")
-                moments.setdefault(int(number), {})[name] = value.clone()
+                number, _, name = key.removeprefix("optimizer.").partition(".")
+                if not number.isdecimal() or int(number) >= len(moved):
+                    raise ArgumentError(f"this state is of another fit: there is no parameter for its {key}.")
+                if state[key].dim():  # as large as what it is of, or one number, such as a count
+                    _check_like(state, key, moved[int(number)])
+                moments.setdefault(int(number), {})[name] = state[key].clone()
+        history, calls = (state.get(name) for name in ("history", "calls"))
+        perturbed = [estimator for _, estimator in self._estimators() if isinstance(estimator, Perturbation)]
+        if history is None or history.dim() != 1 or len(history) > self.steps or not bool(history.isfinite().all()):
+            raise ArgumentError(f"this state is of another fit: its history has no losses of up to {self.steps} steps.")
+        if calls is None or (calls.shape, calls.dtype) != ((len(perturbed),), torch.int64):
+            raise ArgumentError(f"this state is of another fit: it has no draws of {len(perturbed)} estimators.")
+        if bool(moments) != bool(len(history)) or len({frozenset(each) for each in moments.values()}) > 1:
+            raise ArgumentError("this state is of another fit: it lacks some of the optimizer's.")
         groups = self.optimizer.state_dict()["param_groups"]
         self.optimizer.load_state_dict({"state": moments, "param_groups": groups})
-        self.history = state["history"].tolist()
-        perturbed = [estimator for _, estimator in self._estimators() if isinstance(estimator, Perturbation)]
-        for estimator, calls in zip(perturbed, state["calls"].tolist(), strict=True):
-            estimator.calls = calls
+        for name, parameter in parameters.items():
+            parameter.copy_(state[f"scene.{name}"])
+        self.history = history.tolist()
+        for estimator, count in zip(perturbed, calls.tolist(), strict=True):
+            estimator.calls = count
+
+
+def _check_like(state: dict[str, Tensor], key: str, expected: Tensor) -> None:
+    found = state.get(key)
+    if found is None or (found.shape, found.dtype) != (expected.shape, expected.dtype):
+        raise ArgumentError(
+            f"this state is of another fit: it has no {key} of shape {tuple(expected.shape)} and {expected.dtype}."
+        )
+    if not bool(found.isfinite().all()):
+        raise ArgumentError(f"this state cannot be continued: its {key} has values that are no numbers.")

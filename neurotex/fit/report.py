@@ -20,7 +20,7 @@ from ..shading import linear_to_srgb
 from . import losses
 
 if TYPE_CHECKING:
-    from .run import Plan
+    from .plan import Plan
 
 
 def write_outputs(out: Path, plan: Plan, images: Tensor, texture: Texture, history: list[float], metrics: dict) -> None:

@@ -20,9 +20,14 @@ def save_state(path: str | Path, state: dict, about: dict) -> None:
 
 def load_state(path: str | Path) -> tuple[dict, dict]:
     """What `save_state` wrote: state and about. FileError if it is missing or cut off."""
-    return storage.read_checkpoint(
-        path, lambda tensors, kept: (_nested(json.loads(kept["state"]), tensors), json.loads(kept["about"]))
-    )
+    return storage.read_checkpoint(path, _parse)
+
+
+def _parse(tensors: dict[str, Tensor], kept: dict[str, str]) -> tuple[dict, dict]:
+    state, about = _nested(json.loads(kept["state"]), tensors), json.loads(kept["about"])
+    if not isinstance(state, dict) or not isinstance(about, dict):
+        raise TypeError("its state has no names")
+    return state, about
 
 
 def _flat(value: object, name: str, tensors: dict[str, Tensor]) -> object:

@@ -7,20 +7,21 @@ import math
 import time
 import warnings
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 
-import numpy as np
-import torch
 from PIL import Image
 from torch import Tensor
 
 from .. import storage
-from ..errors import ArgumentError, FileError, MissingError, TrainingError
+from ..errors import ArgumentError, MissingError, TrainingError
 from ..generators.files import save
-from ..interrupts import Interrupted, ctrl_c
+from ..interrupts import Interrupted
+from ..memory import memory_for
 from . import seeds
 from .checkpoint import load_state, save_state
+from .log import Log
 from .metrics.features import SMALLEST
 from .pictures import picture, sheet
 from .plan import Options, make_trainer
@@ -34,11 +35,23 @@ SAMPLES = 48
 Progress = Callable[[int, int, dict[str, float], float], None]
 
 
+# what a run writes to its folder
+FILES = (
+    "checkpoint.safetensors",
+    "generator.safetensors",
+    "metrics.json",
+    "log.jsonl",
+    f"samples/{'[0-9]' * 7}.png",
+    "tensorboard/events.out.tfevents.*",
+)
+
+
 def train_generator(
     options: Options,
     out: str | Path,
     *,
     resume: bool = False,
+    overwrite: bool = False,
     fabric: Processes | None = None,
     progress: Progress | None = None,
     minutes: float = MINUTES,
@@ -46,9 +59,12 @@ def train_generator(
 ) -> dict:
     """Train, write everything to the folder `out`, and return the metrics (also in `out/metrics.json`).
 
-    Every so many `minutes` `out` gets a checkpoint, `generator.safetensors` and a sheet of samples. Ctrl-C leaves these
-    and raises Interrupted; `resume=True` continues, exactly.
+    Every so many `minutes` `out` gets a sheet of samples, `generator.safetensors` and a checkpoint. Ctrl-C and SIGTERM
+    leave these and raise Interrupted; `resume=True` continues, exactly. What an earlier run has left in `out` is
+    refused, or with `overwrite=True` replaced.
     """
+    if resume and overwrite:
+        raise ArgumentError("a run is either resumed or overwritten: give one of the two.")
     fabric = fabric or Alone()
     out = Path(out)
     file = out / "checkpoint.safetensors"
@@ -61,43 +77,85 @@ def train_generator(
             raise ArgumentError(
                 f"{file} is of a run with another {', '.join(changed)}: repeat its options to resume it."
             )
-    trainer = make_trainer(options, fabric)
-    if state is not None:
-        trainer.load_state_dict(state)
-    if fabric.is_global_zero:
-        storage.make_folder(out / "samples")
-        if resume:
-            storage.sweep(out)
+    elif not overwrite and fabric.is_global_zero:
+        storage.claim(out, FILES, overwrite=False)
+    what = f"training textures of {options.size} x {options.size} in batches of {options.batch}"
+    remedy = "turn down --batch or --size, or turn up --accumulate"
+    with memory_for(what, remedy):
+        trainer = make_trainer(options, fabric)
+        if state is not None:
+            with storage.of_this_run(file):
+                restore(trainer, state)
+        with storage.new_folder(out, "samples") if fabric.is_global_zero else nullcontext():
+            if fabric.is_global_zero:
+                storage.sweep(out, out / "samples")
+                if overwrite:
+                    storage.claim(out, FILES, overwrite=True)
+            return _run(trainer, out, options, about, progress, minutes, scores)
+
+
+def _run(
+    trainer: Trainer, out: Path, options: Options, about: dict, progress: Progress | None, minutes: float, scores: bool
+) -> dict:
+    fabric, writes = trainer.fabric, trainer.fabric.is_global_zero
     total = math.ceil(options.images / options.batch)
-    with _Log(out, trainer.steps_done, fabric.is_global_zero) as log, ctrl_c() as pressed:
+    with Log(out, trainer.steps_done, writes) as log:
         saved = time.monotonic()
 
         def watch(trainer: Trainer, measured: dict[str, float]) -> None:
             nonlocal saved
             done = trainer.steps_done
             log(done, measured)
-            if progress is not None and fabric.is_global_zero:
+            if progress is not None and writes:
                 progress(done * options.batch, total * options.batch, measured, done * options.batch / trainer.seconds)
-            # all processes stop if one is asked to, and keep what they have when the first one's clock says so
-            late = fabric.is_global_zero and time.monotonic() - saved > 60 * minutes
-            flags = torch.tensor([float(bool(pressed)), float(late)], device=fabric.device)
-            asked, late = (fabric.all_reduce(flags) > 0).tolist()
-            if asked or late or done == total:
-                if fabric.is_global_zero:
-                    _keep(trainer, out, about, log)
+            if writes and done < total and time.monotonic() - saved > 60 * minutes:
+                _keep(trainer, out, about, log)
                 saved = time.monotonic()
-            if asked and done < total:
-                raise Interrupted
 
-        measured = trainer.train(total, watch)
-    metrics = {"images": trainer.steps_done * options.batch, "seconds": trainer.seconds, **measured}
-    if fabric.is_global_zero:
-        storage.write_json(out / "metrics.json", metrics)
+        try:
+            trainer.train(total, watch)
+        except Interrupted:
+            if writes:
+                _keep(trainer, out, about, log)
+            raise
+        if writes:  # also where no step was left: a run may have been killed after its last one
+            _keep(trainer, out, about, log)
+            metrics = {"images": trainer.steps_done * options.batch, "seconds": trainer.seconds, **log.means()}
+            metrics["images_per_second"] = metrics["images"] / max(trainer.seconds, 1e-9)
+            storage.write_json(out / "metrics.json", metrics)
+        else:
+            metrics = {}
+    fabric.broadcast(0)  # the others wait for the first, which writes
     if scores:
         metrics |= _scores(trainer)
-        if fabric.is_global_zero:
+        if writes:
             storage.write_json(out / "metrics.json", metrics)
     return metrics
+
+
+def restore(trainer: Trainer, state: dict) -> None:
+    """Load the state of a run into the trainer of the same run. ValueError, KeyError, … where it is of another."""
+    done, seconds = state["steps_done"], state["seconds"]
+    if type(done) is not int or done < 0 or not isinstance(seconds, float | int) or not 0 <= seconds < math.inf:
+        raise ValueError(f"it has done {done} steps in {seconds} seconds")
+    for optimizer, found in zip(trainer.optimizers, state["optimizers"], strict=True):
+        parameters = [p for group in optimizer.param_groups for p in group["params"]]
+        for group, other in zip(optimizer.param_groups, found["param_groups"], strict=True):
+            named = {name: type(value) for name, value in group.items() if name != "params"}
+            if {name: type(value) for name, value in other.items() if name != "params"}.keys() != named.keys():
+                raise ValueError("its optimizer has other options")
+        numbers = set(range(len(parameters)))
+        if set(found["state"]) != (numbers if done else set()) & set(found["state"]) or (done and not found["state"]):
+            raise ValueError("its optimizer has other parameters")
+        for number, moments in found["state"].items():
+            for name, value in moments.items():
+                if not isinstance(value, Tensor) or not bool(value.isfinite().all()):
+                    raise ValueError(f"its optimizer's {name} of {number} is no tensor of numbers")
+                if value.dim() and value.shape != parameters[number].shape:
+                    raise ValueError(f"its optimizer's {name} of {number} has another shape")
+            if set(moments) != {"step", "exp_avg", "exp_avg_sq"}:
+                raise ValueError(f"its optimizer's moments of {number} are {', '.join(map(str, moments))}")
+    trainer.load_state_dict(state)
 
 
 def _scores(trainer: Trainer) -> dict[str, float]:
@@ -121,67 +179,20 @@ def sample_sheet(textures: Tensor, columns: int = 8) -> Image.Image:
     return sheet(shown.clamp(0, 1), columns)
 
 
-def _keep(trainer: Trainer, out: Path, about: dict, log: _Log) -> None:
-    """Checkpoint, generator, samples: in this order, each whole or not at all."""
+def _keep(trainer: Trainer, out: Path, about: dict, log: Log) -> None:
+    """Log, samples, generator, and last the checkpoint, each whole or not at all.
+
+    In this order nothing is missed by a run that is killed in between and goes on from the checkpoint before: it makes
+    all of these again, and drops what the log has beyond that.
+    """
     for name, value in trainer.generator.named_parameters():
         if not value.isfinite().all():
             raise TrainingError(f"{name} of the generator is no number any more: resume the last checkpoint in {out}.")
-    save_state(out / "checkpoint.safetensors", trainer.state_dict(), about)
-    save(trainer.average.centre(), out / "generator.safetensors")
     latents = trainer.average.module.sample_latents(SAMPLES, seeds.generator(0))
     sheet = sample_sheet(trainer.sample(latents))
-    with storage.replacing(out / "samples" / f"{trainer.steps_done:07d}.png") as file:
-        sheet.save(file)
     log.picture(trainer.steps_done, sheet)
     log.flush()
-
-
-class _Log:
-    """A line of JSON for each step, and TensorBoard's scalars and pictures where it is installed."""
-
-    def __init__(self, out: Path, begun: int, writes: bool):
-        self.file = out / "log.jsonl"
-        self.begun, self.writes = begun, writes
-        self.board = None
-        self.lines: list[str] = []
-
-    def __enter__(self) -> _Log:
-        if self.writes:
-            kept = self.file.read_text().splitlines() if self.begun and self.file.is_file() else []
-            # what an earlier process did beyond its last checkpoint is done again
-            kept = [line for line in kept if json.loads(line)["step"] <= self.begun]
-            with storage.replacing(self.file) as temporary:
-                temporary.write_text("".join(line + "\n" for line in kept))
-            try:
-                from torch.utils.tensorboard import SummaryWriter
-
-                self.board = SummaryWriter(str(self.file.parent / "tensorboard"), purge_step=self.begun + 1)
-            except ModuleNotFoundError:
-                pass
-        return self
-
-    def __call__(self, step: int, measured: dict[str, float]) -> None:
-        if self.writes:
-            self.lines.append(json.dumps({"step": step, **measured}))
-            if self.board is not None:
-                for name, value in measured.items():
-                    self.board.add_scalar(name, value, step)
-
-    def flush(self) -> None:
-        """Onto disk with what there is."""
-        lines, self.lines = self.lines, []
-        try:
-            with self.file.open("a") as stream:
-                stream.writelines(line + "\n" for line in lines)
-        except OSError as error:
-            raise FileError(f"{self.file} cannot be written ({error.strerror}): check free space.") from None
-
-    def picture(self, step: int, sheet: Image.Image) -> None:
-        if self.board is not None:
-            self.board.add_image("samples", np.array(sheet), step, dataformats="HWC")
-
-    def __exit__(self, *_: object) -> None:
-        if self.writes:
-            self.flush()
-            if self.board is not None:
-                self.board.close()
+    with storage.replacing(out / "samples" / f"{trainer.steps_done:07d}.png") as file:
+        sheet.save(file)
+    save(trainer.average.centre(), out / "generator.safetensors")
+    save_state(out / "checkpoint.safetensors", trainer.state_dict(), about)

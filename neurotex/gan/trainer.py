@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
 from ..errors import ArgumentError, TrainingError
+from ..interrupts import Stop, stoppable
 from . import seeds
 from .average import Average
 from .losses import NonSaturating
@@ -92,18 +93,28 @@ class Trainer:
         """Go on until `steps` are done in all; `watch(trainer, measured)` is called after each.
 
         Returns the means of what the steps measured, and `images_per_second`. TrainingError when a loss is no number.
+        Ctrl-C and SIGTERM, whichever process they reach, end the step first, then raise `Interrupted` in all.
         """
         sums: dict[str, list[float]] = {}
         began, first = self.seconds, self.steps_done
-        while self.steps_done < steps:
-            measured = self.step()
-            for name, value in measured.items():
-                sums.setdefault(name, []).append(value)
-            if watch is not None:
-                watch(self, measured)
+        with stoppable() as stop:
+            while self.steps_done < steps:
+                measured = self.step()
+                for name, value in measured.items():
+                    sums.setdefault(name, []).append(value)
+                if watch is not None:
+                    watch(self, measured)
+                self._agree(stop).check()
         means = {name: sum(values) / len(values) for name, values in sums.items()}
         images = (self.steps_done - first) * self.batch
         return means | {"images_per_second": images / max(self.seconds - began, 1e-9)}
+
+    def _agree(self, stop: Stop) -> Stop:
+        """All processes stop if one is asked to."""
+        if self.fabric.world_size > 1:
+            asked = torch.tensor(float(stop.signal or 0), device=self.fabric.device)
+            stop.signal = int(self.fabric.all_reduce(asked, reduce_op="max")) or None
+        return stop
 
     def step(self) -> dict[str, float]:
         """One update of each network; what there is to watch."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from neurotex.fit import Options, fit_views, report, run, search_latent
+from neurotex.fit import Options, fit_views, plan, report, search_latent
 from neurotex.renderers import turntable
 from tests import tiny
 
@@ -35,7 +35,7 @@ def short_turntable(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def short_search(monkeypatch: pytest.MonkeyPatch) -> None:
     """A search for latents that takes 14 renders instead of 736."""
-    monkeypatch.setattr(run, "search_latent", partial(search_latent, draws=8, rounds=((2, 3),)))
+    monkeypatch.setattr(plan, "search_latent", partial(search_latent, draws=8, rounds=((2, 3),)))
 
 
 @pytest.fixture

@@ -113,8 +113,8 @@ def test_the_handler_of_ctrl_c_is_given_back(fit, tmp_path):
 SLOW = """
 import time
 from neurotex import cli
-from neurotex.fit import Fit, run
-run.CHECKPOINT_SECONDS = 0.0
+from neurotex.fit import Fit, stages
+stages.CHECKPOINT_SECONDS = 0.0
 step = Fit.step
 Fit.step = lambda self: (time.sleep(0.1), step(self))[1]
 cli.main()

@@ -12,11 +12,11 @@ from PIL import Image
 
 import neurotex as nt
 from neurotex.discrete import parse
-from neurotex.fit import Options, fit_views, report, run, search_latent
+from neurotex.fit import Options, fit_views, plan, report, run, search_latent
 from neurotex.fit.adam import Adam
 from neurotex.fit.checkpoint import Checkpoint
+from neurotex.fit.plan import GRID, make_plan
 from neurotex.fit.rehearsal import Rehearsal, calibrate
-from neurotex.fit.run import GRID, make_plan
 from neurotex.renderers import turntable
 from tests import tiny
 
@@ -28,7 +28,7 @@ def png(out: Path) -> np.ndarray:
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_a_hidden_texture_is_recovered(seed, fit, tmp_path, monkeypatch):
-    monkeypatch.setattr(run, "search_latent", partial(search_latent, draws=32, rounds=((4, 15),)))
+    monkeypatch.setattr(plan, "search_latent", partial(search_latent, draws=32, rounds=((4, 15),)))
     secret = nt.GeneratedTexture(tiny.generator(), nt.Latent(tiny.generator()).sample(100))
     case = tiny.write_case(tmp_path / "hidden", secret)
     options = {name: str(case[name]) for name in ("mesh", "views", "holdout")}
@@ -94,12 +94,12 @@ THROUGH = {
 
 
 @pytest.fixture(scope="module")
-def through(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], tuple[Path, run.Plan]]:
+def through(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], tuple[Path, plan.Plan]]:
     """The folder that a fit of the tiny case through a step has left, and its plan. Short, or it would take long."""
     folder = tmp_path_factory.mktemp("through")
     case, done = tiny.write_case(folder / "case"), {}
 
-    def call(step: str) -> tuple[Path, run.Plan]:
+    def call(step: str) -> tuple[Path, plan.Plan]:
         if step not in done:
             plans = []
             options = Options(str(case["mesh"]), str(case["views"]), size=32, steps=8, imagined=8, through=(step,))
@@ -170,9 +170,9 @@ def test_what_ships_is_in_the_format_of_its_step(step, through):
 
 def test_the_best_is_kept_and_not_the_last(fit, tmp_path, monkeypatch):
     """Steps that are much too large leave the start as it was."""
-    monkeypatch.setitem(run.RATES, "stepped pixels", (50.0, (0.9, 0.99)))
+    monkeypatch.setitem(plan.RATES, "stepped pixels", (50.0, (0.9, 0.99)))
     fit(tmp_path / "wild", through=("levels:2",), imagined=1, steps=6)
-    monkeypatch.setitem(run.RATES, "stepped pixels", (0.0, (0.9, 0.99)))
+    monkeypatch.setitem(plan.RATES, "stepped pixels", (0.0, (0.9, 0.99)))
     fit(tmp_path / "still", through=("levels:2",), imagined=1, steps=6)
     assert np.array_equal(png(tmp_path / "wild"), png(tmp_path / "still"))
 

@@ -123,14 +123,17 @@ def test_a_killed_run_resumes_bitwise(tmp_path):
     time.sleep(0.37)
     killed.kill()
     killed.wait()
-    file.with_name(".checkpoint.1.safetensors").touch()  # as if it had been killed while it wrote
+    left = file.with_name(f".neurotex-{killed.pid}-0123abcd.tmp.safetensors")
+    left.touch()  # as if it had been killed while it wrote
     done = load_state(file)[0]["steps_done"]
     assert 0 < done < 12
     train_generator(replace(TINY, images=48), tmp_path / "killed", resume=True, scores=False)
     train_generator(replace(TINY, images=48), tmp_path / "whole", scores=False)
     expected, found = (read_tensors(tmp_path / name / "checkpoint.safetensors")[0] for name in ("whole", "killed"))
     assert all(torch.equal(value, found[name]) for name, value in expected.items())
-    assert not [path for path in (tmp_path / "killed").iterdir() if path.name.startswith(".")]
+    assert not left.exists()
+    logs = [(tmp_path / name / "log.jsonl").read_text() for name in ("whole", "killed")]
+    assert logs[0] == logs[1]
 
 
 def test_a_larger_run_begins_as_the_smaller_enlarged(tmp_path):
@@ -224,7 +227,7 @@ def test_a_full_disk_leaves_the_last_checkpoint(tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(storage, "save", full)
-    with pytest.raises(FileError, match=r"checkpoint.safetensors cannot be written \(No space left on device\)"):
+    with pytest.raises(FileError, match=r"generator.safetensors cannot be written \(No space left on device\)"):
         train_generator(TINY, tmp_path, resume=True, scores=False)
     assert (tmp_path / "checkpoint.safetensors").read_bytes() == before
     assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
