@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-# Before torch is loaded: its idle threads would otherwise spin on the cores that the compiled kernels are using.
+# Before torch is loaded: its idle threads then never spin, also where no kernel runs (see threads.py).
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 import json
