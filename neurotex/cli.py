@@ -244,7 +244,9 @@ def render(
     texture: Annotated[str | None, typer.Option(help="A generator to wear instead of the file's materials.")] = None,
     seed: Annotated[int, typer.Option(help="The generator's latent.")] = 0,
     label: Annotated[int | None, typer.Option("--class", help="The class, for conditional generators.")] = None,
-    size: Annotated[int, typer.Option(min=1, help="Height and width, pixels.")] = 512,
+    size: Annotated[
+        int | None, typer.Option(min=1, help="Height and width, pixels (512); with --views the longer side (theirs).")
+    ] = None,
 ) -> None:
     """Render MESH with its own materials or a generator's texture."""
     material = None
@@ -258,10 +260,13 @@ def render(
             found = Views.load(views)
             scene = Scene(list(scene.nodes), found.cameras, found.lights or [AmbientLight(1.0)])
             folder = storage.make_folder(out.with_suffix(""))
-            for name, image in zip(found.names, render_scene(scene, found.size), strict=True):
-                _save_png(image, folder / f"{name}.png")
+            scale = 1 if size is None else size / max(found.size)
+            height, width = (max(1, round(side * scale)) for side in found.size)
+            for name, image in zip(found.names, render_scene(scene, (height, width)), strict=True):
+                _save_png(image, storage.make_folder((folder / name).parent) / f"{Path(name).name}.png")
             console.print(f"wrote {len(found.names)} pictures to {folder}", markup=False, soft_wrap=True)
             return
+        size = 512 if size is None else size
         if out.suffix.lower() not in (".png", ".gif"):
             raise ArgumentError(f"{out} must end in .png (a picture) or .gif (a turntable).")
         storage.make_folder(out.parent)
@@ -397,10 +402,10 @@ class _Images:
 
 def _report(metrics: dict, out: Path) -> None:
     held = metrics["holdout_psnr_db"]
+    over = "" if metrics["judged_pixels"] == "all" else " over what the mesh covers"
     judged = "" if held is None else f", held out {held:.1f} dB"
-    print(
-        f"PSNR: train {metrics['train_psnr_db']:.1f} dB{judged}; {metrics['steps']} steps, {metrics['seconds']:.1f} s"
-    )
+    spent = f"{metrics['steps']} steps, {metrics['seconds']:.1f} s"
+    print(f"PSNR{over}: train {metrics['train_psnr_db']:.1f} dB{judged}; {spent}")
     print(f"pictures: {out / 'report.html'}, {out / 'turntable.gif'}, {out / 'model.glb'}")
 
 

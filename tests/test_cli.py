@@ -288,6 +288,49 @@ def test_render_writes_the_views_of_a_transforms_file(case, run, tmp_path):
     assert [path.name for path in files_in(tmp_path / "views")] == ["0.png", "1.png"]
 
 
+def test_render_writes_views_of_one_name_to_folders_and_obeys_size(case, run, tmp_path):
+    file = case["holdout"] / "transforms.json"
+    data = json.loads(file.read_text())
+    for frame, side in zip(data["frames"], ("left", "right"), strict=True):
+        (case["holdout"] / side).mkdir()
+        with Image.open(case["holdout"] / frame["file_path"]) as image:
+            image.crop((0, 0, 48, 24)).save(case["holdout"] / side / "0001.png")
+        frame["file_path"] = f"{side}/0001.png"
+    file.write_text(json.dumps({**data, "h": 24}))
+    words = ["render", case["mesh"], "--views", case["holdout"], "--out", tmp_path / "views", "--size", 64]
+    code, _, said = run(*words)
+    assert code == 0
+    assert "wrote 2 pictures" in said
+    for side in ("left", "right"):
+        with Image.open(tmp_path / "views" / side / "0001.png") as image:
+            assert image.size == (64, 32)
+
+
+def test_photographs_with_a_background_are_judged_where_the_mesh_is(case, run, tmp_path):
+    """Texture and figure are those of cut-out photographs; the figure says over what it is."""
+    for path in sorted(case["views"].glob("*.png")):
+        with Image.open(path) as image:
+            wall = Image.new("RGBA", image.size, (90, 160, 230, 255))
+            Image.alpha_composite(wall, image.convert("RGBA")).convert("RGB").save(path)
+    code, out, _ = run(*fit_words(case, tmp_path / "out"))
+    assert code == 0
+    metrics = json.loads((tmp_path / "out" / "metrics.json").read_text())
+    assert metrics["judged_pixels"] == "covered"
+    assert metrics["train_psnr_db"] > 20  # over all pixels it is 6
+    assert "PSNR over what the mesh covers: train" in out
+
+
+def test_views_that_see_nothing_are_named(case, run, tmp_path):
+    file = case["views"] / "transforms.json"
+    data = json.loads(file.read_text())
+    for frame in data["frames"][:2]:
+        frame["transform_matrix"][0][3] += 1000
+    file.write_text(json.dumps(data))
+    code, _, said = run(*fit_words(case, tmp_path / "some"))
+    assert code == 0
+    assert "2 of 4 views see nothing of the mesh: 0, 1." in said
+
+
 def test_render_refuses_another_format(case, run, tmp_path):
     words = ["render", case["mesh"], "--out", tmp_path / "box.bmp"]
     assert_one_sentence(*run(*words), "box.bmp", ".png")

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import math
+import warnings
+
 import torch
 from torch import Tensor
 
 from ..renderers import BakedScene, render
-from ..scene import ImageTexture, Scene, Texture
+from ..scene import ImageTexture, Scene, Texture, Views
 from . import losses, seams
 from .plan import Plan, stepped
+
+NAMED = 5  # views that a warning names at most
 
 
 @torch.no_grad()
@@ -38,9 +43,21 @@ def closed(plan: Plan, baked: BakedScene, texture: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def holdout_psnr(plan: Plan) -> float:
-    """Mean PSNR in dB on views that were not fitted, rendered with the scene as it is now."""
+def holdout_psnr(plan: Plan) -> float | None:
+    """Mean PSNR in dB on views that were not fitted, rendered with the scene as it is now; None if none sees it."""
     views = plan.holdout
     scene = Scene(list(plan.scene.nodes), views.cameras, views.lights or list(plan.scene.lights))
     images = render(scene.to(plan.options.device), views.size)
-    return float(losses.psnr(images, views.images.to(images)).mean())
+    targets = views.images.to(images)
+    level = float(losses.psnr(images, targets, losses.judged(images, targets)).nanmean())
+    return level if math.isfinite(level) else None
+
+
+def warn_of_blind(views: Views, baked: BakedScene) -> None:
+    """Name views that see nothing of the mesh. If none does, a `Fit` refuses it."""
+    height, width = views.size
+    seen = torch.bincount(baked.pixel.long() // (height * width), minlength=len(views.cameras))
+    blind = [name for name, pixels in zip(views.names, seen.tolist(), strict=True) if pixels == 0]
+    if 0 < len(blind) < len(views.names):
+        names = ", ".join(blind[:NAMED]) + (", …" if len(blind) > NAMED else "")
+        warnings.warn(f"{len(blind)} of {len(views.names)} views see nothing of the mesh: {names}.", stacklevel=3)

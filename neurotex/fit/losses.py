@@ -7,7 +7,7 @@ them; alpha itself is not compared.
 from __future__ import annotations
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn.functional import huber_loss
 
@@ -48,9 +48,31 @@ def latent_prior(latent: Float[Tensor, "n *shape"]) -> Float[Tensor, ""]:
 
 
 @torch.no_grad()
+def judged(
+    image: Float[Tensor, "views 4 h w"], target: Float[Tensor, "views 4 h w"]
+) -> Bool[Tensor, "views 1 h w"] | None:
+    """The pixels to judge by: all (None) of photographs that are cut out. Where none is, the rest is background, which
+    no texture can explain: then those that the mesh covers wholly (or in part, where that is all there is)."""
+    if bool((target[:, 3] < 1).any()):
+        return None
+    wholly = image[:, 3:] > 0.999
+    return wholly if bool(wholly.any()) else image[:, 3:] > 0
+
+
+@torch.no_grad()
 def psnr(
-    image: Float[Tensor, "views channels h w"], target: Float[Tensor, "views target_channels h w"]
+    image: Float[Tensor, "views channels h w"],
+    target: Float[Tensor, "views target_channels h w"],
+    judged: Bool[Tensor, "views 1 h w"] | None = None,
 ) -> Float[Tensor, "views"]:
-    """Peak signal-to-noise ratio of each view in dB: all pixels over black, clipped to [0, 1] and sRGB-encoded."""
+    """Peak signal-to-noise ratio of each view in dB: over black, clipped to [0, 1] and sRGB-encoded.
+
+    Over all pixels, or those `judged`; NaN for a view that has none.
+    """
     a, b = (linear_to_srgb(x[:, :3].clamp(0, 1)) for x in (image, target))
-    return -10 * (a - b).square().mean((1, 2, 3)).clamp_min(1e-12).log10()
+    squares = (a - b).square()
+    if judged is None:
+        error = squares.mean((1, 2, 3))
+    else:
+        error = (squares.mean(1, keepdim=True) * judged).sum((1, 2, 3)) / judged.sum((1, 2, 3))
+    return -10 * error.clamp_min(1e-12).log10()

@@ -50,12 +50,13 @@ def _data(content: bytes, kind: str) -> str:
 
 def _page(plan: Plan, images: Tensor, png: bytes, history: list[float], metrics: dict) -> str:
     rows, targets = [], plan.views.images.to(images)
-    levels = losses.psnr(images, targets).tolist()
+    levels = losses.psnr(images, targets, losses.judged(images, targets)).tolist()
     for name, target, image, db in zip(plan.views.names, targets, images, levels, strict=True):
         a, b = (linear_to_srgb(x[:3].clamp(0, 1)) for x in (target, image))
         strip = torch.cat([a, b, ((a - b).abs() * 8).clamp(0, 1)], dim=2)
+        shown = "nothing to see" if math.isnan(db) else f"{db:.1f} dB"
         source = _data(_encoded(to_image(strip), "JPEG"), "JPEG")
-        rows.append(f'<figure><img src="{source}"><figcaption>{html.escape(name)}: {db:.1f} dB</figcaption></figure>')
+        rows.append(f'<figure><img src="{source}"><figcaption>{html.escape(name)}: {shown}</figcaption></figure>')
     figures = "".join(f"<dt>{k.replace('_', ' ')}</dt><dd>{_figure(v)}</dd>" for k, v in metrics.items())
     options = plan.options
     what = f"{Path(options.mesh).name}, {len(images)} views, texture {options.texture}"

@@ -14,7 +14,7 @@ from ..memory import memory_for
 from ..renderers import bake
 from . import losses, report
 from .checkpoint import Checkpoint
-from .finish import finish, holdout_psnr
+from .finish import finish, holdout_psnr, warn_of_blind
 from .plan import GRID, Options, make_plan
 from .stages import Progress, run_stages
 
@@ -74,15 +74,19 @@ def fit_views(
         baking = time.perf_counter()
         baked = bake(plan.scene, plan.views.size, grid=GRID)
         baking = time.perf_counter() - baking
+        warn_of_blind(plan.views, baked)
         history, fitting = run_stages(plan, baked, checkpoint, file, progress or (lambda *_: None))
 
         plan.material.base_color = finished = finish(plan, baked)
         plan.scene.eval()
         with torch.no_grad():
             images = baked()
+        targets = plan.views.images.to(images)
+        judged = losses.judged(images, targets)
         metrics = {
-            "train_psnr_db": float(losses.psnr(images, plan.views.images.to(images)).mean()),
+            "train_psnr_db": float(losses.psnr(images, targets, judged).nanmean()),
             "holdout_psnr_db": None if plan.holdout is None else holdout_psnr(plan),
+            "judged_pixels": "all" if judged is None else "covered",
             "steps": len(history),
             "bake_seconds": round(baking, 3),
             "fit_seconds": round(fitting, 3),

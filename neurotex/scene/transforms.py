@@ -73,19 +73,15 @@ class Frame:
 def find_file(path: str | Path) -> Path:
     """The file of a folder's views, or the file itself. FileError where there is none, naming what else there is."""
     path = Path(path)
-    if not os.path.isdir(path):
-        if not images.is_file(path):
-            raise FileError(
-                f"{shown(path)} does not exist: a set of views is a folder with a transforms.json in it, or that file."
-            )
-        return path
-    for name in NAMES:
-        if images.is_file(path / name):
-            return path / name
-    others = sorted(file.name for file in path.glob("*.json") if file.name.startswith("transforms"))
+    folder = os.path.isdir(path)
+    for file in [path / name for name in NAMES] if folder else [path]:
+        if images.is_file(file):
+            return file
+    others = sorted(file.name for file in path.glob("transforms*.json")) if folder else []
     if others:
         raise FileError(f"{path} has no transforms.json in it, but {', '.join(others[:5])}: give one of these files.")
-    raise FileError(f"{path} has no transforms.json in it, which says where each photograph was taken from.")
+    file = shown(path / NAMES[0] if folder else path)
+    raise FileError(f"{file} does not exist: a set of views is a folder with a transforms.json in it, or such a file.")
 
 
 def read_frames(file: Path) -> list[Frame]:
@@ -316,11 +312,14 @@ def _number(value: object, what: str) -> float:
 
 
 def _matrix(rows: object) -> Float[Tensor, "4 4"]:
-    if not isinstance(rows, list) or not all(isinstance(row, list) for row in rows):
+    if not isinstance(rows, list):
         raise ValueError(f"transform_matrix is {_told(rows)}")
-    if [len(row) for row in rows] != [4] * 4:
-        raise ArgumentError("its transform_matrix must be a 4 x 4 matrix of finite numbers.")
+    for row in rows:
+        if not isinstance(row, list):
+            raise ValueError(f"a row of transform_matrix is {_told(row)}")
     numbers = [[_number(value, "one of transform_matrix") for value in row] for row in rows]
+    if [len(row) for row in numbers] != [4] * 4:
+        raise ArgumentError("its transform_matrix must be a 4 x 4 matrix of finite numbers.")
     return torch.tensor(numbers, dtype=torch.float32)
 
 

@@ -16,7 +16,7 @@ from neurotex.fit import Options, fit_views
 from neurotex.generators import load
 from tests import tiny
 
-KEYS = {"train_psnr_db", "holdout_psnr_db", "steps", "bake_seconds", "fit_seconds", "seconds"}
+KEYS = {"train_psnr_db", "holdout_psnr_db", "judged_pixels", "steps", "bake_seconds", "fit_seconds", "seconds"}
 
 
 @pytest.fixture(scope="module")

@@ -380,7 +380,7 @@ FRAMES = {
     "one of transform_matrix is a list": {"transform_matrix": [[[]] * 4] * 4},
     "one of transform_matrix is nan": {"transform_matrix": [[math.nan] * 4] * 4},
     "not rigid": {"transform_matrix": [[-1, 0, 0, 0], *EYE[1:]]},
-    "transform_matrix is a list": {"transform_matrix": [1.0] * 16},
+    "a row of transform_matrix is 1.0": {"transform_matrix": [1.0] * 16},
     "transform_matrix is None": {"transform_matrix": None},
     "is missing": {"file_path": "a" * 5000},
     "a.b.png is missing": {"file_path": "a\0b"},
