@@ -9,10 +9,24 @@ import numpy as np
 from ..jit import jit
 
 NEAREST, BILINEAR, TRILINEAR, ANISOTROPIC = range(4)  # places in `textures.FILTERS`
+REPEAT, CLAMP, MIRROR = range(3)  # places in `textures.WRAPS`
 
 
 @jit
-def bilinear_taps(start, stop, uv, texture, first, shape, repeat, index, weight):
+def wrapped(texel, size, wrap):
+    """A texel's number along one axis, brought back into an image of `size` texels."""
+    if wrap == CLAMP:
+        return min(max(texel, 0), size - 1)
+    if 0 <= texel < size:  # nearly always, and no division
+        return texel
+    if wrap == REPEAT:
+        return texel % size
+    texel %= 2 * size
+    return min(texel, 2 * size - 1 - texel)
+
+
+@jit
+def bilinear_taps(start, stop, uv, texture, first, shape, wraps, index, weight):
     """Texels and weights of bilinear lookup at samples [start, stop); see `textures.bilinear_taps`."""
     for s in range(start, stop):
         t = texture[s]
@@ -22,11 +36,8 @@ def bilinear_taps(start, stop, uv, texture, first, shape, repeat, index, weight)
         fx, fy = x - x0, y - y0
         i0, j0 = np.int64(x0), np.int64(y0)
         i1, j1 = i0 + 1, j0 + 1
-        if repeat[t]:
-            i0, i1, j0, j1 = i0 % width, i1 % width, j0 % height, j1 % height
-        else:
-            i0, i1 = min(max(i0, 0), width - 1), min(max(i1, 0), width - 1)
-            j0, j1 = min(max(j0, 0), height - 1), min(max(j1, 0), height - 1)
+        i0, i1 = wrapped(i0, width, wraps[t, 0]), wrapped(i1, width, wraps[t, 0])
+        j0, j1 = wrapped(j0, height, wraps[t, 1]), wrapped(j1, height, wraps[t, 1])
         base = first[t]
         index[s, 0], index[s, 1] = base + j0 * width + i0, base + j0 * width + i1
         index[s, 2], index[s, 3] = base + j1 * width + i0, base + j1 * width + i1
@@ -82,18 +93,15 @@ def count_probes(start, stop, duv, texture, filters, shape, last, most, counts):
 
 
 @jit
-def write_corners(u, v, first, height, width, repeat, share, row, column, index, weight):
+def write_corners(u, v, first, height, width, wrap_u, wrap_v, share, row, column, index, weight):
     """Four bilinear taps at (u, v) in the image that begins at `first`, their weights times `share`."""
     x, y = u * width - 0.5, (1 - v) * height - 0.5
     x0, y0 = np.floor(x), np.floor(y)
     fx, fy = x - x0, y - y0
     i0, j0 = np.int64(x0), np.int64(y0)
     i1, j1 = i0 + 1, j0 + 1
-    if repeat:
-        i0, i1, j0, j1 = i0 % width, i1 % width, j0 % height, j1 % height
-    else:
-        i0, i1 = min(max(i0, 0), width - 1), min(max(i1, 0), width - 1)
-        j0, j1 = min(max(j0, 0), height - 1), min(max(j1, 0), height - 1)
+    i0, i1 = wrapped(i0, width, wrap_u), wrapped(i1, width, wrap_u)
+    j0, j1 = wrapped(j0, height, wrap_v), wrapped(j1, height, wrap_v)
     index[row, column], index[row, column + 1] = first + j0 * width + i0, first + j0 * width + i1
     index[row, column + 2], index[row, column + 3] = first + j1 * width + i0, first + j1 * width + i1
     weight[row, column], weight[row, column + 1] = share * (1 - fy) * (1 - fx), share * (1 - fy) * fx
@@ -101,7 +109,7 @@ def write_corners(u, v, first, height, width, repeat, share, row, column, index,
 
 
 @jit
-def filtered_taps(start, stop, uv, duv, texture, filters, shape, last, most, levels, repeat, rows, index, weight):
+def filtered_taps(start, stop, uv, duv, texture, filters, shape, last, most, levels, wraps, rows, index, weight):
     """Texels and weights of lookup at samples [start, stop), each by its texture's filter; see `textures.taps`.
 
     Sample s fills the rows from `rows[s]` on.
@@ -117,10 +125,7 @@ def filtered_taps(start, stop, uv, duv, texture, filters, shape, last, most, lev
             row = rows[s] + i
             if filters[t] == NEAREST:
                 x, y = np.int64(np.floor(u * width)), np.int64(np.floor((1 - v) * height))
-                if repeat[t]:
-                    x, y = x % width, y % height
-                else:
-                    x, y = min(max(x, 0), width - 1), min(max(y, 0), height - 1)
+                x, y = wrapped(x, width, wraps[t, 0]), wrapped(y, height, wraps[t, 1])
                 index[row, 0], weight[row, 0] = levels[t, 0] + y * width + x, 1
                 for k in range(1, index.shape[1]):
                     index[row, k], weight[row, k] = levels[t, 0], 0
@@ -128,10 +133,14 @@ def filtered_taps(start, stop, uv, duv, texture, filters, shape, last, most, lev
             part = (i + 0.5) / count - 0.5
             pu, pv = u + part * du, v + part * dv
             h, w = max(height >> low, 1), max(width >> low, 1)
-            write_corners(pu, pv, levels[t, low], h, w, repeat[t], (1 - fine) / count, row, 0, index, weight)
+            write_corners(
+                pu, pv, levels[t, low], h, w, wraps[t, 0], wraps[t, 1], (1 - fine) / count, row, 0, index, weight
+            )
             if fine > 0:
                 h, w = max(height >> high, 1), max(width >> high, 1)
-                write_corners(pu, pv, levels[t, high], h, w, repeat[t], fine / count, row, 4, index, weight)
+                write_corners(
+                    pu, pv, levels[t, high], h, w, wraps[t, 0], wraps[t, 1], fine / count, row, 4, index, weight
+                )
             else:
                 for k in range(4, index.shape[1]):
                     index[row, k], weight[row, k] = levels[t, 0], 0

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from .. import checked, operators
@@ -19,15 +19,26 @@ from ..threads import parallel_for
 from . import texture_kernels as kernels
 from .mipmap import level_of_detail, level_shapes, mip_levels, probes
 
-WRAPS = ("repeat", "clamp")  # glTF's REPEAT and CLAMP_TO_EDGE
+# glTF's REPEAT, CLAMP_TO_EDGE and MIRRORED_REPEAT; numbered so in the kernels
+WRAPS = ("repeat", "clamp", "mirror")
 FILTERS = ("nearest", "bilinear", "trilinear", "anisotropic")  # numbered so in the kernels
 MIPMAPPED = FILTERS[2:]
 TAPS = {"nearest": 1, "bilinear": 4, "trilinear": 8, "anisotropic": 8}  # per row
 
 
+def both_axes(wrap: str | tuple[str, str]) -> tuple[str, str]:
+    """How a texture wraps along u and along v; ArgumentError unless that is one way or two."""
+    if isinstance(wrap, str):
+        return wrap, wrap
+    if not isinstance(wrap, tuple | list) or len(wrap) != 2:
+        raise ArgumentError(f"a texture wraps in one way, or in two, along u and along v; not as {wrap!r}.")
+    return wrap[0], wrap[1]
+
+
 @dataclass(frozen=True)
 class TexelLayout:
-    """Several textures in one flat list of texels: where each begins, its (height, width), whether it wraps around.
+    """Several textures in one flat list of texels: where each begins, its (height, width), how it goes on
+    outside along u and v: each wrap's place in `WRAPS`.
 
     A mip-mapped texture is followed by its levels down to number `last`, which is 0 for the others; `levels` says
     where each level begins, the last one repeated to fill the table. `filter` is each filter's place in `FILTERS`.
@@ -35,7 +46,7 @@ class TexelLayout:
 
     first: Int[Tensor, "textures"]
     shape: Int[Tensor, "textures 2"]
-    repeat: Bool[Tensor, "textures"]
+    wraps: Int[Tensor, "textures 2"]
     last: Int[Tensor, "textures"]
     levels: Int[Tensor, "textures levels"]
     filter: Int[Tensor, "textures"]
@@ -43,7 +54,7 @@ class TexelLayout:
     total: int
 
     def __post_init__(self) -> None:
-        _check_layout(self.first, self.shape, self.repeat, self.last, self.levels, self.filter)
+        _check_layout(self.first, self.shape, self.wraps, self.last, self.levels, self.filter)
         columns = self.levels.shape[1]
         if not len(self.first) or not bool(((self.last >= 0) & (self.last < columns)).all()):
             raise ArgumentError(f"a layout has one texture or more, each with a last level among its {columns}.")
@@ -54,11 +65,14 @@ class TexelLayout:
     def of(
         cls,
         shapes: Sequence[tuple[int, int]],
-        wraps: Sequence[str],
+        wraps: Sequence[str | tuple[str, str]],
         device: torch.device | None = None,
         filters: Sequence[str] | None = None,
     ) -> TexelLayout:
-        """Textures of these (height, width), one after the other, each row by row; all bilinear without `filters`."""
+        """Textures of these (height, width), one after the other, each row by row; all bilinear without `filters`.
+
+        A wrap is one of `WRAPS`, or two of them: along u, along v.
+        """
         filters = ("bilinear",) * len(shapes) if filters is None else tuple(filters)
         if not len(shapes) == len(wraps) == len(filters) > 0:
             raise ArgumentError(
@@ -66,7 +80,8 @@ class TexelLayout:
                 f"{len(wraps)} wraps and {len(filters)} filters."
             )
         shapes = [checked.image_size("a texture", shape) for shape in shapes]
-        for names, known in ((wraps, WRAPS), (filters, FILTERS)):
+        axes = [both_axes(wrap) for wrap in wraps]
+        for names, known in (*((pair, WRAPS) for pair in axes), (filters, FILTERS)):
             for name in names:
                 if name not in known:
                     raise ArgumentError(f"'{name}' is unknown: choose one of {', '.join(known)}.")
@@ -84,7 +99,7 @@ class TexelLayout:
         return cls(
             first=levels[:, 0].contiguous(),
             shape=torch.tensor(shapes, device=device),
-            repeat=torch.tensor([wrap == "repeat" for wrap in wraps], device=device),
+            wraps=torch.tensor([[WRAPS.index(u), WRAPS.index(v)] for u, v in axes], device=device),
             last=torch.tensor([len(starts) - 1 for starts in chains], device=device),
             levels=levels,
             filter=torch.tensor([FILTERS.index(name) for name in filters], device=device),
@@ -121,7 +136,7 @@ def flatten_maps(
 def _check_layout(
     first: Int[Tensor, "textures"],
     shape: Int[Tensor, "textures 2"],
-    repeat: Bool[Tensor, "textures"],
+    wraps: Int[Tensor, "textures 2"],
     last: Int[Tensor, "textures"],
     levels: Int[Tensor, "textures levels"],
     filter: Int[Tensor, "textures"],
@@ -208,7 +223,7 @@ def _taps_kernel(
     rows, width = int(first[-1]), max(TAPS[name] for name in layout.filters)
     index = torch.empty((rows, width), dtype=torch.int32)
     weight = uv.new_empty((rows, width))
-    images, results = (layout.levels.numpy(), layout.repeat.numpy()), (first.numpy(), index.numpy(), weight.numpy())
+    images, results = (layout.levels.numpy(), layout.wraps.numpy()), (first.numpy(), index.numpy(), weight.numpy())
     parallel_for(kernels.filtered_taps, len(uv), *points, *table, anisotropy, *images, *results, grain=4096)
     return first, index, weight
 
@@ -242,7 +257,7 @@ def taps_reference(
     for k, share in ((low, 1 - fine), (torch.minimum(low + 1, last), fine)):
         size = (shape >> k[:, None]).clamp_min(1)
         begin = layout.levels[texture, k]
-        index, weight = _corners(place, begin[point], size[point], layout.repeat[texture][point])
+        index, weight = _corners(place, begin[point], size[point], layout.wraps[texture][point])
         pairs.append((index, weight * share / count[point, None]))
     index, weight = (torch.cat(pair, 1) for pair in zip(*pairs, strict=True))
     nearest = (kind == FILTERS.index("nearest"))[point, None]
@@ -255,7 +270,7 @@ def taps_reference(
 def _nearest(uv: Tensor, texture: Tensor, layout: TexelLayout) -> Tensor:
     """The texel that each point lies in."""
     shape = layout.shape[texture].flip(-1)
-    x, y = _wrapped((_upside_down(uv) * shape).floor().long(), shape, layout.repeat[texture, None]).unbind(1)
+    x, y = _wrapped((_upside_down(uv) * shape).floor().long(), shape, layout.wraps[texture]).unbind(1)
     return (layout.first[texture] + y * shape[:, 0] + x).int()
 
 
@@ -283,7 +298,7 @@ def _bilinear_kernel(uv: Tensor, texture: Tensor, layout: TexelLayout) -> tuple[
     index = torch.empty((len(uv), 4), dtype=torch.int32)
     weight = uv.new_empty((len(uv), 4))
     points = [t.detach().contiguous().numpy() for t in (uv, texture.int())]
-    table = (layout.first.numpy(), layout.shape.numpy(), layout.repeat.numpy())
+    table = (layout.first.numpy(), layout.shape.numpy(), layout.wraps.numpy())
     parallel_for(kernels.bilinear_taps, len(uv), *points, *table, index.numpy(), weight.numpy(), grain=4096)
     return index, weight
 
@@ -293,17 +308,17 @@ def bilinear_taps_reference(
 ) -> tuple[Int[Tensor, "n 4"], Float[Tensor, "n 4"]]:
     """`bilinear_taps` in plain tensor language."""
     texture = texture.long()
-    return _corners(uv, layout.first[texture], layout.shape[texture], layout.repeat[texture])
+    return _corners(uv, layout.first[texture], layout.shape[texture], layout.wraps[texture])
 
 
-def _corners(uv: Tensor, first: Tensor, shape: Tensor, repeat: Tensor) -> tuple[Tensor, Tensor]:
+def _corners(uv: Tensor, first: Tensor, shape: Tensor, wraps: Tensor) -> tuple[Tensor, Tensor]:
     """The four texels around each point, and their bilinear weights, in images that begin at `first`."""
     shape = shape.flip(-1)
     place = _upside_down(uv) * shape - 0.5
     low = place.detach().floor()
     fraction = place - low
     corners = torch.stack([low.long(), low.long() + 1], -1)  # n, (x, y), (low, high)
-    x, y = _wrapped(corners, shape[:, :, None], repeat[:, None, None]).unbind(1)
+    x, y = _wrapped(corners, shape[:, :, None], wraps[:, :, None]).unbind(1)
     index = first[:, None] + (y[:, :, None] * shape[:, :1, None] + x[:, None, :]).flatten(1)
     fx, fy = fraction.unbind(-1)
     wx, wy = torch.stack([1 - fx, fx], -1), torch.stack([1 - fy, fy], -1)
@@ -315,9 +330,14 @@ def _upside_down(uv: Tensor) -> Tensor:
     return torch.stack([uv[:, 0], 1 - uv[:, 1]], -1)
 
 
-def _wrapped(texel: Tensor, size: Tensor, repeat: Tensor) -> Tensor:
+def _wrapped(texel: Tensor, size: Tensor, wrap: Tensor) -> Tensor:
     """Texel coordinates outside of the image, brought back to it."""
-    return torch.where(repeat, texel % size, texel.clamp_min(0).minimum(size - 1))
+    around, there_and_back = texel % size, texel % (2 * size)
+    mirrored = there_and_back.minimum(2 * size - 1 - there_and_back)
+    clamped = texel.clamp_min(0).minimum(size - 1)
+    return torch.where(
+        wrap == WRAPS.index("repeat"), around, torch.where(wrap == WRAPS.index("clamp"), clamped, mirrored)
+    )
 
 
 @checked.door()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
 import torch
@@ -15,12 +15,14 @@ from ..raster.resolve import resolve_unchecked
 from ..raster.texels import take_texels_unchecked
 from ..raster.textures import taps_unchecked
 from ..scene import Evaluation, Material, Scene
+from ..scene.textures import UVTransform
 
 # what a material that lacks a map has instead: it stands in where another material of the scene has one
 DEFAULTS = {"base_color": (0.0, 0.0, 0.0), "alpha": (1.0,), "roughness": (1.0,), "metallic": (0.0,)}
 DEFAULTS["normal"] = (0.5, 0.5, 1.0)
+IDENTITY = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0))  # of UVs
 
-Key = tuple  # of shapes, wraps and filters: maps that share it share their taps
+Key = tuple  # of shapes and samplers: maps that share it share their taps
 
 
 class SceneMaps:
@@ -52,8 +54,8 @@ class SceneMaps:
         pairs = zip(self.materials, values, strict=True)
         textures = [material.maps()[source] if name in maps else None for material, maps in pairs]
         shapes = tuple(tuple(plane.shape[2:]) for plane in self.planes[name])
-        wraps = tuple("repeat" if texture is None else texture.wrap for texture in textures)
-        return shapes, wraps, tuple("bilinear" if texture is None else texture.filter for texture in textures)
+        samplers = [("repeat", "bilinear", None) if texture is None else texture.sampler for texture in textures]
+        return shapes, *zip(*samplers, strict=True)
 
     def layout(self, name: str) -> raster.TexelLayout:
         """Where each material's map lies in the list."""
@@ -81,6 +83,11 @@ class SceneMaps:
 
     def taps(self, name: str, uv: Tensor, duv: Tensor, material: Tensor) -> raster.Taps:
         """Which texels of a kind the samples read."""
+        rows = uv_transforms(self.keys[name][-1], uv)
+        if rows is not None:
+            linear, offset = rows[material.long()].split([2, 1], -1)
+            uv = (linear @ uv[:, :, None] + offset)[:, :, 0]
+            duv = linear @ duv if duv.shape[1] else duv
         return taps_unchecked(uv, duv, material, self.layout(name))
 
     def all_taps(self, uv: Tensor, duv: Tensor, material: Tensor) -> dict[Key, raster.Taps]:
@@ -128,9 +135,16 @@ class SceneMaps:
         return found[:, : len(DEFAULTS[name])]
 
 
+def uv_transforms(transforms: Sequence[UVTransform | None], like: Tensor) -> Float[Tensor, "textures 2 3"] | None:
+    """Each texture's `uv_transform`; None if none of them has one."""
+    if all(transform is None for transform in transforms):
+        return None
+    return like.new_tensor([transform or IDENTITY for transform in transforms])
+
+
 @lru_cache(maxsize=64)
 def _layout(key: Key, device: torch.device) -> raster.TexelLayout:
-    shapes, wraps, filters = key
+    shapes, wraps, filters, _ = key
     return raster.TexelLayout.of(shapes, wraps, device, filters)
 
 

@@ -23,8 +23,10 @@ from ..scene import Camera, Evaluation, Geometry, Scene, resolution
 from ..shading.blend import Blend, hard_rgb_blend, sigmoid_alpha_blend, softmax_rgb_blend
 from ..shading.phong import PhongLight, PhongMaterial, area_normals, face_normals
 from ..shading.phong import phong as light_surface
+from .maps import uv_transforms
 
 TINY = 1e-6  # scene units
+PADDINGS = {"repeat": "repeat", "clamp": "border", "mirror": "reflection"}  # of `raster.lookup`, by our wraps
 SHADINGS = ("hard_phong", "soft_phong", "hard_flat", "soft_silhouette")
 
 
@@ -84,7 +86,8 @@ def render_phong(
     geometry = scene.geometry()
     corners = geometry.vertices[geometry.faces.long()]
     normals = area_normals(corners, scene.welded()[geometry.faces.long()])
-    surface = Surface(corners, normals, geometry.uvs[geometry.faces.long()], geometry.face_material)
+    uvs = corner_uvs(geometry)
+    surface = Surface(corners, normals, uvs, geometry.face_material)
     textures = [] if shading == "soft_silhouette" else scene_textures(scene, Evaluation(latents), lookup)
     images = []
     look = {"shading": shading, "light": light, "material": material, "blend": blend, "visibility": visibility}
@@ -223,10 +226,25 @@ def scene_textures(
     """Each material's base colour without alpha, and how it is read: `lookup`, or as its node wraps."""
     textures = []
     for material in scene.materials():
-        wraps = Lookup(padding_mode={"repeat": "repeat", "clamp": "border"}[material.base_color.wrap])
-        textures.append((material.values(evaluation)["base_color"][0, :3], lookup or wraps))
+        wrap, value = material.base_color.wrap, material.values(evaluation)["base_color"][0, :3]
+        if lookup is None and wrap not in PADDINGS:
+            raise SceneError(
+                f"material '{material.name}': base_color wraps as {wrap} along u and v, but Phong's shading reads both "
+                "alike: give one wrap, or draw it with neurotex.render."
+            )
+        textures.append((value, lookup or Lookup(padding_mode=PADDINGS[wrap])))
     evaluation.check_names()
     return textures
+
+
+def corner_uvs(geometry: Geometry) -> Float[Tensor, "faces 3 2"]:
+    """Where the corners of all faces lie in the base colours of their materials."""
+    uvs = geometry.uvs[geometry.faces.long()]
+    rows = uv_transforms([material.base_color.uv_transform for material in geometry.materials], uvs)
+    if rows is None:
+        return uvs
+    linear, offset = rows[geometry.face_material.long()].split([2, 1], -1)
+    return uvs @ linear.mT + offset.mT
 
 
 def ndc_corners(geometry: Geometry, camera: Camera, size: tuple[int, int]) -> Float[Tensor, "faces 3 3"]:

@@ -25,7 +25,7 @@ class ChannelTexture(Texture):
     """
 
     def __init__(self, source: Texture, first: int, stop: int):
-        super().__init__(source.wrap, source.filter)
+        super().__init__(*source.sampler)
         if not 0 <= first < stop:
             raise ArgumentError(f"channels are taken from one up to another, as in 0 to 3, not {first} to {stop}.")
         self.source = source

@@ -10,7 +10,7 @@ from ..discrete.clamp import clamp
 from ..errors import ArgumentError, SceneError
 from .channels import ChannelTexture, NormalsFromXY
 from .latent import Evaluation, Latent
-from .textures import Texture
+from .textures import Texture, Wrap
 
 
 class GeneratedTexture(Texture):
@@ -21,7 +21,7 @@ class GeneratedTexture(Texture):
     generator's own `latent_shape` raises ArgumentError.
     """
 
-    def __init__(self, generator: nn.Module, latent: Latent, wrap: str = "repeat", filter: str = "bilinear"):
+    def __init__(self, generator: nn.Module, latent: Latent, wrap: Wrap = "repeat", filter: str = "bilinear"):
         super().__init__(wrap, filter)
         takes = getattr(generator, "latent_shape", None)
         if takes is not None and tuple(takes) != latent.shape:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from ..errors import ArgumentError, SceneError
 from .latent import Evaluation
 from .material import Material
-from .textures import ConstantTexture, Texture
+from .textures import ConstantTexture, Texture, Wrap
 
 FLAT = (0.5, 0.5, 1.0)  # the normal map of a material that has none
 
@@ -25,7 +25,7 @@ class LogitTexture(Texture):
     where = nt.scene.LogitTexture(torch.zeros(4, 64, 64)).through(nt.discrete.Select("gumbel"))
     """
 
-    def __init__(self, logits: Tensor, wrap: str = "repeat", filter: str = "bilinear"):
+    def __init__(self, logits: Tensor, wrap: Wrap = "repeat", filter: str = "bilinear"):
         super().__init__(wrap, filter)
         if logits.dtype not in (torch.float32, torch.float64) or logits.ndim != 3 or logits.numel() == 0:
             raise ArgumentError(f"logits are floats (K, H, W), but these are {logits.dtype} {tuple(logits.shape)}.")
@@ -52,7 +52,7 @@ class MixedTexture(Texture):
         for node in (weights, *textures):
             if not isinstance(node, Texture):
                 raise ArgumentError(f"a mix is of texture nodes by a texture node, but one is a {type(node).__name__}.")
-        super().__init__(weights.wrap, weights.filter)
+        super().__init__(*weights.sampler)
         self.textures = nn.ModuleList(textures)
         self.weights = weights
 

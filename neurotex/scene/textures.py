@@ -15,16 +15,21 @@ from torch.nn.functional import interpolate
 
 from ..discrete.clamp import clamp
 from ..errors import ArgumentError
-from ..raster.textures import FILTERS, WRAPS
+from ..raster.textures import FILTERS, WRAPS, both_axes
 from .counts import is_count
 from .latent import Evaluation
+
+Wrap = str | tuple[str, str]
+UVTransform = tuple[tuple[float, float, float], tuple[float, float, float]]
 
 
 class Texture(nn.Module):
     """Base of all texture nodes. A subclass defines `compute(evaluation)`.
 
-    `wrap` and `filter` are its sampler. `wrap` says how coordinates outside [0, 1] are read: "repeat" or "clamp"
-    (glTF's REPEAT, CLAMP_TO_EDGE). `filter` says which texels a sample reads:
+    `wrap`, `filter` and `uv_transform` are its sampler. `wrap` says how coordinates outside [0, 1] are read: "repeat",
+    "clamp" or "mirror" (glTF's REPEAT, CLAMP_TO_EDGE, MIRRORED_REPEAT), or two of these: (along u, along v).
+    `uv_transform`, two rows of three numbers, takes (u, v, 1) of the mesh to where this texture is read
+    (KHR_texture_transform); None leaves them. `filter` says which texels a sample reads:
 
     - "nearest": the one that it lies in (glTF's NEAREST).
     - "bilinear": the four around it (LINEAR), whatever area the sample covers.
@@ -34,13 +39,23 @@ class Texture(nn.Module):
       it; OpenGL has EXT_texture_filter_anisotropic.
     """
 
-    def __init__(self, wrap: str = "repeat", filter: str = "bilinear"):
+    def __init__(self, wrap: Wrap = "repeat", filter: str = "bilinear", uv_transform: UVTransform | None = None):
         super().__init__()
-        for value, choices, verb in ((wrap, WRAPS, "wrap as"), (filter, FILTERS, "be filtered as")):
+        axes = both_axes(wrap)
+        for value, choices, verb in (
+            *((axis, WRAPS, "wrap as") for axis in axes),
+            (filter, FILTERS, "be filtered as"),
+        ):
             if value not in choices:
                 raise ArgumentError(f"a texture cannot {verb} '{value}': choose one of {', '.join(choices)}.")
-        self.wrap = wrap
+        self.wrap: Wrap = axes[0] if axes[0] == axes[1] else axes
         self.filter = filter
+        self.uv_transform = None if uv_transform is None else _rows(uv_transform)
+
+    @property
+    def sampler(self) -> tuple[Wrap, str, UVTransform | None]:
+        """(wrap, filter, uv_transform): how the texture is read."""
+        return self.wrap, self.filter, self.uv_transform
 
     def compute(self, evaluation: Evaluation) -> Tensor:
         """This node's value, asking `evaluation(child)` for the values it depends on."""
@@ -69,8 +84,15 @@ class ConstantTexture(Texture):
 class ImageTexture(Texture):
     """Given pixels, (C, H, W) or (1, C, H, W) in [0, 1]; a parameter if `trainable`."""
 
-    def __init__(self, image: Tensor, wrap: str = "repeat", trainable: bool = False, filter: str = "bilinear"):
-        super().__init__(wrap, filter)
+    def __init__(
+        self,
+        image: Tensor,
+        wrap: Wrap = "repeat",
+        trainable: bool = False,
+        filter: str = "bilinear",
+        uv_transform: UVTransform | None = None,
+    ):
+        super().__init__(wrap, filter, uv_transform)
         kind = image.dtype if isinstance(image, Tensor) else type(image).__name__
         if kind not in (torch.float32, torch.float64):
             raise ArgumentError(f"an image texture is a tensor of float32 or float64 in [0, 1], not of {kind}.")
@@ -96,7 +118,7 @@ class PyramidTexture(Texture):
     """
 
     def __init__(
-        self, size: int, start: float = 0.5, coarsest: int = 4, wrap: str = "repeat", filter: str = "bilinear"
+        self, size: int, start: float = 0.5, coarsest: int = 4, wrap: Wrap = "repeat", filter: str = "bilinear"
     ):
         super().__init__(wrap, filter)
         if not (is_count(size) and is_count(coarsest)):
@@ -127,6 +149,18 @@ class PyramidTexture(Texture):
             level.copy_(fine - _enlarged(coarse, level))
 
 
+def _rows(transform: object) -> UVTransform:
+    """Two rows of three floats; ArgumentError for anything else."""
+    try:
+        rows = torch.as_tensor(transform, dtype=torch.float64)
+    except (TypeError, ValueError, RuntimeError):
+        rows = torch.full((0,), torch.nan)
+    if rows.shape != (2, 3) or not bool(rows.isfinite().all()):
+        raise ArgumentError(f"a uv_transform is two rows of three finite numbers, not {transform}.")
+    (a, b, c), (d, e, f) = rows.tolist()
+    return (a, b, c), (d, e, f)
+
+
 def _enlarged(image: Tensor, like: Tensor) -> Tensor:
     return interpolate(image, size=like.shape[-2:], mode="bilinear", align_corners=False)
 
@@ -135,7 +169,7 @@ class SteppedTexture(Texture):
     """A texture after a discrete step, with the texture's sampler."""
 
     def __init__(self, source: Texture, step: nn.Module):
-        super().__init__(source.wrap, source.filter)
+        super().__init__(*source.sampler)
         self.source = source
         self.step = step
 

@@ -31,7 +31,7 @@ DISCRETE = {
     "z_buffer",
 }
 # parts of `rasterize` whose gradient is that of its whole
-PARTS = {"look"}
+PARTS = {"both_axes", "look"}
 
 FACES = torch.tensor([[0, 1, 2], [2, 1, 3]])
 SIZE = (5, 6)

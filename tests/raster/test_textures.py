@@ -24,7 +24,7 @@ from neurotex.raster.textures import (
     taps_reference,
 )
 
-SHAPES, WRAPS = [(5, 7), (1, 1), (8, 4), (1, 6)], ["repeat", "clamp", "clamp", "repeat"]
+SHAPES, WRAPS = [(5, 7), (1, 1), (8, 4), (1, 6)], ["repeat", ("clamp", "mirror"), "clamp", ("mirror", "repeat")]
 
 
 def _points(dtype: torch.dtype) -> torch.Tensor:
@@ -91,6 +91,33 @@ def test_repeated_lookup_is_the_clamped_one_in_a_tiling():
     ours = gather_texels(image.flatten(1).T.contiguous(), index, weight)
     tiled = gather_texels(image.tile(1, 2, 2).flatten(1).T.contiguous(), tiled_index, tiled_weight)
     torch.testing.assert_close(ours, tiled)
+
+
+def test_mirrored_lookup_is_the_repeated_one_in_a_tiling_of_mirror_images():
+    image, uv = torch.rand(3, 5, 7, dtype=torch.float64), _points(torch.float64)
+    zero = torch.zeros(len(uv), dtype=torch.int64)
+    index, weight = bilinear_taps(uv, zero, TexelLayout.of([(5, 7)], ["mirror"]))
+    ours = gather_texels(image.flatten(1).T.contiguous(), index, weight)
+    row = torch.cat([image, image.flip(2)], 2)
+    tiling = torch.cat([row.flip(1), row], 1)  # the image itself at the bottom left, where UV is 0
+    index, weight = bilinear_taps(uv / 2, zero, TexelLayout.of([(10, 14)], ["repeat"]))
+    torch.testing.assert_close(ours, gather_texels(tiling.flatten(1).T.contiguous(), index, weight))
+
+
+@pytest.mark.parametrize("name", ["nearest", "bilinear", "trilinear"])
+def test_each_axis_wraps_as_its_own_name_says(name):
+    image, uv = torch.rand(3, 4, 8), torch.tensor([[1.3, 0.4], [0.3, 1.4], [-0.2, -0.3]])
+    zero, duv = torch.zeros(3, dtype=torch.int64), 0.3 * torch.eye(2).expand(3, 2, 2)
+
+    def seen(uv: Tensor, wrap: str | tuple[str, str]) -> Tensor:
+        layout = TexelLayout.of([(4, 8)], [wrap], filters=[name])
+        return taps(uv, duv, zero, layout).gather(flatten_maps([image], layout))
+
+    ours = seen(uv, ("mirror", "clamp"))
+    torch.testing.assert_close(ours[0], seen(uv, "mirror")[0])
+    torch.testing.assert_close(ours[1], seen(uv, "clamp")[1])
+    beyond = torch.tensor([[0.2, -0.3]]).expand(3, 2)  # mirrored at u = 0
+    torch.testing.assert_close(ours[2], seen(beyond, "clamp")[2])
 
 
 def test_row_0_is_at_v_1_and_column_0_at_u_0():

@@ -1,3 +1,4 @@
+import jaxtyping
 import pytest
 import torch
 
@@ -41,9 +42,29 @@ def test_a_step_is_applied_and_wrapping_kept():
     assert set(texture().unique().tolist()) == {0.0, 1.0}
 
 
-def test_an_unknown_wrap_is_refused():
-    with pytest.raises(nt.ArgumentError, match="repeat, clamp"):
-        nt.ImageTexture(torch.rand(3, 4, 4), wrap="mirror")
+def test_an_unknown_wrap_is_refused(monkeypatch):
+    for wrap in ("mirrored", ("repeat", "none")):
+        with pytest.raises(nt.ArgumentError, match="repeat, clamp, mirror"):
+            nt.ImageTexture(torch.rand(3, 4, 4), wrap=wrap)
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
+    for wrap in (("repeat", "clamp", "clamp"), None, ()):
+        with pytest.raises(nt.ArgumentError, match="along u and along v"):
+            nt.ImageTexture(torch.rand(3, 4, 4), wrap=wrap)
+
+
+def test_a_sampler_is_kept_by_what_reads_a_texture():
+    image = nt.ImageTexture(torch.rand(3, 4, 4), ("clamp", "mirror"), uv_transform=((2, 0, 0.5), (0, 2, 0)))
+    assert image.sampler == (("clamp", "mirror"), "bilinear", ((2.0, 0.0, 0.5), (0.0, 2.0, 0.0)))
+    for reader in (image.through(nt.discrete.Threshold()), nt.scene.ChannelTexture(image, 0, 1)):
+        assert reader.sampler == image.sampler
+    assert nt.ImageTexture(torch.rand(3, 4, 4), ("mirror", "mirror")).wrap == "mirror"
+
+
+@pytest.mark.parametrize("transform", [((1, 0), (0, 1)), ((1, 0, float("nan")), (0, 1, 0)), "turn", 3.0])
+def test_a_transform_of_uvs_is_two_rows_of_three_numbers(transform, monkeypatch):
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
+    with pytest.raises(nt.ArgumentError, match="two rows of three finite numbers"):
+        nt.ImageTexture(torch.rand(3, 4, 4), uv_transform=transform)
 
 
 def test_a_filter_is_kept_by_every_texture(tiny_generator):

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from ...errors import SceneError
 from ...scene import Geometry, Material, Scene, Texture
+from ...scene.textures import UVTransform
 from ...shading import face_tangents
 from ...shading.albedo import MIN_ROUGHNESS
 from .bound import bitmap
@@ -70,6 +71,12 @@ def _check(material: Material, geometry: Geometry, number: int) -> None:
             f"material '{material.name}' has an alpha_cutoff, which Mitsuba has no counterpart for: leave it out and "
             "cut the mesh, or use neurotex.render."
         )
+    for name, texture in material.maps().items():
+        if not isinstance(texture.wrap, str):
+            raise SceneError(
+                f"material '{material.name}': {name} wraps as {texture.wrap} along u and v, but Mitsuba wraps both "
+                "alike: give it one wrap, or use neurotex.render."
+            )
     if material.normal is None:
         return
     if _mirrored(geometry, number) > MIRRORED:
@@ -121,7 +128,17 @@ def _bitmap(mi: Any, texture: Texture, data: Float[Tensor, "h w c"]) -> dict[str
         "data": pixels,
         "filter_type": "nearest" if nearest else "bilinear",
         "wrap_mode": texture.wrap,
+        "to_uv": _to_uv(mi, texture.uv_transform),
     }
+
+
+def _to_uv(mi: Any, transform: UVTransform | None) -> Any:
+    """A `uv_transform` where v runs down."""
+    if transform is None:
+        return mi.ScalarTransform3f()
+    flip = torch.tensor([[1.0, 0, 0], [0, -1, 1], [0, 0, 1]], dtype=torch.float64)
+    ours = torch.tensor([*transform, (0.0, 0.0, 1.0)], dtype=torch.float64)
+    return mi.ScalarTransform3f((flip @ ours @ flip).tolist())
 
 
 def _mesh(mi: Any, name: str, bsdf: Any, geometry: Geometry, number: int) -> Any:

@@ -31,10 +31,10 @@ from ...scene import (
 )
 from ...scene.conventions import camera_to_world, rotation_and_translation
 from ...shading import PhongLight, PhongMaterial, srgb_to_linear
+from ..phong import PADDINGS, corner_uvs
 from . import installed
 from .textures import GeneratedTexturesUV
 
-PADDINGS = {"repeat": "repeat", "clamp": "border"}  # by our wraps
 TERMS = ("ambient", "diffuse", "specular")  # of Phong's lights and materials
 NEAR = 1e-3  # scene units, of cameras that have none
 ROUNDING = 1e-5  # of a calibration matrix's entries, as a share of its focal lengths
@@ -176,18 +176,21 @@ def to_meshes(scene: Scene, *, linear: bool = False) -> Any:
 
     geometry = scene.geometry()
     wrap, sampling = _sampler(geometry.materials)
+    faces, uvs = geometry.faces.long(), geometry.uvs
+    if any(material.base_color.uv_transform is not None for material in geometry.materials):
+        # a vertex belongs to one mesh, and so to one material
+        uvs = uvs.index_copy(0, faces.flatten(), corner_uvs(geometry).flatten(0, 1))
     nodes: dict[Texture, Texture] = {}
     for material in geometry.materials:
         step = BaseColor(material.name, linear)
         nodes.setdefault(material.base_color, material.base_color.through(step))
     place = {texture: k for k, texture in enumerate(nodes)}
     worn = torch.tensor([place[material.base_color] for material in geometry.materials])
-    faces = geometry.faces.long()
     maps, ids = [list(nodes.values())], [worn.to(faces.device)[geometry.face_material.long()]]
     skin = GeneratedTexturesUV(
         maps if len(nodes) > 1 else maps[0],
         [faces],
-        [geometry.uvs],
+        [uvs],
         maps_ids=ids if len(nodes) > 1 else None,
         padding_mode=PADDINGS[wrap],
         align_corners=False,
@@ -212,6 +215,11 @@ def _sampler(materials: Sequence[Material]) -> tuple[str, str]:
         first = first or material
         for what in ("wrap", "filter"):
             this, that = getattr(texture, what), getattr(first.base_color, what)
+            if not isinstance(this, str):
+                raise SceneError(
+                    f"{where} wraps as {this} along u and v, but PyTorch3D reads both alike: give it one wrap, or draw "
+                    "it with neurotex.render."
+                )
             if this != that:
                 raise SceneError(
                     f"{where} read with {what} '{this}', that of material '{first.name}' with '{that}', but a mesh of "
@@ -269,16 +277,17 @@ def _texture(
     wraps = {padding: wrap for wrap, padding in PADDINGS.items()}
     if textures.padding_mode not in wraps:
         raise ArgumentError(
-            f"{what} shows '{textures.padding_mode}' outside of its map, but neurotex's textures are clamped or "
-            "repeated: use padding_mode='border'."
+            f"{what} shows '{textures.padding_mode}' outside of its map, but neurotex's textures are clamped, "
+            "mirrored or repeated: use padding_mode='border'."
         )
     wrap, sampling = wraps[textures.padding_mode], textures.sampling_mode
     within = bool(((uv >= 0) & (uv <= 1)).all())
     if textures.align_corners:
         # 0 and 1 are the centres of the outermost texels there, their outer edges here
-        if wrap == "repeat" and not within:
+        if wrap != "clamp" and not within:
+            how = "repeats" if wrap == "repeat" else "reflects"
             raise ArgumentError(
-                f"{what} repeats its map with align_corners, so that its border texels lie on each other: use "
+                f"{what} {how} its map with align_corners, so that its border texels lie on each other: use "
                 "align_corners=False."
             )
         with torch.no_grad():

@@ -42,7 +42,7 @@ class _Detached(Texture):
     """The same picture, without a gradient to where it comes from."""
 
     def __init__(self, source: Texture):
-        super().__init__(source.wrap, source.filter)
+        super().__init__(*source.sampler)
         self.source = source
 
     def compute(self, evaluation: Evaluation) -> Tensor:

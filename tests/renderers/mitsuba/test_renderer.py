@@ -230,3 +230,20 @@ def test_a_translation_keeps_its_cameras_and_refuses_other_maps(mi: Any, plate, 
     plate.material.roughness = nt.ConstantTexture((0.5,))
     with pytest.raises(nt.SceneError, match="translate it again"):
         renderer(SIZE, spp=16)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("wrap", ["repeat", "clamp", "mirror"])
+def test_textures_are_read_as_their_samplers_say(mi: Any, plate, picture, wrap):
+    turned = ((1.4, -0.9, 0.3), (0.8, 1.2, -0.4))
+    plate.material = nt.Material(nt.ImageTexture(picture, wrap, uv_transform=turned))
+    scene = nt.Scene(plate, nt.PerspectiveCamera(POSE), [nt.Flash(9.0)])
+    ours, theirs = nt.render(scene, SIZE, grid=8), MitsubaRenderer(scene)(SIZE, spp=SAMPLES)
+    assert difference(ours, theirs) > 40
+
+
+def test_two_wraps_at_once_are_refused(mi: Any, plate, picture):
+    plate.material = nt.Material(nt.ImageTexture(picture, ("repeat", "clamp")), "rug")
+    scene = nt.Scene(plate, nt.PerspectiveCamera(POSE), [nt.Flash(9.0)])
+    with pytest.raises(nt.SceneError, match="'rug': base_color wraps as"):
+        MitsubaRenderer(scene)(SIZE)

@@ -175,6 +175,17 @@ def test_aligned_corners_move_uvs_by_half_a_texel():
     assert torch.equal(same(), texture())
 
 
+def test_reflected_maps_are_mirrored_ones():
+    image, uv = torch.rand(4, 6, 3), torch.rand(50, 2) * 4 - 2
+    how = {"padding_mode": "reflection", "align_corners": False}
+    texture, same = convert._texture("mesh0", image, uv, _reading(**how))
+    assert texture.wrap == "mirror"
+    layout = nt.raster.TexelLayout.of([(4, 6)], ["mirror"])
+    index, weight = nt.raster.bilinear_taps(same, torch.zeros(50, dtype=torch.int64), layout)
+    ours = (image.view(-1, 3)[index.long()] * weight[:, :, None]).sum(1)
+    torch.testing.assert_close(ours, nt.raster.lookup.sample_texture(image.movedim(-1, 0), uv, **how))
+
+
 def test_nodes_stay_what_they_are_and_are_read_as_textures_say(tiny_generator):
     latent = nt.Latent(tiny_generator).bind(torch.randn(4))
     node, uv = nt.GeneratedTexture(tiny_generator, latent), torch.rand(5, 2)
@@ -219,7 +230,7 @@ def test_vertices_are_doubled_where_uvs_differ_and_meshes_split_by_map(plate):
 def test_maps_that_cannot_be_base_colours_are_refused():
     image, uv = torch.rand(4, 6, 3), torch.rand(5, 2) * 2
     for message, picture, how in (
-        ("'reflection' outside", image, {"padding_mode": "reflection"}),
+        ("reflects its map with align_corners", image, {"padding_mode": "reflection"}),
         ("'zeros' outside", image, {"padding_mode": "zeros"}),
         ("repeats its map with align_corners", image, {"padding_mode": "repeat"}),
         ("map of 1 channels", image[..., :1], {}),
