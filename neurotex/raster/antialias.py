@@ -145,7 +145,8 @@ def _gain(
     leans = lean > 1e-9
     # an upright line on the border itself moves either cell, half and half
     upright = torch.heaviside(shift.detach(), shift.new_tensor(0.5))
-    part = torch.where(leans, (high - low) / torch.where(leans, lean, 1), upright)
+    # all of it, where the line stays beyond: (high − low) / lean would be 1, but with slopes that cancel badly
+    part = torch.where(leans, torch.where(low > 0, 1, high / torch.where(leans, lean, 1)), upright)
     area = part * (low + high) / 2
     square = part * (low * low + low * high + high * high) / 3
     back, on = before * (area + square) / 2, after * (area - square) / 2  # the samples' slopes, times area

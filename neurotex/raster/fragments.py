@@ -412,20 +412,24 @@ def rasterize_faces_backward_reference(
     perspective: bool,
     clip: bool,
 ) -> Tensor:
-    """Gradient to the corners: `look` again where something is seen, and autograd through it."""
+    """Gradient to the corners: `look` again where something is seen, and autograd through it.
+
+    Differentiable in turn, in corners and gradients, where a graph is being recorded.
+    """
     x_of, y_of = pixel_centres(tuple(pix.shape[1:3]), corners)
     out = torch.zeros_like(corners)
+    again = torch.is_grad_enabled()
     for place in (pix.reshape(-1) >= 0).nonzero()[:, 0].split(CANDIDATES):
         at = torch.unravel_index(place, pix.shape)
         face = pix[at]
         with torch.enable_grad():
-            leaf = corners[face].detach().requires_grad_()
+            leaf = corners[face] if again and corners.requires_grad else corners[face].detach().requires_grad_()
             seen = look(leaf, x_of[at[2]], y_of[at[1]], perspective, clip)
             signed = torch.where(seen.inside, -seen.distance, seen.distance)
             given = [(seen.depth, grad_zbuf), (seen.bary, grad_bary), (signed, grad_dists)]
             values, upstream = zip(*((value, grad[at]) for value, grad in given if grad is not None), strict=True)
-            (back,) = torch.autograd.grad(values, leaf, upstream)
-        out.index_add_(0, face, back)
+            (back,) = torch.autograd.grad(values, leaf, upstream, create_graph=again)
+        out = out.index_add(0, face, back)
     return out
 
 
@@ -553,8 +557,10 @@ def _setup_context(ctx: object, inputs: tuple, output: tuple) -> None:
 def _backward(ctx: object, _: Tensor | None, *grads: Tensor | None) -> tuple:
     grad = None
     if any(g is not None for g in grads):
-        corners, pix = ctx.saved_tensors
-        grad = torch.ops.neurotex.rasterize_faces_backward(corners, pix, *grads, ctx.perspective, ctx.clip)
+        # the derivative of the derivative goes through the reference
+        kernel = torch.ops.neurotex.rasterize_faces_backward
+        backward = rasterize_faces_backward_reference if torch.is_grad_enabled() else kernel
+        grad = backward(*ctx.saved_tensors, *grads, ctx.perspective, ctx.clip)
     return grad, *(None,) * 9
 
 
