@@ -45,7 +45,7 @@ class Flash(Light):
     """A point light at the camera, whichever camera looks: radiance = intensity · BRDF · cos / d²."""
 
     def point(self, eye: Tensor) -> Tensor:
-        if float(eye[3]) == 0:
+        if float(eye.detach()[3]) == 0:
             raise SceneError(
                 "a Flash stands at the camera, but an orthographic camera has no place: use another light."
             )

@@ -103,7 +103,7 @@ def _power(base: Tensor, exponent: float | Tensor) -> Tensor:
     """max(0, base)^exponent, with slope 0 where base ≤ 0 (an exponent below 1 would make it infinite)."""
     exponent = torch.as_tensor(exponent).to(base)
     positive = base > 0
-    return torch.where(positive, torch.where(positive, base, 1).pow(exponent), torch.zeros_like(exponent).pow(exponent))
+    return torch.where(positive, torch.where(positive, base, 1).pow(exponent), (exponent == 0).to(base))
 
 
 def area_normals(corners: Float[Tensor, "f 3 3"], vertex: Int[Tensor, "f 3"]) -> Float[Tensor, "f 3 3"]:

@@ -17,6 +17,7 @@ from neurotex.errors import ArgumentError
 from neurotex.raster import sample_surface, z_buffer
 from neurotex.raster.antialias import (
     _find_crossings_kernel,
+    _gain,
     antialias,
     edge_blends,
     find_crossings_reference,
@@ -335,3 +336,14 @@ def test_input_that_does_not_belong_together_is_refused():
         antialias(torch.rand(4, 4, 3), torch.zeros(4, 5, dtype=torch.int32), screen, faces)
     with pytest.raises(ArgumentError, match="names face 1"):
         antialias(torch.rand(4, 4, 3), torch.ones(4, 4, dtype=torch.int32), screen, faces)
+
+
+def test_an_edge_that_hardly_leans_has_exact_derivatives():
+    """σ² has the mean s² + m²/12 over [s − m/2, s + m/2]: slopes of (high − low) / m would be nothing but rounding."""
+    shift, lean = torch.tensor([0.3], dtype=torch.float64), torch.tensor([1e-6], dtype=torch.float64)
+    one = torch.ones(1, dtype=torch.int64)
+    weights = torch.func.hessian(lambda s, m: _gain(s, m, one, one)[0], (0, 1))(shift, lean)
+    expected = torch.tensor([-1, 1, 1, -1], dtype=torch.float64) / 2
+    torch.testing.assert_close(weights[0][0].flatten(), 2 * expected)
+    torch.testing.assert_close(weights[0][1].flatten(), 0 * expected)
+    torch.testing.assert_close(weights[1][1].flatten(), expected / 6)

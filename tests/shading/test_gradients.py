@@ -1,11 +1,11 @@
-"""Every differentiable function of `shading` passes gradcheck in float64; a new one without a case here fails."""
+"""Every differentiable function of `shading` passes gradcheck and gradgradcheck; a new one without a case here fails."""
 
 from collections.abc import Callable
 
 import pytest
 import torch
 from torch import Tensor
-from torch.autograd import gradcheck
+from torch.autograd import gradcheck, gradgradcheck
 
 from neurotex import shading
 from neurotex.shading.albedo import directional_albedo
@@ -146,6 +146,12 @@ CASES: dict[str, Callable[[], Case]] = {
 def test_gradcheck(name):
     function, leaves = CASES[name]()
     assert gradcheck(function, leaves)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_gradgradcheck(name):
+    function, leaves = CASES[name]()
+    assert gradgradcheck(function, leaves, atol=1e-4, fast_mode=True)
 
 
 def test_no_public_function_is_left_out():
