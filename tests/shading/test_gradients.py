@@ -1,4 +1,4 @@
-"""Every differentiable function of `shading` passes gradcheck and gradgradcheck; a new one without a case here fails."""
+"""Every differentiable function of `shading` passes gradcheck and gradgradcheck: a new one without a case fails."""
 
 from collections.abc import Callable
 
