@@ -7,7 +7,7 @@ INTEROP := .venv/interop
 .PHONY: demo test test-plugins test-interop lint bench install assets clean
 
 demo: install
-	$(BIN)/neurotex demo --out demo
+	$(BIN)/neurotex demo --out demo --overwrite
 
 # two at a time, a file each: most of a test's time is one thread's
 test: install

@@ -1,112 +1,11 @@
 """neurotex: a generative texture network as a differentiable node of a scene graph.
 
-The README's code is the tour; the public names are handed on here and defined in the folders they come from.
+The README's code is the tour; the public names are listed in `__init__.pyi`, and each is imported when it is first
+used: the command line answers before torch is loaded, and can be stopped while it loads.
 """
 
-from . import assets, discrete, fit, generators, raster, scene, shading
-from .errors import ArgumentError, FileError, NeurotexError, SceneError
-from .fit import Fit, losses
-from .renderers import (
-    BakedMatrix,
-    BakedSamples,
-    BakedScene,
-    Lookup,
-    Passes,
-    around,
-    bake,
-    on_background,
-    render,
-    render_passes,
-    render_phong,
-    save_gif,
-    turntable,
-)
-from .scene import (
-    AmbientLight,
-    Camera,
-    ConstantTexture,
-    DirectionalLight,
-    EnvironmentLight,
-    Flash,
-    GeneratedTexture,
-    ImageTexture,
-    Latent,
-    Light,
-    LogitTexture,
-    Material,
-    Mesh,
-    MixedTexture,
-    Node,
-    OrthographicCamera,
-    PerspectiveCamera,
-    PinholeCamera,
-    PointLight,
-    PyramidTexture,
-    Scene,
-    Texture,
-    Views,
-    look_at,
-    mixed_material,
-    orbit,
-)
-from .shading import Blend, PhongLight, PhongMaterial
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
 
 __version__ = "0.1.0"
-
-__all__ = [
-    "AmbientLight",
-    "ArgumentError",
-    "BakedMatrix",
-    "BakedSamples",
-    "BakedScene",
-    "Blend",
-    "Camera",
-    "ConstantTexture",
-    "DirectionalLight",
-    "EnvironmentLight",
-    "FileError",
-    "Fit",
-    "Flash",
-    "GeneratedTexture",
-    "ImageTexture",
-    "Latent",
-    "Light",
-    "LogitTexture",
-    "Lookup",
-    "Material",
-    "Mesh",
-    "MixedTexture",
-    "NeurotexError",
-    "Node",
-    "OrthographicCamera",
-    "Passes",
-    "PerspectiveCamera",
-    "PhongLight",
-    "PhongMaterial",
-    "PinholeCamera",
-    "PointLight",
-    "PyramidTexture",
-    "Scene",
-    "SceneError",
-    "Texture",
-    "Views",
-    "around",
-    "assets",
-    "bake",
-    "discrete",
-    "fit",
-    "generators",
-    "look_at",
-    "losses",
-    "mixed_material",
-    "on_background",
-    "orbit",
-    "raster",
-    "render",
-    "render_passes",
-    "render_phong",
-    "save_gif",
-    "scene",
-    "shading",
-    "turntable",
-]

@@ -140,6 +140,15 @@ def claim(folder: str | Path, patterns: Iterable[str], overwrite: bool) -> None:
         ) from None
 
 
+def claim_file(path: str | Path, overwrite: bool) -> None:
+    """ArgumentError where there is a file at `path` already, unless it may be overwritten; FileError for a folder."""
+    path = Path(path)
+    if path.is_dir():
+        raise FileError(f"{path} is a folder: give the name of a file.")
+    if path.exists() and not overwrite:
+        raise ArgumentError(f"{path} already exists: replace it by --overwrite, or choose another name.")
+
+
 def write_tensors(path: str | Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None) -> None:
     """Write named tensors as safetensors. The same tensors and metadata make the same bytes."""
     with replacing(path) as temporary, temporary.open("wb") as file:

@@ -381,7 +381,7 @@ def test_info_of_other_weights_lists_tensors(run, tmp_path):
 def test_convert_keeps_every_pixel(pickle, run, tmp_path):
     z, label = torch.randn(2, 4), torch.eye(3)[:2]
     for words, name in (([], "G_ema"), (["--network", "G"], "G")):
-        code, _, err = run("convert", pickle, tmp_path / "new" / "own.safetensors", *words)
+        code, _, err = run("convert", pickle, tmp_path / "new" / "own.safetensors", *words, "--overwrite")
         assert code == 0
         assert "wrote StyleGAN2" in err
         converted = nt.generators.load(tmp_path / "new" / "own.safetensors")

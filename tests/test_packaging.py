@@ -12,7 +12,7 @@ import pytest
 import neurotex as nt
 
 # distributions whose module has another name
-MODULES = {"pillow": "PIL"}
+MODULES = {"pillow": "PIL", "lazy-loader": "lazy_loader"}
 
 
 def requirements() -> list[str]:

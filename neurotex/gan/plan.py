@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import torch
@@ -88,12 +88,16 @@ class Options:
 
 def make_trainer(options: Options, fabric: Processes | None = None) -> Trainer:
     """The networks, data and penalties that options ask for. The same seed gives the same weights to begin with."""
-    data, observe, channels = read_data(options)
+    for name, value in ((field.name, getattr(options, field.name)) for field in fields(options)):
+        if isinstance(value, float) and not math.isfinite(value):
+            raise ArgumentError(f"--{name.replace('_', '-')} {value} is no number: give a finite one.")
     if options.loss not in LOSSES:
         raise ArgumentError(f"there is no loss '{options.loss}': choose one of {', '.join(LOSSES)}.")
     for what, known in (("generator", GENERATORS), ("discriminator", DISCRIMINATORS)):
         if getattr(options, what) not in known:
             raise ArgumentError(f"there is no {what} '{getattr(options, what)}': choose one of {', '.join(known)}.")
+    check_sizes(options)
+    data, observe, channels = read_data(options)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seeds.mixed(options.seed, -2))
         generator = make_generator(options, channels)
@@ -145,6 +149,28 @@ def make_trainer(options: Options, fabric: Processes | None = None) -> Trainer:
         seed=options.seed,
         fabric=fabric,
     )
+
+
+def check_sizes(options: Options) -> None:
+    """ArgumentError for sides that the networks cannot have, and too few channels for them."""
+    halved = options.generator == "material"
+    least, what = (32, "a multiple of 16 from 32") if halved else (4, "a power of two from 4")
+    if options.size < least or options.size % 16 * halved or (not halved and options.size & (options.size - 1)):
+        raise ArgumentError(f"--size {options.size} is no side that a {options.generator} generator has: give {what}.")
+    seen, name = (options.render_size, "--render-size") if options.through_renders else (options.size, "--size")
+    if options.discriminator == "stylegan2":
+        if seen < 8 or seen & (seen - 1):
+            raise ArgumentError(
+                f"{name} {seen} is no side that a stylegan2 discriminator sees: give a power of two from 8."
+            )
+        base = options.discriminator_base or options.channel_base
+        if base < seen:
+            given = "--discriminator-base" if options.discriminator_base else "--channel-base"
+            raise ArgumentError(f"{given} {base} leaves no channels at {name} {seen}: give {seen} or more.")
+    if not halved and options.channel_base < options.size:
+        raise ArgumentError(
+            f"--channel-base {options.channel_base} leaves no channels at --size {options.size}: give that or more."
+        )
 
 
 def make_generator(options: Options, channels: int) -> nn.Module:

@@ -66,11 +66,17 @@ def launch(device: str = "cpu", processes: int = 1, precision: str = "32") -> Pr
     started = "TORCHELASTIC_RUN_ID" in os.environ or "LOCAL_RANK" in os.environ
     if precision not in PRECISIONS:
         raise ArgumentError(f"there is no precision '{precision}': choose one of {', '.join(PRECISIONS)}.")
-    where = torch.device(device)
+    try:
+        where = torch.device(device)
+        torch.zeros(1).to(where if where.type != "cuda" else "cpu").item()
+    except (RuntimeError, AssertionError, NotImplementedError):
+        raise ArgumentError(f"device '{device}' cannot be used on this machine: try --device cpu.") from None
     if where.type == "cuda" and not torch.cuda.is_available():
         raise ArgumentError("there is no CUDA device here: use --device cpu.")
     if processes < 1:
         raise ArgumentError(f"a run takes 1 process or more, not {processes}.")
+    if where.type == "cpu" and not started and processes > (most := max(os.cpu_count() or 1, 16)):
+        raise ArgumentError(f"{processes} processes are more than this machine has cores for: give {most} at most.")
     if processes == 1 and precision == "32" and not started:
         return Alone(where)
     try:

@@ -17,21 +17,38 @@ from .embedded import render
 YFOV = 40.0  # degrees
 
 
-def around(scene: Scene, views: int, elevation: float = 20.0) -> tuple[list[PerspectiveCamera], Flash]:
-    """Cameras on a circle with the whole scene in view, and a flash for them: white stays just below clipping."""
+def around(
+    scene: Scene, views: int, elevation: float = 20.0, azimuth: float = 0.0, distance: float | None = None
+) -> tuple[list[PerspectiveCamera], Flash]:
+    """Cameras on a circle around the whole scene, and a flash for them: white stays just below clipping.
+
+    The first one stands `azimuth` degrees from +Z towards +X, all `elevation` degrees above the scene's centre and
+    `distance` scene units from it; by default the whole scene is in view.
+    """
     center, radius = scene.bounds()
-    distance = 1.02 * max(radius, 1e-6) / math.sin(math.radians(YFOV) / 2)
+    if distance is None:
+        distance = 1.02 * max(radius, 1e-6) / math.sin(math.radians(YFOV) / 2)
+    if not (0 < distance < math.inf and math.isfinite(azimuth) and math.isfinite(elevation)):
+        raise ArgumentError(
+            f"a camera stands at a distance above 0 and at finite angles, not at {distance:g} and {azimuth:g}, "
+            f"{elevation:g} degrees."
+        )
     # a diffuse surface of albedo 1 at distance d reflects intensity / (π d²); most of a scene is behind its hull
-    nearest = distance - 0.7 * radius
-    return orbit(views, distance, elevation, YFOV, center), Flash(math.pi * nearest**2)
+    nearest = max(distance - 0.7 * radius, 0.1 * distance)
+    return orbit(views, distance, elevation, YFOV, center, azimuth), Flash(math.pi * nearest**2)
 
 
 @torch.no_grad()
 def turntable(
-    scene: Scene, size: int = 256, frames: int = 24, elevation: float = 20.0
+    scene: Scene,
+    size: int = 256,
+    frames: int = 24,
+    elevation: float = 20.0,
+    azimuth: float = 0.0,
+    distance: float | None = None,
 ) -> Float[Tensor, "frames 4 h w"]:
-    """The scene's meshes from all sides, under a flash at the camera; as `render` returns images."""
-    cameras, flash = around(scene, frames, elevation)
+    """The scene's meshes from all sides, under a flash at the camera; as `render` returns images. See `around`."""
+    cameras, flash = around(scene, frames, elevation, azimuth, distance)
     stage = Scene(list(scene.nodes), cameras, flash).to(scene.nodes[0].transform)
     return render(stage, size, grid=2)
 

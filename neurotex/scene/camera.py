@@ -138,14 +138,19 @@ def look_at(eye: Tensor, target: Tensor | None = None, up: Tensor | None = None)
 
 
 def orbit(
-    views: int, distance: float, elevation: float = 20.0, yfov: float = 45.0, target: Tensor | None = None
+    views: int,
+    distance: float,
+    elevation: float = 20.0,
+    yfov: float = 45.0,
+    target: Tensor | None = None,
+    azimuth: float = 0.0,
 ) -> list[PerspectiveCamera]:
-    """`views` cameras on a circle around `target`; angles in degrees, the first one on the +Z side."""
+    """`views` cameras on a circle around `target`; angles in degrees, the first one `azimuth` from +Z towards +X."""
     cameras = []
     target = torch.zeros(3) if target is None else torch.as_tensor(target)
     rise = math.radians(elevation)
     for k in range(views):
-        turn = 2 * math.pi * k / views
+        turn = 2 * math.pi * k / views + math.radians(azimuth)
         offset = [math.cos(rise) * math.sin(turn), math.sin(rise), math.cos(rise) * math.cos(turn)]
         eye = target + distance * torch.tensor(offset).to(target)
         cameras.append(PerspectiveCamera(look_at(eye, target), yfov))

@@ -1,0 +1,92 @@
+"""The commands put together, and what is said where one of them fails."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+import warnings
+from typing import Annotated
+
+import typer
+
+from . import convert, demo, fit, info, render, train
+from .console import console, say_error, say_warning
+
+app = typer.Typer(
+    name="neurotex",
+    help="Textures made by a neural network, as a differentiable node of a 3D scene.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+for module in (demo, fit, train, render, info, convert):
+    app.command()(getattr(module, module.__name__.rpartition(".")[2]))
+
+
+def _version(shown: bool) -> bool:
+    if shown:
+        from .. import __version__
+
+        print(__version__)
+        raise typer.Exit
+    return shown
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+def run() -> None:
+    """Run the command that `sys.argv` says, and leave the process."""
+    for stream in (sys.stdout, sys.stderr):  # a terminal that has no letter for × shows ? instead
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
+    warnings.showwarning = lambda message, *_, **__: say_warning(str(message))
+    code = 0
+    try:
+        app(prog_name="neurotex")
+    except SystemExit as leaving:
+        code = leaving.code
+    except Exception as error:
+        sentence = _sentence(error)
+        if sentence is None:
+            raise
+        say_error(sentence)
+        code = 2
+    sys.exit(_flushed(code))
+
+
+def _sentence(error: Exception) -> str | None:
+    """What to say of an error; None of one that is a fault of neurotex's."""
+    from ..errors import NeurotexError
+    from ..memory import ran_out
+
+    if isinstance(error, NeurotexError):
+        return str(error)
+    if ran_out(error):
+        return "there is not enough memory for this: turn down --size, --batch, or the size of what is read."
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename or 'a file'} cannot be read or written ({error.strerror}): check it and free space."
+    return None
+
+
+def _flushed(code: int | str | None) -> int | str | None:
+    """The exit code, once what was printed is out. A reader that has left, as `head` does, is no error to speak of."""
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        # or Python would try again, and speak of it
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if error.errno == errno.EPIPE:
+            return 128 + 13
+        say_error(f"what is printed cannot be written ({error.strerror}): check where it goes.")
+        return 2
+    return code
+
+
+__all__ = ["app", "console", "run"]
