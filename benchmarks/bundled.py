@@ -55,7 +55,7 @@ def scores(generator: nn.Module, size: int, samples: int) -> dict[str, float]:
 def project(generator: nn.Module, target: Tensor, steps: int, draws: int = 512, starts: int = 4) -> float:
     """PSNR in dB of base colours (1, 3, h, w) in [-1, 1] and the nearest texture found in w+, by Adam from the best
     of many draws (Karras et al. 2020, appendix D, without its noise)."""
-    space = generators.LatentSpace(generator, "w+" if hasattr(generator.synthesis, "num_ws") else "w")
+    space = generators.LatentSpace(generator, "w" if generators.protocol.layers(generator.synthesis) is None else "w+")
     space.requires_grad_(False)
     rng = torch.Generator().manual_seed(0)
     with torch.no_grad():

@@ -9,6 +9,7 @@ from torch import nn
 
 from ..errors import ArgumentError
 from ..generators.latent_spaces import sample_w
+from ..generators.protocol import Centred, Styled, classes
 
 
 class Average(nn.Module):
@@ -42,8 +43,8 @@ class Average(nn.Module):
     @torch.no_grad()
     def centre(self, samples: int = 10_000) -> nn.Module:
         """The averaged module; a style-based one with the mean of its styles in `mapping.w_avg`, for truncation."""
-        mapping = getattr(self.module, "mapping", None)
-        if hasattr(mapping, "w_avg") and not getattr(mapping, "c_dim", 0):
+        styled = isinstance(self.module, Styled) and isinstance(self.module.mapping, Centred)
+        if styled and not classes(self.module):
             rng = torch.Generator().manual_seed(0)
-            mapping.w_avg.copy_(sample_w(self.module, samples, rng).mean(0))
+            self.module.mapping.w_avg.copy_(sample_w(self.module, samples, rng).mean(0))
         return self.module

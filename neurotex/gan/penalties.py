@@ -21,6 +21,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from ..errors import ArgumentError
+from ..generators.protocol import Styled, layers
 
 
 @dataclass(frozen=True)
@@ -115,19 +116,19 @@ class PathLength(nn.Module):
         self.register_buffer("mean", torch.zeros(()))
 
     def forward(self, generator: nn.Module, latents: Float[Tensor, "n *latent"]) -> Float[Tensor, ""]:
-        if not (hasattr(generator, "mapping") and hasattr(generator, "synthesis")):
+        if not isinstance(generator, Styled):
             raise ArgumentError(
                 f"PathLength needs a generator in two parts, mapping and synthesis, which a {type(generator).__name__} "
                 "has not: use Smoothness, which takes every generator."
             )
         w = generator.mapping(latents[: max(len(latents) // self.shrink, 1)])
-        layers = getattr(generator.synthesis, "num_ws", None)
-        w = w if layers is None else w[:, None].repeat(1, layers, 1)
+        count = layers(generator.synthesis)
+        w = w if count is None else w[:, None].repeat(1, count, 1)
         w = w if w.requires_grad else w.requires_grad_()
         image = generator.synthesis(w)
         noise = torch.randn_like(image) / math.sqrt(image.shape[2] * image.shape[3])
         (slope,) = torch.autograd.grad((image * noise).sum(), w, create_graph=True)
-        lengths = slope.flatten(1).norm(dim=1) / math.sqrt(layers or 1)
+        lengths = slope.flatten(1).norm(dim=1) / math.sqrt(count or 1)
         mean = self.mean.to(lengths).lerp(lengths.mean(), self.decay)
         self.mean.copy_(mean.detach())
         return (lengths - mean).square().mean()

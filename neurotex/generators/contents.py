@@ -15,6 +15,7 @@ from ..errors import FileError
 from .material import MaterialGenerator
 from .nvidia import architecture_of, our_config, without_filters
 from .pickles import PickledModule, describe, read_pickle
+from .protocol import layers
 from .rebuild import UNFIT, check_shapes, parameter_count, plan, reason, rebuild
 from .recognise import Tensors, generators_in, recognise
 from .style_network import StyleNetwork
@@ -182,6 +183,6 @@ def _facts(architecture: type[nn.Module], config: dict, tensors: Tensors) -> dic
     }
     if isinstance(network, StyleNetwork):
         facts["c_dim"] = network.config["c_dim"]
-    if hasattr(network.synthesis, "num_ws"):
-        facts["num_ws"] = network.synthesis.num_ws
+    if (count := layers(network.synthesis)) is not None:
+        facts["num_ws"] = count
     return {**facts, "parameters": parameter_count(network)}

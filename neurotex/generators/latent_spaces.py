@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from ..errors import ArgumentError
+from .protocol import Layered, Noisy, Styled, classes, in_eval_mode, like, normal, out_channels
 
 SPACES = ("z", "w", "w+", "gaussian", "noise")
 SLOPE = 0.2  # of the leaky ReLU that a mapping network ends with
@@ -34,12 +35,12 @@ class LatentSpace(nn.Module):
         super().__init__()
         if space not in SPACES:
             raise ArgumentError(f"there is no latent space '{space}': choose one of {', '.join(SPACES)}.")
-        if not (hasattr(generator, "mapping") and hasattr(generator, "synthesis")):
+        if not isinstance(generator, Styled):
             raise ArgumentError(
                 f"{type(generator).__name__} has no mapping and synthesis to part: optimise its own latents instead."
             )
-        needs = {"w+": "num_ws", "noise": "noise_maps"}.get(space, "forward")
-        if not hasattr(generator.synthesis, needs):
+        needs = {"w+": Layered, "noise": Noisy}.get(space)
+        if needs is not None and not isinstance(generator.synthesis, needs):
             raise ArgumentError(f"{type(generator).__name__} has no space '{space}': use 'w' instead.")
         self.space, self.label = space, label
         self.synthesis = generator.synthesis
@@ -47,8 +48,8 @@ class LatentSpace(nn.Module):
             self.mapping = generator.mapping
         seeded = torch.Generator().manual_seed(0)
         self.prior = GaussianPrior(sample_w(generator, 10_000, seeded, label)) if space == "gaussian" else None
-        if hasattr(generator, "out_channels"):
-            self.out_channels = generator.out_channels
+        if (channels := out_channels(generator)) is not None:
+            self.out_channels = channels
         self._source = [generator]  # in a list, so that its mapping is neither a parameter nor in the state
         self.latent_shape = tuple(self.sample_latents(1, seeded).shape[1:])
 
@@ -60,7 +61,7 @@ class LatentSpace(nn.Module):
             return source.sample_latents(n, rng)
         if self.space == "noise":
             maps = self.synthesis.noise_maps()
-            return torch.randn(n, maps.shape[1], generator=rng, device=rng.device if rng else maps.device).to(maps)
+            return normal(n, maps.shape[1:], rng, maps)
         w = sample_w(source, n, rng, self.label)
         if self.space == "w+":
             return w[:, None].repeat(1, self.synthesis.num_ws, 1)
@@ -77,15 +78,15 @@ class LatentSpace(nn.Module):
 
 def one_hot(generator: nn.Module, number: int | None) -> Float[Tensor, "c"] | None:
     """The label of class `number` for a conditional generator; None for one without classes. ArgumentError else."""
-    classes = getattr(generator.mapping, "c_dim", 0)
-    if number is None and classes:
-        raise ArgumentError(f"this generator was trained with {classes} classes: choose one from 0 to {classes - 1}.")
+    count = classes(generator)
+    if number is None and count:
+        raise ArgumentError(f"this generator was trained with {count} classes: choose one from 0 to {count - 1}.")
     if number is None:
         return None
-    if not 0 <= number < classes:
-        has = f"classes 0 to {classes - 1}" if classes else "no classes"
+    if not 0 <= number < count:
+        has = f"classes 0 to {count - 1}" if count else "no classes"
         raise ArgumentError(f"there is no class {number}: this generator has {has}.")
-    return torch.eye(classes)[number]
+    return torch.eye(count)[number]
 
 
 class GaussianPrior(nn.Module):
@@ -123,8 +124,9 @@ def sample_w(
     generator: nn.Module, n: int, rng: torch.Generator | None = None, label: Tensor | None = None
 ) -> Float[Tensor, "n w"]:
     """`n` styles of latents from the generator's prior, for `moments` or a `GaussianPrior`; `label` (c_dim,) if any."""
-    weight = next(generator.mapping.parameters())  # the mapping stays where it was when a `LatentSpace` moves
-    return _mapped(generator.mapping, generator.sample_latents(n, rng).to(weight), label)
+    weight = like(generator.mapping)  # the mapping stays where it was when a `LatentSpace` moves
+    with in_eval_mode(generator.mapping):
+        return _mapped(generator.mapping, generator.sample_latents(n, rng).to(weight), label)
 
 
 def _mapped(mapping: nn.Module, z: Tensor, label: Tensor | None) -> Tensor:

@@ -21,6 +21,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from ..errors import ArgumentError
+from .protocol import normal
 from .style_network import Linear, Mapping, style_per_layer
 from .styled import DETAIL_GAIN, StyledConv, Waves, free_detail, upsample
 
@@ -76,11 +77,9 @@ class MaterialGenerator(nn.Module):
     def forward(self, z: Float[Tensor, "n latent"]) -> Float[Tensor, "n channels size size"]:
         return self.synthesis(self.mapping(z))
 
-    def sample_latents(self, n: int, generator: torch.Generator | None = None) -> Float[Tensor, "n latent"]:
+    def sample_latents(self, n: int, rng: torch.Generator | None = None) -> Float[Tensor, "n latent"]:
         """`n` latents from the prior N(0, I), on the weights' device; a CPU generator gives the same on all."""
-        weight = self.synthesis.detail
-        device = generator.device if generator is not None else weight.device
-        return torch.randn(n, *self.latent_shape, generator=generator, device=device).to(weight)
+        return normal(n, self.latent_shape, rng, self.synthesis.detail)
 
 
 class Synthesis(nn.Module):

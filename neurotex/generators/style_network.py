@@ -14,6 +14,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from ..errors import ArgumentError
+from .protocol import normal
 
 # Positively homogeneous, f(a·x) = a·f(x) for a > 0, so that a gain may be applied ahead of them; and the gain that
 # keeps the variance of a normal input, √2 where about half of it is cut off.
@@ -48,9 +49,7 @@ class StyleNetwork(nn.Module):
 
     def sample_latents(self, n: int, rng: torch.Generator | None = None) -> Float[Tensor, "n z"]:
         """`n` latents z from the prior N(0, I), on the weights' device; a CPU generator gives the same on all."""
-        weight = self.mapping.w_avg
-        device = rng.device if rng is not None else weight.device
-        return torch.randn(n, *self.latent_shape, generator=rng, device=device).to(weight)
+        return normal(n, self.latent_shape, rng, self.mapping.w_avg)
 
     def forward(
         self, z: Float[Tensor, "n z"], c: Float[Tensor, "n c"] | None = None, truncation: float = 1.0

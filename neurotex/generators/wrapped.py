@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import ArgumentError
+from .protocol import like, normal
 
 
 class WrappedGenerator(nn.Module):
@@ -17,8 +18,8 @@ class WrappedGenerator(nn.Module):
         self.latent_shape = tuple(latent_shape)
 
     def sample_latents(self, n: int, rng: torch.Generator | None = None) -> Tensor:
-        """`n` latents from a standard normal."""
-        return torch.randn(n, *self.latent_shape, generator=rng)
+        """`n` latents from a standard normal, on the weights' device; a seed gives the same on all."""
+        return normal(n, self.latent_shape, rng, like(self.module))
 
     def forward(self, latent: Tensor) -> Tensor:
         texture = self.module(latent)

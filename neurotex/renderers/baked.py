@@ -27,7 +27,7 @@ from ..errors import SceneError
 from ..raster.operator import assemble_rows_unchecked
 from ..raster.pixels import place_pixels_unchecked
 from ..raster.texels import number_seen_unchecked
-from ..scene import Material, Scene
+from ..scene import Latents, Material, Scene
 from ..scene.batches import over_batches
 from ..scene.check import stand_ins
 from .embedded import BUDGET, check_scene, pixel_runs
@@ -61,15 +61,15 @@ class BakedScene(nn.Module):
         self.register_buffer("pixel", pixel, persistent=False)
         self.register_buffer("alpha", alpha, persistent=False)
 
-    def pixels(self, latents: Mapping[str, Tensor] | None = None) -> Float[Tensor, "*batches rows 3"]:
+    def pixels(self, latents: Latents | None = None) -> Float[Tensor, "*batches rows 3"]:
         """Linear RGB of the covered pixels only: all that a photometric loss needs."""
         return self.padded_pixels(latents)[..., :3]
 
-    def padded_pixels(self, latents: Mapping[str, Tensor] | None = None) -> Float[Tensor, "*batches rows 4"]:
+    def padded_pixels(self, latents: Latents | None = None) -> Float[Tensor, "*batches rows 4"]:
         """`pixels` and a channel of zeros: as they lie in memory, without a copy."""
         return over_batches(self._colour, self.scene, latents)
 
-    def _maps(self, latents: Mapping[str, Tensor]) -> SceneMaps:
+    def _maps(self, latents: Latents) -> SceneMaps:
         maps = SceneMaps(self.scene, latents)
         for name, (shapes, *_) in maps.keys.items():
             if maps.keys[name] != self._keys.get(name):
@@ -81,18 +81,18 @@ class BakedScene(nn.Module):
         maps.lay_out(self._layouts)
         return maps
 
-    def _colour(self, latents: Mapping[str, Tensor]) -> Float[Tensor, "rows 4"]:
+    def _colour(self, latents: Latents) -> Float[Tensor, "rows 4"]:
         return self._pixels(self._maps(latents))
 
     def _pixels(self, maps: SceneMaps) -> Float[Tensor, "rows 4"]:
         """Linear RGB of the covered pixels, and 0."""
         raise NotImplementedError
 
-    def forward(self, latents: Mapping[str, Tensor] | None = None) -> Float[Tensor, "*batches views 4 h w"]:
+    def forward(self, latents: Latents | None = None) -> Float[Tensor, "*batches views 4 h w"]:
         """The images, as `render` gives them."""
         return over_batches(self._image, self.scene, latents)
 
-    def _image(self, latents: Mapping[str, Tensor]) -> Float[Tensor, "views 4 h w"]:
+    def _image(self, latents: Latents) -> Float[Tensor, "views 4 h w"]:
         colour = self._colour(latents)
         views, height, width = self.shape
         flat = place_pixels_unchecked(colour, self.alpha.to(colour), self.pixel, views * height * width)

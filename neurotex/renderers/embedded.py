@@ -7,7 +7,7 @@ shaded one by one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -21,7 +21,7 @@ from ..raster.antialias import edge_blends_unchecked
 from ..raster.pixels import place_pixels_unchecked
 from ..raster.resolve import resolve_unchecked
 from ..raster.texels import number_seen_unchecked
-from ..scene import Scene, resolution
+from ..scene import Latents, Scene, resolution
 from ..scene.batches import over_batches
 from ..scene.check import check_views
 from ..scene.counts import is_count
@@ -38,7 +38,7 @@ def render(
     *,
     grid: int = 4,
     antialias: bool = False,
-    latents: Mapping[str, Tensor] | None = None,
+    latents: Latents | None = None,
     budget: int = BUDGET,
 ) -> Float[Tensor, "*batches views 4 h w"]:
     """Render every camera of the scene: (views, 4, H, W), linear RGB over black, and coverage as alpha.
@@ -56,7 +56,7 @@ def render(
 
 
 def _render(
-    scene: Scene, size: tuple[int, int], grid: int, antialias: bool, latents: Mapping[str, Tensor], budget: int
+    scene: Scene, size: tuple[int, int], grid: int, antialias: bool, latents: Latents, budget: int
 ) -> Float[Tensor, "views 4 h w"]:
     geometry, maps = scene.geometry(), SceneMaps(scene, latents)
     views = [View.of(geometry, maps, camera, size, grid) for camera in scene.cameras]

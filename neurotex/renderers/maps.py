@@ -14,7 +14,7 @@ from .. import raster, shading
 from ..raster.resolve import resolve_unchecked
 from ..raster.texels import take_texels_unchecked
 from ..raster.textures import taps_unchecked
-from ..scene import Evaluation, Material, Scene
+from ..scene import Evaluation, Latents, Material, Scene
 from ..scene.textures import UVTransform
 
 # what a material that lacks a map has instead: it stands in where another material of the scene has one
@@ -31,14 +31,13 @@ class SceneMaps:
     A kind that no material has is left out.
     """
 
-    def __init__(self, scene: Scene, latents: Mapping[str, Tensor] | None = None):
-        evaluation = Evaluation(latents)
+    def __init__(self, scene: Scene, latents: Latents | None = None):
         self.materials = scene.materials()
         self.planes: dict[str, list[Tensor]] = {}
         self.keys: dict[str, Key] = {}
         self._layouts: dict[str, raster.TexelLayout] = {}
-        values = [material.values(evaluation) for material in self.materials]
-        evaluation.check_names()
+        with Evaluation(latents) as evaluation:
+            values = [material.values(evaluation) for material in self.materials]
         for material, maps in zip(self.materials, values, strict=True):
             if material.alpha_cutoff is not None:
                 maps["base_color"], maps["alpha"] = maps["base_color"].split([3, 1], dim=1)

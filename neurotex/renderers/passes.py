@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -10,7 +9,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from ..errors import SceneError
-from ..scene import Scene, resolution
+from ..scene import Latents, Scene, resolution
 from ..shading.ggx import facing
 from .maps import SceneMaps
 from .radiance import mapped_normal
@@ -37,9 +36,7 @@ class Passes:
     """base_color as linear light, without any shading."""
 
 
-def render_passes(
-    scene: Scene, size: int | tuple[int, int] = 256, *, latents: Mapping[str, Tensor] | None = None
-) -> Passes:
+def render_passes(scene: Scene, size: int | tuple[int, int] = 256, *, latents: Latents | None = None) -> Passes:
     """Depth, position, normal, UV, face, material and albedo of every view of a scene; it needs no light.
 
     One sample per pixel, at its centre: averages of depths or face numbers over an edge would mean nothing.

@@ -6,7 +6,7 @@ orthographic views, too: that is how PyTorch3D renders, and what this preset is 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -19,7 +19,8 @@ from ..geometry import transform
 from ..raster.fragments import Fragments, rasterize
 from ..raster.interpolate import interpolate_at
 from ..raster.lookup import sample_texture
-from ..scene import Camera, Evaluation, Geometry, Scene, resolution
+from ..scene import Camera, Evaluation, Geometry, Latent, Latents, Scene, resolution
+from ..scene.latent import by_name, check_names
 from ..shading.blend import Blend, hard_rgb_blend, sigmoid_alpha_blend, softmax_rgb_blend
 from ..shading.phong import PhongLight, PhongMaterial, area_normals, face_normals
 from ..shading.phong import phong as light_surface
@@ -62,7 +63,7 @@ def render_phong(
     blend: Blend | None = None,
     lookup: Lookup | None = None,
     visibility: Visibility | None = None,
-    latents: Mapping[str, Tensor] | None = None,
+    latents: Latents | None = None,
 ) -> Float[Tensor, "views 4 h w"]:
     """Render every camera of the scene as PyTorch3D would: (views, 4, H, W), colours over the background, and alpha.
 
@@ -88,7 +89,11 @@ def render_phong(
     normals = area_normals(corners, scene.welded()[geometry.faces.long()])
     uvs = corner_uvs(geometry)
     surface = Surface(corners, normals, uvs, geometry.face_material)
-    textures = [] if shading == "soft_silhouette" else scene_textures(scene, Evaluation(latents), lookup)
+    if shading == "soft_silhouette":
+        check_names(by_name(latents), [part.name for part in scene.modules() if isinstance(part, Latent)])
+        textures = []
+    else:
+        textures = scene_textures(scene, latents, lookup)
     images = []
     look = {"shading": shading, "light": light, "material": material, "blend": blend, "visibility": visibility}
     for camera in scene.cameras:
@@ -221,19 +226,19 @@ def _texels(uv: Tensor, texture: Tensor, textures: Sequence[tuple[Tensor, Lookup
 
 
 def scene_textures(
-    scene: Scene, evaluation: Evaluation, lookup: Lookup | None = None
+    scene: Scene, latents: Latents | None, lookup: Lookup | None = None
 ) -> list[tuple[Float[Tensor, "3 _ _"], Lookup]]:
     """Each material's base colour without alpha, and how it is read: `lookup`, or as its node wraps."""
     textures = []
-    for material in scene.materials():
-        wrap, value = material.base_color.wrap, material.values(evaluation)["base_color"][0, :3]
-        if lookup is None and wrap not in PADDINGS:
-            raise SceneError(
-                f"material '{material.name}': base_color wraps as {wrap} along u and v, but Phong's shading reads both "
-                "alike: give one wrap, or draw it with neurotex.render."
-            )
-        textures.append((value, lookup or Lookup(padding_mode=PADDINGS[wrap])))
-    evaluation.check_names()
+    with Evaluation(latents) as evaluation:
+        for material in scene.materials():
+            wrap, value = material.base_color.wrap, material.values(evaluation)["base_color"][0, :3]
+            if lookup is None and wrap not in PADDINGS:
+                raise SceneError(
+                    f"material '{material.name}': base_color wraps as {wrap} along u and v, but Phong's shading reads "
+                    "both alike: give one wrap, or draw it with neurotex.render."
+                )
+            textures.append((value, lookup or Lookup(padding_mode=PADDINGS[wrap])))
     return textures
 
 

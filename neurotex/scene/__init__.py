@@ -5,7 +5,7 @@ from .camera import Camera, OrthographicCamera, PerspectiveCamera, PinholeCamera
 from .channels import ChannelTexture, NormalsFromXY
 from .generated import GeneratedTexture
 from .graph import Geometry, Node, Scene, resolution
-from .latent import Evaluation, Latent
+from .latent import Evaluation, Latent, Latents
 from .light import AmbientLight, DirectionalLight, EnvironmentLight, Flash, Light, PointLight
 from .material import Material
 from .mesh import Mesh, vertex_normals
@@ -27,6 +27,7 @@ __all__ = [
     "Geometry",
     "ImageTexture",
     "Latent",
+    "Latents",
     "Light",
     "LogitTexture",
     "Material",

@@ -9,18 +9,16 @@ from torch import Tensor
 
 from ..errors import SceneError
 from .graph import Scene
-from .latent import Latent
+from .latent import Latent, Latents, Value, by_name
 
 
-def over_batches(
-    draw: Callable[[dict[str, Tensor]], Tensor], scene: Scene, latents: Mapping[str, Tensor] | None
-) -> Tensor:
+def over_batches(draw: Callable[[dict[str, Value]], Tensor], scene: Scene, latents: Latents | None) -> Tensor:
     """`draw(latents)` for every item of every batch, with a dimension in front for each, in order of appearance.
 
     What does not depend on a batch is computed once (`torch.func.vmap`). Cut-outs decide which surface is seen by
     looking at values, so where there are some, items are drawn one after the other.
     """
-    given = dict(latents or {})
+    given = by_name(latents)
     batches = list(_values(scene, given).values())
     if not batches:
         return draw(given)
@@ -28,7 +26,7 @@ def over_batches(
     return _each(draw, given, batches, one_by_one)
 
 
-def _each(draw: Callable, given: dict[str, Tensor], batches: list[dict[str, Tensor]], one_by_one: bool) -> Tensor:
+def _each(draw: Callable, given: dict[str, Value], batches: list[dict[str, Tensor]], one_by_one: bool) -> Tensor:
     if not batches:
         return draw(given)
     first, *others = batches
@@ -40,14 +38,14 @@ def _each(draw: Callable, given: dict[str, Tensor], batches: list[dict[str, Tens
     return vmap(first)
 
 
-def _values(scene: Scene, given: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]:
+def _values(scene: Scene, given: Mapping[str, Value]) -> dict[str, dict[str, Tensor]]:
     """By name of batch and latent: the values (B, *shape), as many for all that share a batch."""
     batches: dict[str, dict[str, Tensor]] = {}
     for latent in scene.modules():
         if isinstance(latent, Latent) and latent.batch is not None:
-            value = given.get(latent.name, latent.value)
+            value = latent.given(given[latent.name]) if latent.name in given else latent.own()
             if value is not None:  # else its evaluation says that it is unbound
-                batches.setdefault(latent.batch, {})[latent.name] = latent.checked(value)
+                batches.setdefault(latent.batch, {})[latent.name] = value
     for batch, values in batches.items():
         (first, count), *others = ((name, len(value)) for name, value in values.items())
         for name, size in others:

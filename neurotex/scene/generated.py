@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from ..discrete.clamp import clamp
 from ..errors import ArgumentError, SceneError
+from ..generators import protocol
 from .channels import ChannelTexture, NormalsFromXY
 from .latent import Evaluation, Latent
 from .textures import Texture, Wrap
@@ -19,29 +20,34 @@ class GeneratedTexture(Texture):
     `generator` is any module that maps (1, *latent_shape) to (1, C, H, W) in [-1, 1], as GANs do; the node maps
     that to [0, 1]. Gradients reach the latent and every weight of the generator. A latent of another shape than the
     generator's own `latent_shape` raises ArgumentError.
+
+    The generator is put in eval mode and `train()` leaves it there, also where its weights are fitted: no dropout, the
+    same noise each time, and normalisation by the statistics that it came with, which a fit does not touch.
     """
 
     def __init__(self, generator: nn.Module, latent: Latent, wrap: Wrap = "repeat", filter: str = "bilinear"):
         super().__init__(wrap, filter)
-        takes = getattr(generator, "latent_shape", None)
-        if takes is not None and tuple(takes) != latent.shape:
+        takes = protocol.latent_shape(generator)
+        if takes is not None and takes != latent.shape:
             raise ArgumentError(
                 f"latent '{latent.name}' has shape {(1, *latent.shape)}, but generator {type(generator).__name__} "
                 f"expects {(1, *takes)}: make it of the generator, neurotex.Latent(generator)."
             )
-        self.generator = generator
+        self.generator = generator.eval()
         self.latent = latent
 
     def train(self, mode: bool = True) -> GeneratedTexture:
-        """In train mode a scene's steps are soft; the generator stays as it was, in eval mode with the same noise."""
+        """In train mode a scene's steps are soft; the generator stays in eval mode."""
         self.training = mode
         self.latent.train(mode)
-        if not mode:
-            self.generator.eval()
+        self.generator.eval()
         return self
 
     def compute(self, evaluation: Evaluation) -> Tensor:
-        return clamp((self.generator(evaluation(self.latent)) + 1) / 2)
+        latent, like = evaluation(self.latent), protocol.like(self.generator)
+        if like is not None and (latent.dtype, latent.device) != (like.dtype, like.device):
+            latent = latent.to(like)
+        return clamp((self.generator(latent) + 1) / 2)
 
     def maps(self) -> dict[str, Texture]:
         """The maps of a material, by name: `Material(**texture.maps())` wears all that the generator makes.
@@ -50,7 +56,8 @@ class GeneratedTexture(Texture):
         and the roughness, as the bundled generators have them. Of other numbers the first three are the base_color,
         with a warning; fewer raise SceneError. The generator is evaluated once, however many maps are used.
         """
-        channels = getattr(self.generator, "out_channels", 3)
+        channels = protocol.out_channels(self.generator)
+        channels = 3 if channels is None else channels
         if channels < 3:
             raise SceneError(
                 f"a base_color has 3 channels, but this generator makes {channels}: build a scene of your own around "

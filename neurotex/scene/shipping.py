@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,23 +17,23 @@ from ..discrete import Step
 from ..errors import ArgumentError, FileError
 from ..images.pillow import of_image
 from ..images.png import png
-from .latent import Evaluation
+from .latent import Evaluation, Latents
 from .textures import ImageTexture, SteppedTexture, Texture
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".dds")
 
 
-def encode_texture(texture: Texture, latents: Mapping[str, Tensor] | None = None) -> tuple[bytes, str]:
+def encode_texture(texture: Texture, latents: Latents | None = None) -> tuple[bytes, str]:
     """The file of a texture as `eval()` shows it, and how its name ends; `latents` binds latents by name.
 
     It is what the last step that the texture passed writes: a PNG of few levels or of a palette, a JPEG, a DDS of
     blocks. Without such a step it is a PNG of 8 bits, of 1 to 4 channels.
     """
-    with shown_as_shipped(texture):
-        return texture_file(texture, Evaluation(latents))
+    with shown_as_shipped(texture), Evaluation(latents) as evaluation:
+        return texture_file(texture, evaluation)
 
 
-def save_texture(texture: Texture, path: str | Path, latents: Mapping[str, Tensor] | None = None) -> Path:
+def save_texture(texture: Texture, path: str | Path, latents: Latents | None = None) -> Path:
     """Write `encode_texture`'s file to `path`, which its format gives an ending; returns the path with that ending."""
     path = Path(path)
     if path.is_dir() or path.suffix.lower() in SUFFIXES:

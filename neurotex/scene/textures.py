@@ -6,7 +6,7 @@ v = 1; a base_color is sRGB-encoded.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import torch
 from jaxtyping import Float
@@ -17,7 +17,7 @@ from ..discrete.clamp import clamp
 from ..errors import ArgumentError
 from ..raster.textures import FILTERS, WRAPS, both_axes
 from .counts import is_count
-from .latent import Evaluation
+from .latent import Evaluation, Latents
 
 Wrap = str | tuple[str, str]
 UVTransform = tuple[tuple[float, float, float], tuple[float, float, float]]
@@ -61,9 +61,10 @@ class Texture(nn.Module):
         """This node's value, asking `evaluation(child)` for the values it depends on."""
         raise NotImplementedError
 
-    def forward(self, latents: Mapping[str, Tensor] | None = None) -> Float[Tensor, "1 c h w"]:
+    def forward(self, latents: Latents | None = None) -> Float[Tensor, "1 c h w"]:
         """Evaluate this texture alone; `latents` binds latents by name."""
-        return Evaluation(latents)(self)
+        with Evaluation(latents) as evaluation:
+            return evaluation(self)
 
     def through(self, step: nn.Module) -> SteppedTexture:
         """This texture after a step of `neurotex.discrete`, or any module that maps textures to textures."""

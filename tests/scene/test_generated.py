@@ -79,15 +79,66 @@ def test_other_numbers_of_channels(recwarn):
 
 
 @pytest.mark.parametrize("space", [None, "w+"])
-def test_a_scene_in_train_mode_leaves_its_generator_as_it_was(space):
-    generator = nt.generators.MaterialGenerator(16, 6, 4, 6, (4, 3)).eval()
+def test_a_generator_in_a_scene_draws_nothing_anew_whatever_mode_it_came_in(space):
+    generator = nt.generators.MaterialGenerator(16, 6, 4, 6, (4, 3)).train()
     entrance = generator if space is None else nt.generators.LatentSpace(generator, space)
     skin = GeneratedTexture(entrance, nt.Latent(entrance).sample())
     soft = skin.maps()["base_color"].through(nt.discrete.Levels(4)).train()
     assert soft.step.training
-    assert torch.equal(skin(), skin())  # no grain is drawn anew
-    generator.train()
-    skin = GeneratedTexture(generator, nt.Latent(generator).sample()).train()
-    assert not torch.equal(skin(), skin())
-    skin.eval()
     assert torch.equal(skin(), skin())
+    entrance.train()  # whoever asks for it gets it, until the scene's mode is set again
+    assert not torch.equal(skin(), skin())
+    assert torch.equal(skin.train()(), skin())
+
+
+class Normalised(torch.nn.Module):
+    """What behaves otherwise in train mode: batch norm, dropout, spectral norm."""
+
+    def __init__(self):
+        super().__init__()
+        first = torch.nn.utils.parametrizations.spectral_norm(torch.nn.Linear(5, 12))
+        last = torch.nn.Linear(12, 3 * 16)
+        self.layers = torch.nn.Sequential(first, torch.nn.BatchNorm1d(12), torch.nn.Dropout(0.5), last)
+
+    def forward(self, z):
+        return torch.tanh(self.layers(z)).view(len(z), 3, 4, 4)
+
+
+@pytest.mark.parametrize("trained", ["latent", "weights"])
+def test_a_fit_leaves_statistics_of_a_generator_as_they_were(torus, trained):
+    generator = nt.generators.wrap(Normalised(), 5).train()
+    generator(torch.randn(64, 5))  # its own training has measured something
+    skin = GeneratedTexture(generator, nt.Latent(generator).sample())
+    torus.material = nt.Material(skin)
+    scene = nt.Scene(torus, nt.orbit(2, 3.0), nt.Flash(7.0)).train()
+    before = {name: value.clone() for name, value in generator.named_buffers()}
+    weights = [value.clone() for value in generator.parameters()]
+    assert torch.equal(skin(), skin())
+    module = skin.latent if trained == "latent" else generator
+    views = nt.Views(list(scene.cameras), torch.rand(2, 4, 16, 16), list(scene.lights), ["a", "b"])
+    nt.Fit(scene, views, torch.optim.Adam(module.parameters(), lr=0.1), 3).run()
+    assert not generator.training
+    assert len(before) >= 5
+    for name, value in generator.named_buffers():
+        assert torch.equal(value, before[name]), name
+    moved = [not torch.equal(*pair) for pair in zip(generator.parameters(), weights, strict=True)]
+    assert any(moved) == (trained == "weights")
+
+
+def test_styles_are_drawn_without_measuring_anything():
+    class Styled(torch.nn.Module):
+        latent_shape = (4,)
+
+        def __init__(self):
+            super().__init__()
+            self.mapping = torch.nn.Sequential(torch.nn.Linear(4, 4), torch.nn.BatchNorm1d(4), torch.nn.Dropout())
+            self.synthesis = torch.nn.Sequential(torch.nn.Linear(4, 48), torch.nn.Unflatten(1, (3, 4, 4)))
+
+        def sample_latents(self, n, rng=None):
+            return torch.randn(n, 4, generator=rng)
+
+    generator = Styled()
+    space = nt.generators.LatentSpace(generator, "w")
+    assert torch.equal(*(space.sample_latents(3, torch.Generator().manual_seed(0)) for _ in range(2)))
+    assert int(generator.mapping[1].num_batches_tracked) == 0
+    assert generator.mapping[2].training

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from ...errors import ArgumentError, SceneError
-from ...scene import Evaluation, Texture
+from ...scene import Evaluation, Latents, Texture
 from ...scene.counts import is_count
 from ...shading import srgb_to_linear
 from .draw import Shot, draw, seeds
@@ -68,7 +68,7 @@ class BoundScene(nn.Module):
         spp: int = 16,
         seed: int = 0,
         integrator: Any = None,
-        latents: Mapping[str, Tensor] | None = None,
+        latents: Latents | None = None,
     ) -> Float[Tensor, "*views h w c"]:
         """What `mi.render` gives: (H, W, C) as the sensor's film has it, linear; (views, H, W, C) of several sensors.
 
@@ -95,11 +95,10 @@ class BoundScene(nn.Module):
             raise ArgumentError(f"the scene has no sensor {sensor}: it has {len(sensors)}.")
         return sensors[sensor]
 
-    def _textures(self, latents: Mapping[str, Tensor] | None) -> dict[str, Tensor]:
+    def _textures(self, latents: Latents | None) -> dict[str, Tensor]:
         """What the nodes give in this render, each evaluated once, by the keys they are bound to."""
-        evaluation = Evaluation(latents)
-        values = {key: (evaluation(self.nodes[k]), srgb) for key, (k, srgb) in self._slots.items()}
-        evaluation.check_names()
+        with Evaluation(latents) as evaluation:
+            values = {key: (evaluation(self.nodes[k]), srgb) for key, (k, srgb) in self._slots.items()}
         for key, (value, _) in values.items():
             check_device(value, self.mi_scene.variant_name())
             channels = self._params[key].shape[2]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from copy import deepcopy
 from typing import Any
 
@@ -11,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from ...errors import SceneError
-from ...scene import Evaluation, Scene, resolution
+from ...scene import Evaluation, Latents, Scene, resolution
 from ...scene.material import CHANNELS
 from ..embedded import check_scene
 from .bound import check_device, check_samples
@@ -60,7 +59,7 @@ class MitsubaRenderer(nn.Module):
         *,
         spp: int = 16,
         seed: int = 0,
-        latents: Mapping[str, Tensor] | None = None,
+        latents: Latents | None = None,
     ) -> Float[Tensor, "views channels h w"]:
         """Every camera's image: (views, 4, H, W), linear RGB over black, and coverage as alpha; float32.
 
@@ -75,14 +74,13 @@ class MitsubaRenderer(nn.Module):
         shots = [Shot(sensor, integrator, even_samples(spp), number, moved) for sensor, number, moved in views]
         return draw(self.mi_scene, self._params, data, shots).movedim(-1, 1)
 
-    def _textures(self, latents: Mapping[str, Tensor] | None) -> dict[str, Tensor]:
+    def _textures(self, latents: Latents | None) -> dict[str, Tensor]:
         """What the materials' maps are in this render, by their keys in the Mitsuba scene."""
         materials = self.scene.materials()
         if [keys(material, k) for k, material in enumerate(materials)] != self._keys:
             raise SceneError("the scene's materials have got other maps since it was translated: translate it again.")
-        evaluation = Evaluation(latents)
-        values = [material.values(evaluation) for material in materials]
-        evaluation.check_names()
+        with Evaluation(latents) as evaluation:
+            values = [material.values(evaluation) for material in materials]
         data = {}
         for maps, places in zip(values, self._keys, strict=True):
             for name, tensor in textures(maps).items():

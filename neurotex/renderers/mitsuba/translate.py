@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor
 
 from ...errors import ArgumentError
-from ...scene import AmbientLight, EnvironmentLight, Evaluation, Light, Scene
+from ...scene import AmbientLight, EnvironmentLight, Evaluation, Latents, Light, Scene
 from ..embedded import check_scene
 from .lights import emitters
 from .sensors import sensors
@@ -24,7 +24,7 @@ def to_mitsuba(
     *,
     integrator: Integrator = "direct",
     max_depth: int = 6,
-    latents: Mapping[str, Tensor] | None = None,
+    latents: Latents | None = None,
 ) -> dict[str, Any]:
     """The scene as it is now, as Mitsuba describes scenes: edit it, then mi.load_dict makes a mitsuba.Scene of it.
 
@@ -41,9 +41,8 @@ def to_mitsuba(
             f"a scene on {device.type} becomes one of Mitsuba's variant {fitting(device)}, but {active} is active: "
             f"call mitsuba.set_variant('{fitting(device)}') first."
         )
-    evaluation = Evaluation(latents)
-    values = [material.values(evaluation) for material in scene.materials()]
-    evaluation.check_names()
+    with Evaluation(latents) as evaluation:
+        values = [material.values(evaluation) for material in scene.materials()]
     with using(fitting(device)) as mi:
         world = describe(mi, scene, values, how(integrator, max_depth, scene.lights))
         return {**world, **sensors(mi, list(scene.cameras), scene.bounds(), size)}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -11,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from ...errors import ArgumentError, SceneError
-from ...scene import Camera, ConstantTexture, Material, Scene
+from ...scene import Camera, ConstantTexture, Latents, Material, Scene
 from ...scene.counts import is_count
 from ...shading import Blend
 from ..embedded import check_scene
@@ -64,7 +63,7 @@ class PyTorch3DRenderer(nn.Module):
         self.rasterizer = FastMeshRasterizer if rasterizer is None else rasterizer
 
     def forward(
-        self, size: int | tuple[int, int] = 256, *, grid: int = 4, latents: Mapping[str, Tensor] | None = None
+        self, size: int | tuple[int, int] = 256, *, grid: int = 4, latents: Latents | None = None
     ) -> Float[Tensor, "views 4 h w"]:
         """Render every camera of the scene, as `neurotex.render` does: (views, 4, H, W), linear RGB over black, alpha.
 

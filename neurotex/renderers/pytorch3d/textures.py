@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -16,7 +16,7 @@ from ...errors import ArgumentError
 from ...raster.interpolate import interpolate_at
 from ...raster.lookup import PADDINGS, SAMPLINGS, sample_texture
 from ...scene.counts import is_count
-from ...scene.latent import Evaluation
+from ...scene.latent import Evaluation, Latents
 from ...scene.textures import Texture
 
 # PyTorch3D asks by isinstance what textures are; nothing but this type is inherited
@@ -167,17 +167,15 @@ class GeneratedTexturesUV(TexturesUV):
         self.device = self.valid.device
         return self
 
-    def bind(self, latents: Mapping[str, Tensor] | None = None) -> GeneratedTexturesUV:
+    def bind(self, latents: Latents | None = None) -> GeneratedTexturesUV:
         """The same with the maps that all nodes have now, as tensors; `latents` gives values to latents by name.
 
         For one forward over several renders: their gradients sum up, so call backward once, on the sum of the losses.
         """
-        evaluation = Evaluation(latents)
-        bound = self._copied(
-            lambda tensor: tensor, lambda node: _evaluated(node, evaluation).movedim(0, -1).to(self.device)
-        )
-        evaluation.check_names()
-        return bound
+        with Evaluation(latents) as evaluation:
+            return self._copied(
+                lambda tensor: tensor, lambda node: _evaluated(node, evaluation).movedim(0, -1).to(self.device)
+            )
 
     def worn(self, index: int) -> tuple[tuple[Texture | Tensor, ...], Int[Tensor, "faces"] | None]:
         """The maps of one mesh, nodes and tensors (H, W, C), and which of them each face wears; None if it has one."""
