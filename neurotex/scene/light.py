@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -90,15 +91,24 @@ class AmbientLight(Light):
 class EnvironmentLight(Light):
     """Light from an image of the surroundings, infinitely far away; `intensity` multiplies it. No shadows.
 
-    `image` is (3, H, W), linear radiance, or a file (see `read_radiance`). It is equirectangular: the top row looks
-    up (+Y), the middle along −Z, and +X lies to the right of it, at u = 3/4. If `trainable`, it is a parameter.
+    `image` is (3, H, W) or (H, W, 3), linear radiance, or a file (see `read_radiance`). It is equirectangular: the top
+    row looks up (+Y), the middle along −Z, and +X lies to the right of it, at u = 3/4. If `trainable`, it is a
+    parameter.
     """
 
-    def __init__(self, image: Tensor | str | Path, intensity: Color = 1.0, trainable: bool = False):
+    def __init__(self, image: Tensor | np.ndarray | str | Path, intensity: Color = 1.0, trainable: bool = False):
         super().__init__(intensity)
-        if not isinstance(image, Tensor | str | Path):
-            raise ArgumentError(f"an environment is a tensor (3, H, W) or a file, not a {type(image).__name__}.")
-        image = image if isinstance(image, Tensor) else read_radiance(image)
+        if isinstance(image, str | Path):
+            image = read_radiance(image)
+        elif isinstance(image, np.ndarray) and image.dtype.kind == "f":
+            image = torch.from_numpy(np.array(image, np.float32 if image.dtype.itemsize == 2 else image.dtype.type))
+        if not isinstance(image, Tensor) or not image.is_floating_point():
+            kind = image.dtype if isinstance(image, Tensor | np.ndarray) else f"a {type(image).__name__}"
+            raise ArgumentError(
+                f"an environment is linear radiance, (3, H, W) or (H, W, 3) floats, or a file of it, not {kind}."
+            )
+        if image.ndim == 3 and image.shape[0] != 3 == image.shape[2]:
+            image = image.movedim(-1, 0)
         if image.ndim != 3 or image.shape[0] != 3 or image.numel() == 0:
             raise ArgumentError(f"an environment is one image, (3, H, W), but this tensor is {tuple(image.shape)}.")
         if not bool((image.isfinite() & (image >= 0)).all()):

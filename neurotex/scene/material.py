@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
+import numpy as np
 import torch
 from jaxtyping import Float
+from PIL import Image
 from torch import Tensor, nn
 
 from ..errors import ArgumentError, SceneError
+from ..generators.protocol import out_channels
+from .generated import GeneratedTexture
 from .latent import Evaluation
+from .texels import Pixels, texels
 from .textures import ConstantTexture, ImageTexture, Texture
 
-Map = Texture | Tensor | Sequence[float] | float
+Map = Texture | Pixels | Sequence[float] | float
 
 # channels that the value of each map may have
 CHANNELS = {"base_color": (3, 4), "roughness": (1,), "metallic": (1,), "normal": (3,)}
@@ -21,7 +27,8 @@ CHANNELS = {"base_color": (3, 4), "roughness": (1,), "metallic": (1,), "normal":
 class Material(nn.Module):
     """How a surface reflects, seen from both sides.
 
-    A map is a texture node, one number or several in [0, 1], or pixels (C, H, W) in [0, 1]:
+    A map is a texture node, one number or several in [0, 1], or a picture: pixels (C, H, W) in [0, 1], an array, an
+    image of Pillow's or a file's name (see `texels`); a grey one is a base_color, too.
 
     - `base_color`, 3 channels, sRGB-encoded; a fourth is straight alpha, which counts only with `alpha_cutoff`.
     - `roughness`, 1 channel. Without it the surface is perfectly diffuse (Lambert), with it it reflects as glTF's
@@ -67,14 +74,18 @@ class Material(nn.Module):
 
     def _texture(self, what: str, value: Map) -> Texture:
         if isinstance(value, Texture):
+            self._check_generated(what, value)
             return value
-        try:
-            numbers = value if isinstance(value, Tensor) else torch.as_tensor(value, dtype=torch.get_default_dtype())
-        except (TypeError, ValueError, RuntimeError):
-            raise ArgumentError(
-                f"material '{self.name}': {what} is a texture node, numbers or pixels, not {value!r}."
-            ) from None
-        texture = ImageTexture(numbers) if numbers.ndim >= 3 else ConstantTexture(numbers.reshape(-1))
+        if isinstance(value, str | Path | Image.Image) or (isinstance(value, Tensor | np.ndarray) and value.ndim >= 2):
+            texture = ImageTexture(_in_channels(texels(value), CHANNELS[what]))
+        else:
+            try:
+                numbers = torch.as_tensor(value, dtype=torch.get_default_dtype())
+            except (TypeError, ValueError, RuntimeError):
+                raise ArgumentError(
+                    f"material '{self.name}': {what} is a texture node, numbers or pixels, not {value!r}."
+                ) from None
+            texture = ImageTexture(numbers) if numbers.ndim >= 3 else ConstantTexture(numbers.reshape(-1))
         pixels = texture()
         if pixels.shape[1] not in CHANNELS[what]:
             raise ArgumentError(
@@ -83,6 +94,16 @@ class Material(nn.Module):
         if not bool(((pixels >= 0) & (pixels <= 1)).all()):
             raise ArgumentError(f"material '{self.name}': {what} lies in [0, 1], but got {_range(pixels)}.")
         return texture
+
+    def _check_generated(self, what: str, texture: Texture) -> None:
+        """ArgumentError where a generator's whole texture is to be one map, and says itself that it is more."""
+        channels = out_channels(texture.generator) if isinstance(texture, GeneratedTexture) else None
+        if channels is not None and channels not in CHANNELS[what]:
+            remedy = "neurotex.Material(**texture.maps()) wears all its maps, " if channels == 6 else ""
+            raise ArgumentError(
+                f"material '{self.name}': {what} has {_numbers(CHANNELS[what])}, but this generator makes {channels}: "
+                f"{remedy}neurotex.scene.ChannelTexture(texture, first, stop) takes some of them."
+            )
 
     def maps(self) -> dict[str, Texture]:
         """The maps there are, by name, base_color first."""
@@ -122,6 +143,15 @@ class Material(nn.Module):
 def _known_channels(texture: Texture) -> int | None:
     """How many channels a leaf has; None for nodes that say so only when they are evaluated."""
     return texture().shape[1] if isinstance(texture, ConstantTexture | ImageTexture) else None
+
+
+def _in_channels(pixels: Float[Tensor, "c h w"], channels: tuple[int, ...]) -> Float[Tensor, "_ h w"]:
+    """A grey picture as the colours that it shows, and one of equal channels as the grey that it shows."""
+    if 4 in channels and len(pixels) < 3:
+        return pixels[[0, 0, 0, 1][: len(pixels) + 2]]
+    if channels == (1,) and len(pixels) == 3 and bool((pixels == pixels[:1]).all()):
+        return pixels[:1]
+    return pixels
 
 
 def _numbers(channels: tuple[int, ...]) -> str:

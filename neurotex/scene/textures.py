@@ -18,6 +18,7 @@ from ..errors import ArgumentError
 from ..raster.textures import FILTERS, WRAPS, both_axes
 from .counts import is_count
 from .latent import Evaluation, Latents
+from .texels import Pixels, texels
 
 Wrap = str | tuple[str, str]
 UVTransform = tuple[tuple[float, float, float], tuple[float, float, float]]
@@ -83,25 +84,25 @@ class ConstantTexture(Texture):
 
 
 class ImageTexture(Texture):
-    """Given pixels, (C, H, W) or (1, C, H, W) in [0, 1]; a parameter if `trainable`."""
+    """Given pixels, (C, H, W) in [0, 1]; a parameter if `trainable`.
+
+    They may also come from a file, as an image of Pillow's, as an array, in 8 or 16 bits, or with channels last: see
+    `texels`. What is not in [0, 1], but finite, is kept: a fit may go astray for a while.
+    """
 
     def __init__(
         self,
-        image: Tensor,
+        image: Pixels,
         wrap: Wrap = "repeat",
         trainable: bool = False,
         filter: str = "bilinear",
         uv_transform: UVTransform | None = None,
     ):
         super().__init__(wrap, filter, uv_transform)
-        kind = image.dtype if isinstance(image, Tensor) else type(image).__name__
-        if kind not in (torch.float32, torch.float64):
-            raise ArgumentError(f"an image texture is a tensor of float32 or float64 in [0, 1], not of {kind}.")
-        if image.ndim not in (3, 4) or image.numel() == 0 or image.shape[:-3].numel() != 1:
-            raise ArgumentError(f"an image texture is one image, (C, H, W), but this tensor is {tuple(image.shape)}.")
+        image = texels(image)
         if not bool(image.isfinite().all()):
             raise ArgumentError("an image texture lies in [0, 1], but this image holds NaN or infinity: repair it.")
-        image = image.detach().clone().reshape(1, *image.shape[-3:])
+        image = image.detach()[None].clone(memory_format=torch.contiguous_format)
         if trainable:
             self.image = nn.Parameter(image)
         else:

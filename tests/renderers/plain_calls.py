@@ -60,13 +60,16 @@ REFUSED = {
             PIXELS[:, :0],
             PIXELS[0],
             PIXELS.expand(2, 3, 4, 4),
-            (255 * PIXELS).byte(),
-            PIXELS.half(),
-            PIXELS.numpy(),
+            (255 * PIXELS).int(),
+            PIXELS > 0.5,
+            PIXELS.numpy().astype(complex),
+            PIXELS.tolist(),
+            None,
         )
     ],
     "holds NaN or infinity": [lambda x=x: nt.ImageTexture(PIXELS * x) for x in (NAN, INF)],
-    "numbers or pixels": [lambda x=x: nt.Material(x) for x in ("red", None)],
+    "numbers or pixels": [lambda x=x: nt.Material(x) for x in ({}, None)],
+    "is not a texture file": [lambda: nt.Material("red"), lambda: nt.ImageTexture("red")],
     "sides of a texture": [
         lambda size=size: nt.PyramidTexture(*size) for size in ((0,), (1.5,), (4, 0.5, 0), (4, 0.5, -1))
     ],
@@ -79,7 +82,10 @@ REFUSED = {
     "light's direction": [
         lambda x=x: nt.DirectionalLight(x, 1.0) for x in ((0, 0, 0), (0, 1), (0, 0, NAN), (0, 0, INF), None)
     ],
-    "an environment is": [lambda: nt.EnvironmentLight(np.ones((3, 2, 2))), lambda: nt.EnvironmentLight(PIXELS[:, :0])],
+    "an environment is": [
+        lambda x=x: nt.EnvironmentLight(x)
+        for x in (np.ones((3, 2, 2), int), PIXELS[:, :0], PIXELS.int(), PIXELS[0], PIXELS.tolist(), None)
+    ],
     "near is": [lambda x=x: nt.PerspectiveCamera(PLACE, near=x) for x in (0, -1, NAN, INF)],
     "focal lengths": [lambda x=x: nt.PinholeCamera(PLACE, (x, 1), (1, 1), (4, 4)) for x in (0, NAN, INF)],
     "principal point": [lambda x=x: nt.PinholeCamera(PLACE, (1, 1), (1, x), (4, 4)) for x in (NAN, INF)],
