@@ -97,7 +97,8 @@ class Picture:
             return self.floats()
         colours = self.channels - self.has_alpha
         out = np.empty((self.channels, *self.size), np.float32)
-        np.take(_decoded(self.values.dtype), self.values[..., :colours].transpose(2, 0, 1), out=out[:colours])
+        for k in range(colours):  # one by one: numpy makes eight bytes of each index
+            np.take(_decoded(self.values.dtype), self.values[..., k], out=out[k], mode="clip")
         out[colours:] = self.values[..., colours:].transpose(2, 0, 1)
         out[colours:] /= np.float32(self._white)
         return torch.from_numpy(out)

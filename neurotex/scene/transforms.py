@@ -53,21 +53,23 @@ class Frame:
         FileError for a picture or mask that is broken, or not of the size that was said.
         """
         picture = images.decode(images.contents(self.image), str(self.image), self.upright)
-        pixels = picture.to(4).light()
         _check_size(self.image, picture.size, self.size)
+        pixels = picture.to(4).light()
+        values = pixels.numpy()  # whose arithmetic wakes no threads for what is small
         if self.mask is not None:
-            pixels[3:] *= self._shown()
-        pixels[:3] *= pixels[3:]
+            values[3:] *= self._shown()
+        if self.mask is not None or picture.has_alpha:
+            values[:3] *= values[3:]
         return pixels, picture
 
-    def _shown(self) -> Float[Tensor, "1 h w"]:
+    def _shown(self) -> Float[np.ndarray, "1 h w"]:
         """The mask: 1 where the photograph counts. Its grey, times its alpha; 0 and 1 in bytes mean what they say."""
         picture = images.decode(images.contents(self.mask), str(self.mask)).to(2)
         _check_size(self.mask, picture.size, self.size)
         values = picture.values
         if not picture.linear and int(values[..., 0].max()) <= 1:
             values = np.stack([values[..., 0] * np.iinfo(values.dtype).max, values[..., 1]], 2)
-        return Picture(values).floats().clamp(0, 1).prod(0, keepdim=True)
+        return Picture(values).floats().clamp(0, 1).prod(0, keepdim=True).numpy()
 
 
 def find_file(path: str | Path) -> Path:

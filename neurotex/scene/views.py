@@ -68,7 +68,7 @@ def _pixels(frames: list[Frame]) -> Float[Tensor, "views 4 h w"]:
     remarks = {}
     for image, frame in zip(out, frames, strict=True):
         pixels, picture = frame.read()
-        image.copy_(pixels)
+        image.numpy()[:] = pixels.numpy()
         remarks[str(frame.image)] = picture.remarks
     images.warn(remarks)
     return out

@@ -72,6 +72,12 @@ PICTURES = {
     "progressive.jpg": ("RGB", {"progressive": True}),
     "cmyk.jpg": ("CMYK", {}),
     "grey.jpeg": ("L", {}),
+    "rgb.webp": ("RGB", {}),
+    "rgba.tif": ("RGBA", {"compression": "tiff_deflate"}),
+    "deep.tif": ("I;16", {}),
+    "rgb.bmp": ("RGB", {}),
+    "palette.gif": ("P", {}),
+    "rgb.tga": ("RGB", {}),
 }
 
 

@@ -118,6 +118,26 @@ def test_images_of_any_kind_become_the_same_colours(tmp_path):
         assert (only(folder) - expected).abs().max() <= 1, name
 
 
+def test_a_phones_photograph_stands_upright_and_inks_are_colours(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    (tmp_path / "turned").mkdir()
+    Image.fromarray(ramp(8, 8)).save(tmp_path / "turned" / "a.png", exif=exif)
+    assert torch.equal(only(tmp_path / "turned"), torch.from_numpy(np.rot90(ramp(8, 8), -1).copy()).movedim(2, 0))
+    (tmp_path / "ink").mkdir()
+    Image.new("CMYK", (8, 8), (255, 0, 0, 51)).save(tmp_path / "ink" / "a.jpg")
+    assert (only(tmp_path / "ink") - torch.tensor([0.0, 204, 204])[:, None, None]).abs().max() <= 2
+
+
+def test_a_remark_upon_many_files_is_made_once(tmp_path):
+    for k in range(3):
+        Image.fromarray(ramp(8, 8)).save(tmp_path / f"{k}.png", icc_profile=b"broken")
+    source = ImageFolder(tmp_path, 8)
+    with pytest.warns(UserWarning, match="colour profile") as caught:
+        source(SEEDS)
+    assert len(caught) == 1
+
+
 def test_transparency_is_black_unless_there_is_a_channel_for_it(tmp_path):
     pixels = np.full((8, 8, 4), 200, np.uint8)
     pixels[:, 4:, 3] = 0

@@ -451,3 +451,22 @@ def test_damaged_files_are_read_or_refused(case):
         return
     with pytest.raises(nt.FileError, match=r"transforms\.json|passwd"):
         nt.Views.load(path)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("case", ["img.1.1095", "img.1.1354", "img.1.520", "img.1.728"])
+def test_damaged_pictures_are_read_or_refused_as_views(tmp_path, case):
+    if not (SHARED / "cases" / case).is_dir():
+        pytest.skip("shared/cases is not beside the repository")
+    refused = [path.name for path in (SHARED / "cases" / case).iterdir() if _refused(tmp_path, path)]
+    assert len(refused) == 1  # the one that is damaged
+
+
+def _refused(folder, picture) -> bool:
+    frame = {"file_path": str(picture), "transform_matrix": EYE}
+    (folder / "transforms.json").write_text(json.dumps({"camera_angle_x": 0.8, "frames": [frame]}))
+    try:
+        images = nt.Views.load(folder).images
+    except nt.FileError as error:
+        return picture.name in str(error)
+    return not bool(images.isfinite().all())
