@@ -127,4 +127,4 @@ def _grey(colour: np.ndarray) -> np.ndarray:
 def _decoded(dtype: np.dtype) -> np.ndarray:
     """The light of every whole number of 8 or 16 bits."""
     white = np.iinfo(dtype).max
-    return srgb_to_linear(torch.arange(white + 1) / white).numpy()
+    return srgb_to_linear(torch.arange(white + 1, dtype=torch.float32, device="cpu") / white).numpy()

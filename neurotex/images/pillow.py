@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 
 import numpy as np
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from .picture import Picture
 
@@ -62,7 +62,12 @@ def size(data: io.BufferedIOBase, name: str = "") -> tuple[tuple[int, int], int]
 
 
 def _open(data: bytes, name: str) -> Image.Image:
-    return Image.open(io.BytesIO(data), formats=_formats(name))
+    try:
+        return Image.open(io.BytesIO(data), formats=_formats(name))
+    except UnidentifiedImageError:
+        if data[:4] in (b"II*\0", b"MM\0*"):
+            raise ValueError("of TIFF, 8 and 16 bits and single channels of floats are read") from None
+        raise
 
 
 def _formats(name: str) -> tuple[str, ...]:

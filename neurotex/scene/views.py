@@ -64,7 +64,7 @@ class Views:
 
 def _pixels(frames: list[Frame]) -> Float[Tensor, "views 4 h w"]:
     """All photographs, one after the other; what is to be said of their files is said once."""
-    out = torch.empty(len(frames), 4, *frames[0].size)
+    out = torch.empty(len(frames), 4, *frames[0].size, dtype=torch.float32, device="cpu")
     remarks = {}
     for image, frame in zip(out, frames, strict=True):
         pixels, picture = frame.read()

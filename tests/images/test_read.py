@@ -17,6 +17,7 @@ from PIL import Image, ImageCms
 import neurotex as nt
 from neurotex import images
 from neurotex.images import Picture
+from neurotex.images import picture as picture_module
 from neurotex.images.colour import srgb_to_linear
 from tests.conftest import SHARED
 
@@ -210,6 +211,17 @@ def test_sizes_are_known_without_decoding(tmp_path, orientation):
         assert images.read(tmp_path / name).size == upright
 
 
+def test_numbers_are_floats_of_32_bits_whatever_torchs_default():
+    picture_module._decoded.cache_clear()
+    torch.set_default_dtype(torch.float64)
+    try:
+        picture = decoded(png(numbers(4)))
+        assert picture.floats().dtype == picture.light().dtype == torch.float32
+    finally:
+        torch.set_default_dtype(torch.float32)
+        picture_module._decoded.cache_clear()
+
+
 # ---------------------------------------------------------------- other channels
 
 
@@ -320,6 +332,7 @@ BROKEN = {
     "cut jpeg": saved(Image.fromarray(numbers(3, size=(64, 64))), "JPEG")[:1000],
     "cut tiff": tiff(numbers(3, np.uint16), "<")[:1100],
     "bad checksum": _edited(png(numbers(3)), 30, b"\0"),
+    "floats of colours": tiff(np.zeros((2, 2, 3), np.float32), "<"),
     "float NaN": tiff(np.full((2, 2, 1), np.nan, np.float32), "<"),
     "large whole numbers": saved(Image.fromarray(np.full((2, 2), 70000, np.int32)), "TIFF"),
     "hdr without light": HDR % (b"EXPOSURE=0\n", 1, 1) + bytes(4),
