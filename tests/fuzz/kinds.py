@@ -113,7 +113,19 @@ def _environment(name: str, folder: Path) -> None:
 
 
 def _views(folder: Path) -> None:
+    """As NeRF writes them, and with everything that nerfstudio may say."""
     tiny.photograph(folder / "photos", nt.ImageTexture(tiny.picture()), tiny.cameras(3))
+    file = folder / "photos" / "transforms.json"
+    data = json.loads(file.read_text())
+    lens = {"fl_x": 50.0, "fl_y": 51, "cx": 24.5, "cy": 24, "camera_model": "OPENCV", "is_fisheye": False}
+    lens |= dict.fromkeys(("k1", "k2", "p1", "p2"), 1e-9)
+    Image.fromarray(_pixels(1, (tiny.SIDE, tiny.SIDE))[..., 0]).save(folder / "photos" / "mask.png")
+    frames = [{**frame, **lens, "mask_path": "mask.png", "light": data["light"]} for frame in data["frames"]]
+    (folder / "rich").mkdir()
+    for frame in frames:
+        frame["file_path"] = f"..\\photos\\{frame['file_path']}"
+        frame["mask_path"] = "../photos/mask"
+    (folder / "rich" / "transforms.json").write_text(json.dumps({"w": 48.0, "h": 48, "frames": frames}))
 
 
 def _view(name: str, folder: Path) -> None:
@@ -299,7 +311,7 @@ def _resume(name: str, folder: Path) -> None:
 KINDS = {
     "picture": Kind(_pictures, (*PICTURES, "bc1.dds", "bc3.dds", "bc4.dds", "bc5.dds"), _picture),
     "environment": Kind(_environments, ("sky.png", "sky.npy", "flat.hdr", "packed.hdr"), _environment),
-    "views": Kind(_views, ("photos/transforms.json",), _view),
+    "views": Kind(_views, ("photos/transforms.json", "rich/transforms.json"), _view),
     "folder": Kind(_image_folder, tuple(PICTURES), _training_images),
     "obj": Kind(_obj, ("m.obj", "m.obj", "m.mtl", "plain.obj"), lambda name, folder: _scene(_model(name), folder)),
     "ply": Kind(_ply, ("text.ply", "binary.ply"), _scene),
