@@ -54,6 +54,11 @@ def decode(data: bytes, name: str, upright: bool = True) -> Picture:
     return picture
 
 
+def of_image(image: Image.Image) -> Picture:
+    """An image of Pillow's as it is; what Pillow has cut to 8 bits stays so. FileError where it cannot be decoded."""
+    return _said(getattr(image, "filename", "") or "an image of Pillow's", lambda: pillow.of_image(image))
+
+
 def sizes(path: str | Path) -> tuple[tuple[int, int], tuple[int, int]]:
     """(height, width) upright and as stored, from the beginning of a file. FileError as `read`, as far as it shows."""
     if str(path).lower().endswith((".hdr", ".npy")):

@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from .. import storage
 from ..discrete import Step
 from ..errors import ArgumentError
-from ..images.pillow import of_image
 from ..images.png import png
+from ..images.read import of_image
 from .latent import Evaluation, Latents
 from .textures import ImageTexture, SteppedTexture, Texture
 

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from .. import images
 from ..errors import ArgumentError, FileError
-from ..images.pillow import of_image
+from ..images.read import of_image
 
 Pixels = Tensor | np.ndarray | Image.Image | str | Path
 

@@ -19,6 +19,7 @@ from neurotex import images
 from neurotex.images import Picture
 from neurotex.images import picture as picture_module
 from neurotex.images.colour import srgb_to_linear
+from neurotex.images.read import of_image
 from tests.conftest import SHARED
 
 RNG = np.random.default_rng(0)
@@ -396,6 +397,13 @@ def test_a_pipe_is_not_waited_for(tmp_path):
     for look in (images.read, images.sizes, nt.EnvironmentLight, nt.scene.load_texture):
         with pytest.raises(nt.FileError, match=r"pipe\.png is not a file"):
             look(tmp_path / "pipe.png")
+
+
+def test_an_image_of_pillows_that_is_broken_is_refused_by_name(tmp_path):
+    (tmp_path / "cut.png").write_bytes(png(numbers(3))[:90])
+    with Image.open(tmp_path / "cut.png") as image, pytest.raises(nt.FileError, match=r"cut\.png cannot be read"):
+        of_image(image)
+    assert np.array_equal(of_image(Image.fromarray(numbers(4))).values, numbers(4))
 
 
 # ---------------------------------------------------------------- radiance
