@@ -6,7 +6,8 @@ import math
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from ..progress import Bar
 
 console = Console(stderr=True)
 
@@ -30,40 +31,36 @@ class StageBars:
     """A bar for each stage of a fit; where nobody watches (a log file), a line for every tenth of it."""
 
     def __init__(self) -> None:
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        self.bars = Progress(*columns, TextColumn("{task.fields[note]}"), console=console)
-        self.tasks: dict[str, TaskID] = {}
+        self.bar: Bar | None = None
 
     def __call__(self, stage: str, done: int, total: int, loss: float | None) -> None:
         note = "" if loss is None else f"loss {loss:.2e}  PSNR {-10 * math.log10(max(loss, 1e-12)):.1f} dB"
-        if not console.is_terminal:
-            if done * 10 // total > (done - 1) * 10 // total:
-                say(f"{stage} {done}/{total} {note}")
-            return
-        if stage not in self.tasks:
-            self.bars.start()
-            self.tasks[stage] = self.bars.add_task(stage, total=total, note="")
-        self.bars.update(self.tasks[stage], completed=done, note=note)
+        if self.bar is None or self.bar.name != stage:
+            self.stop()
+            self.bar = Bar(stage, total, True, console=console, patience=0.0)
+        self.bar(done, note)
+
+    def stop(self) -> None:
+        """Leave the bars as they are."""
+        if self.bar is not None:
+            self.bar.stop()
 
 
 class ImageBar:
     """A bar of images; where nobody watches (a log file), a line for every hundredth of them."""
 
     def __init__(self) -> None:
-        columns = (BarColumn(), TextColumn("{task.fields[note]}"), TextColumn("ETA"), TimeRemainingColumn())
-        self.bars = Progress(*columns, console=console)
-        self.task: TaskID | None = None
-        self.shown = -1
+        self.bar: Bar | None = None
 
     def __call__(self, done: int, total: int, measured: dict[str, float], rate: float) -> None:
         losses = "  ".join(f"{name[5:]} {value:.2f}" for name, value in measured.items() if name.startswith("loss/"))
-        note = f"{done:,}/{total:,} images  {rate:.1f}/s  {losses}"
-        if not console.is_terminal:
-            if done * 100 // total > self.shown:
-                self.shown = done * 100 // total
-                say(f"{note}  ETA {(total - done) / rate / 60:.0f} min")
-            return
-        if self.task is None:
-            self.bars.start()
-            self.task = self.bars.add_task("", total=total, note="")
-        self.bars.update(self.task, completed=done, note=note)
+        if self.bar is None:
+            self.bar = Bar("images", total, True, console=console, lines=100, patience=0.0)
+        self.bar(done, f"{rate:.1f}/s  {losses}  ETA {(total - done) / rate / 60:.0f} min")
+        if done >= total:
+            self.stop()
+
+    def stop(self) -> None:
+        """Leave the bar as it is."""
+        if self.bar is not None:
+            self.bar.stop()

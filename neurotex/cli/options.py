@@ -43,9 +43,9 @@ def running_in(out: Path, bar: StageBars | ImageBar) -> Iterator[None]:
     try:
         yield
     except Interrupted as stop:
-        bar.bars.stop()
+        bar.stop()
         say(leaving.stopped())
         raise typer.Exit(128 + stop.signal) from None
     finally:
-        bar.bars.stop()
+        bar.stop()
         leaving.running = None

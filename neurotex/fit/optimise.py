@@ -12,6 +12,7 @@ from torch.nn.functional import pad
 from ..discrete import Perturbation, Step, expected_loss
 from ..errors import ArgumentError, SceneError
 from ..interrupts import stoppable
+from ..progress import Bar
 from ..renderers import BakedScene, bake
 from ..scene import Evaluation, Latent, Scene, Views
 from ..shading import linear_to_srgb
@@ -133,15 +134,17 @@ class Fit:
     def _estimators(self) -> list[tuple[Step, object]]:
         return [(module, module.estimator) for module in self.scene.modules() if isinstance(module, Step)]
 
-    def run(self, on_step: Callable[[Fit], None] | None = None) -> list[float]:
+    def run(self, on_step: Callable[[Fit], None] | None = None, progress: bool | None = None) -> list[float]:
         """Do the steps that are left, calling `on_step(self)` after each; returns the history of losses.
 
         Ctrl-C and SIGTERM end the step first, then raise `Interrupted`, a KeyboardInterrupt: `state_dict()` is whole,
-        and another `run()` goes on.
+        and another `run()` goes on. Where `on_step` is given, `progress` (see `neurotex.progress`) is shown only if
+        asked for.
         """
-        with stoppable() as stop:
+        with stoppable() as stop, Bar("fit", self.steps, progress if on_step is None else bool(progress)) as bar:
             while self.step_number < self.steps:
-                self.step()
+                loss = self.step()
+                bar(self.step_number, f"loss {loss:.2e}")
                 if on_step is not None:
                     on_step(self)
                 stop.check()

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from ..progress import Bar
 from ..scene import Latent
 from .adam import Adam
 from .optimise import Fit
@@ -22,20 +23,35 @@ def search_latent(
     draws: int = 256,
     rounds: tuple[tuple[int, int], ...] = ((12, 20), (4, 60)),
     on_render: Callable[[int, int], None] | None = None,
+    progress: bool | None = None,
 ) -> Tensor:
     """A start for `latent`, (1, *shape), from which `fit` is likely to reach the best optimum. It is left bound to it.
 
     A generator's loss over its latents has many valleys. So: the losses of `draws` samples; then in each round the
     best `n` are optimised for `steps` steps by Adam (successive halving, Jamieson and Talwalkar 2016). Deterministic
-    in `seed`. `on_render(done, total)` reports progress. Nothing but the latent is changed.
+    in `seed`. Nothing but the latent is changed. `on_render(done, total)` is called before each render; where it is
+    given, `progress` (see `neurotex.progress`) is shown only if asked for.
     """
-    total, done = draws + sum(n * steps for n, steps in rounds), 0
+    total = draws + sum(n * steps for n, steps in rounds)
+    with Bar("search", total, progress if on_render is None else bool(progress)) as bar:
+
+        def watch(done: int) -> None:
+            bar(done)
+            if on_render is not None:
+                on_render(done, total)
+
+        return _search(fit, latent, seed, draws, rounds, watch)
+
+
+def _search(
+    fit: Fit, latent: Latent, seed: int, draws: int, rounds: tuple[tuple[int, int], ...], watch: Callable[[int], None]
+) -> Tensor:
+    done = 0
 
     def loss() -> Tensor:
         nonlocal done
         done += 1
-        if on_render is not None:
-            on_render(done, total)
+        watch(done)
         return fit.loss()
 
     def loss_of(value: Tensor) -> float:

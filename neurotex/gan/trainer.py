@@ -13,6 +13,7 @@ from torch.optim import Adam, Optimizer
 
 from ..errors import ArgumentError, TrainingError
 from ..interrupts import Stop, stoppable
+from ..progress import Bar
 from . import seeds
 from .average import Average
 from .losses import NonSaturating
@@ -89,17 +90,25 @@ class Trainer:
 
     # ------------------------------------------------------------------ the loop
 
-    def train(self, steps: int, watch: Callable[[Trainer, dict[str, float]], None] | None = None) -> dict[str, float]:
-        """Go on until `steps` are done in all; `watch(trainer, measured)` is called after each.
+    def train(
+        self,
+        steps: int,
+        watch: Callable[[Trainer, dict[str, float]], None] | None = None,
+        progress: bool | None = None,
+    ) -> dict[str, float]:
+        """Go on until `steps` are done in all; `watch(trainer, measured)` is called after each. Where it is given,
+        `progress` (see `neurotex.progress`) is shown only if asked for; of many processes the first one shows it.
 
         Returns the means of what the steps measured, and `images_per_second`. TrainingError when a loss is no number.
         Ctrl-C and SIGTERM, whichever process they reach, end the step first, then raise `Interrupted` in all.
         """
         sums: dict[str, list[float]] = {}
         began, first = self.seconds, self.steps_done
-        with stoppable() as stop:
+        shown = progress if watch is None else bool(progress)
+        with stoppable() as stop, Bar("train", steps, shown if self.fabric.is_global_zero else False) as bar:
             while self.steps_done < steps:
                 measured = self.step()
+                bar(self.steps_done, "  ".join(f"{k[5:]} {v:.2f}" for k, v in measured.items() if "loss/" in k))
                 for name, value in measured.items():
                     sums.setdefault(name, []).append(value)
                 if watch is not None:
@@ -154,12 +163,13 @@ class Trainer:
         data: Source | None = None,
         channels: int | None = None,
         chunk: int = 32,
+        progress: bool | None = None,
     ) -> dict[str, float]:
         """How far the averaged generator's textures are from `samples` items of `data`, by `gan.metrics.evaluate`.
 
         `data` defaults to what the discriminator learns from, and is then compared with what it sees: renders, where
         there is `observe`. Given a source of textures, textures are compared. The same samples are drawn each time. Of
-        many processes, all have to call it.
+        many processes, all have to call it, and the first one shows its `progress` (see `neurotex.progress`).
         """
         from .metrics import evaluate
 
@@ -182,7 +192,8 @@ class Trainer:
                 textures = self.average.module(part.to(self.fabric.device))
                 yield (textures if observe is None else observe(textures, number)).float().cpu()
 
-        return evaluate(real(), fake(), features=features, scores=scores, channels=channels)
+        shown = progress if self.fabric.is_global_zero else False
+        return evaluate(real(), fake(), features=features, scores=scores, channels=channels, progress=shown)
 
     # ------------------------------------------------------------------ state
 

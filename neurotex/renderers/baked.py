@@ -24,6 +24,7 @@ from torch.nn.functional import pad
 
 from .. import raster
 from ..errors import SceneError
+from ..progress import Bar
 from ..raster.operator import assemble_rows_unchecked
 from ..raster.pixels import place_pixels_unchecked
 from ..raster.texels import number_seen_unchecked
@@ -180,9 +181,15 @@ class BakedSamples(BakedScene):
 
 @torch.no_grad()
 def bake(
-    scene: Scene, size: int | tuple[int, int] = 256, *, grid: int = 4, budget: int = BUDGET
+    scene: Scene,
+    size: int | tuple[int, int] = 256,
+    *,
+    grid: int = 4,
+    budget: int = BUDGET,
+    progress: bool | None = None,
 ) -> BakedMatrix | BakedSamples:
-    """Freeze geometry, cameras, lights and cut-outs of a scene; for the arguments see `render`.
+    """Freeze geometry, cameras, lights and cut-outs of a scene; for the arguments see `render`, for `progress`
+    `neurotex.progress`.
 
     Of textures only the sizes count, so latents may be unbound; but not those that cut something out.
     """
@@ -191,18 +198,20 @@ def bake(
     geometry, maps = scene.geometry(), SceneMaps(scene, None if cut else stand_ins(scene))
     parts, pixels, counts = [], [], []
     before = 0
-    for number, camera in enumerate(scene.cameras):
-        view = View.of(geometry, maps, camera, size, grid)
-        for top, rows in view.strips(budget):
-            surface = view.surface(view.visible(top, rows), top)
-            pixel, first, count = pixel_runs(surface.pixel)
-            if maps.linear:
-                parts.append(_matrix(view, scene, surface, first))
-            else:
-                parts += _strips(view, scene, surface, before + torch.repeat_interleave(count))
-            pixels.append(pixel + (number * size[0] + top) * size[1])
-            counts.append(count)
-            before += len(count)
+    with Bar("bake", len(scene.cameras), progress) as bar:
+        for number, camera in enumerate(scene.cameras):
+            view = View.of(geometry, maps, camera, size, grid)
+            for top, rows in view.strips(budget):
+                surface = view.surface(view.visible(top, rows), top)
+                pixel, first, count = pixel_runs(surface.pixel)
+                if maps.linear:
+                    parts.append(_matrix(view, scene, surface, first))
+                else:
+                    parts += _strips(view, scene, surface, before + torch.repeat_interleave(count))
+                pixels.append(pixel + (number * size[0] + top) * size[1])
+                counts.append(count)
+                before += len(count)
+            bar(number + 1)
     alpha = torch.cat(counts).to(geometry.vertices.dtype) / grid**2
     common = (scene, maps, torch.cat(pixels), alpha, size)
     if not maps.linear:

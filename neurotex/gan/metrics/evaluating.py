@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from ...errors import ArgumentError
+from ...progress import Bar
 from .features import TextureFeatures
 from .scores import FID, KID, Features, PrecisionRecall
 
@@ -23,18 +24,20 @@ def evaluate(
     features: nn.Module | None = None,
     scores: Sequence[str] = SCORES,
     channels: int | None = None,
+    progress: bool | None = None,
 ) -> dict[str, float]:
     """Scores of fakes against real images, from batches (n, c, h, w) in [-1, 1]; what lies beyond is clipped.
 
     `features` is a feature network, by default `TextureFeatures`. With `channels`, only the first so many are looked
     at: 3 for the base colour of material maps. With "kid" comes "kid_std", its standard deviation over 100 subsets of
     half of the images, or of 1,000 if that is less. Each image goes through the network once, whatever the scores.
-    Under torch.distributed every process brings batches of its own, and all get the scores of all images.
+    Under torch.distributed every process brings batches of its own, and all get the scores of all images. `progress`
+    is that of `neurotex.progress`.
     """
     if not scores or set(scores) - set(SCORES):
         raise ArgumentError(f"scores must be some of {', '.join(SCORES)}; got {', '.join(scores) or 'none'}.")
-    seen_real, features = _seen(real, features, channels, "real")
-    seen_fake, features = _seen(fake, features, channels, "fake")
+    seen_real, features = _seen(real, features, channels, "real", progress)
+    seen_fake, features = _seen(fake, features, channels, "fake", progress)
     fewest = min(len(seen_real), len(seen_fake))
     if fewest <= NEIGHBOURS:
         raise ArgumentError(f"scores of {fewest} images say nothing: give both sides more than {NEIGHBOURS}.")
@@ -60,16 +63,20 @@ def evaluate(
 
 
 def _seen(
-    batches: Iterable[Tensor], features: nn.Module | None, channels: int | None, what: str
+    batches: Iterable[Tensor], features: nn.Module | None, channels: int | None, what: str, progress: bool | None
 ) -> tuple[Float[Tensor, "n features"], nn.Module]:
     """The features of all images in float64, and the network."""
     seen = []
-    for batch in batches:
-        if not batch.isfinite().all():
-            raise ArgumentError(f"the {what} images are not finite: a generator whose weights overflow has diverged.")
-        images = ((batch[:, :channels] + 1) / 2).clamp(0, 1)
-        features = TextureFeatures(images.shape[1]).to(images.device) if features is None else features
-        seen.append(features(images).double())
+    with Bar(f"{what} images", None, progress) as bar:
+        for batch in batches:
+            if not batch.isfinite().all():
+                raise ArgumentError(
+                    f"the {what} images are not finite: a generator whose weights overflow has diverged."
+                )
+            images = ((batch[:, :channels] + 1) / 2).clamp(0, 1)
+            features = TextureFeatures(images.shape[1]).to(images.device) if features is None else features
+            seen.append(features(images).double())
+            bar(sum(map(len, seen)))
     if not seen:
         raise ArgumentError(f"there are no {what} images: the iterable is empty (one that is used up counts as empty).")
     return torch.cat(seen), features
