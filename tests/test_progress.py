@@ -45,9 +45,14 @@ def test_a_terminal_gets_a_bar_unless_it_is_over_soon():
 
 def test_a_bar_ends_with_what_it_shows():
     console = terminal()
-    with pytest.raises(KeyboardInterrupt), Bar("fit", 9, console=console, patience=0.0) as bar:
-        bar(3)
-        raise KeyboardInterrupt
+
+    def interrupted() -> None:
+        with Bar("fit", 9, console=console, patience=0.0) as bar:
+            bar(3)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
     assert "3/9" in console.file.getvalue()
     assert console.file.getvalue().endswith("\x1b[?25h")
 

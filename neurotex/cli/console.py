@@ -55,8 +55,8 @@ class ImageBar:
     def __call__(self, done: int, total: int, measured: dict[str, float], rate: float) -> None:
         losses = "  ".join(f"{name[5:]} {value:.2f}" for name, value in measured.items() if name.startswith("loss/"))
         if self.bar is None:
-            self.bar = Bar("images", total, True, console=console, lines=100, patience=0.0)
-        self.bar(done, f"{rate:.1f}/s  {losses}  ETA {(total - done) / rate / 60:.0f} min")
+            self.bar = Bar("", total, True, console=console, lines=100, patience=0.0)
+        self.bar(done, f"images  {rate:.1f}/s  {losses}  ETA {(total - done) / rate / 60:.0f} min")
         if done >= total:
             self.stop()
 

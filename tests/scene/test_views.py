@@ -470,3 +470,38 @@ def _refused(folder, picture) -> bool:
     except nt.FileError as error:
         return picture.name in str(error)
     return not bool(images.isfinite().all())
+
+
+def test_views_of_photographs_in_memory(tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 256, (6, 8, 4), dtype=np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    given = [
+        pixels,
+        Image.fromarray(pixels),
+        tmp_path / "a.png",
+        str(tmp_path / "a.png"),
+        pixels.astype(np.uint16) * 257,
+    ]
+    views = nt.Views(list(nt.orbit(5, 3.0)), given)
+    light = torch.from_numpy(pixels).movedim(-1, 0) / 255
+    right = torch.cat([nt.images.srgb_to_linear(light[:3]) * light[3:], light[3:]])
+    torch.testing.assert_close(views.images, right.expand(5, -1, -1, -1), rtol=1e-5, atol=1e-6)
+    assert views.names == ["0", "1", "2", "3", "4"]
+    linear = nt.Views(list(nt.orbit(1, 3.0)), [np.full((2, 3, 3), 0.25)])
+    assert linear.images[0, :, 0, 0].tolist() == [0.25, 0.25, 0.25, 1]
+    for wrong, said in (
+        ([pixels, pixels[:3]], "of one size"),
+        ([], "at least one"),
+        ([pixels.astype(int)], "uint8, uint16"),
+    ):
+        with pytest.raises(nt.ArgumentError, match=said):
+            nt.Views(list(nt.orbit(len(wrong), 3.0)), wrong)
+    with pytest.raises(nt.ArgumentError, match="2 cameras, but 1 images"):
+        nt.Views(list(nt.orbit(2, 3.0)), [pixels])
+
+
+def test_views_are_shown_in_a_line():
+    views = nt.Views(list(nt.orbit(12, 3.0)), torch.zeros(12, 4, 6, 8), [nt.Flash(7.0)])
+    assert repr(views).startswith("Views(12 of 8 x 6 pixels, Flash(")
+    assert repr(views).endswith(": '0', '1', '2', …)")
+    assert len(repr(views)) < 120
