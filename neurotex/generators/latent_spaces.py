@@ -62,7 +62,7 @@ class LatentSpace(nn.Module):
         if self.space == "noise":
             maps = self.synthesis.noise_maps()
             return normal(n, maps.shape[1:], rng, maps)
-        w = sample_w(source, n, rng, self.label)
+        w = sample_w(source, n, rng, self.label).to(like(self.synthesis))
         if self.space == "w+":
             return w[:, None].repeat(1, self.synthesis.num_ws, 1)
         return w if self.prior is None else self.prior.whiten(w.to(self.prior.mean))

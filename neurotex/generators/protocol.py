@@ -104,14 +104,14 @@ def like(module: nn.Module) -> Tensor | None:
 def normal(
     n: int, shape: tuple[int, ...], rng: torch.Generator | None = None, like: Tensor | None = None
 ) -> Float[Tensor, "{n} *shape"]:
-    """`n` draws from a standard normal, of the type and on the device of `like`.
+    """`n` draws from a standard normal, of the type and on the device of `like`, else of torch's default type.
 
     They are drawn in float32 on the CPU, unless `rng` lives elsewhere, and then moved: a seed means the same latents
     whatever the weights are and wherever they lie.
     """
     device = "cpu" if rng is None else rng.device
     drawn = torch.randn(n, *shape, generator=rng, dtype=torch.float32, device=device)
-    return drawn if like is None else drawn.to(like)
+    return drawn.to(torch.get_default_dtype()) if like is None else drawn.to(like)
 
 
 @contextmanager

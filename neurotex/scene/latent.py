@@ -141,8 +141,10 @@ class Latent(nn.Module):
         value = evaluation.latent(self.name)
         value = self.own() if value is None else self.given(value)
         if value is None:
+            others = ", ".join(f"'{name}'" for name in evaluation.latents)
+            but = f", and latents has values for {others} alone" if others else ""
             raise SceneError(
-                f"latent '{self.name}' is unbound: call .sample() or .bind(), or render with "
+                f"latent '{self.name}' is unbound{but}: call .sample() or .bind(), or render with "
                 f"latents={{'{self.name}': value of shape {self.symbol}}}."
             )
         if len(value) != 1:

@@ -88,6 +88,8 @@ def test_a_pass_that_is_given_latents_checks_their_names(tiny_generator):
         Evaluation({"skin": torch.zeros(4)})(skin)
     with pytest.raises(nt.SceneError, match="there is no latent 'skn' in the scene: its latents are skin"):
         value(skin, {"skn": torch.zeros(4)})
+    with pytest.raises(nt.SceneError, match=r"'skin' is unbound, and latents has values for 'skn' alone: call"):
+        nt.GeneratedTexture(tiny_generator, nt.Latent(tiny_generator, "skin"))({"skn": torch.zeros(4)})
     with pytest.raises(ZeroDivisionError), Evaluation({"skn": torch.zeros(4)}):
         raise ZeroDivisionError  # what went wrong first is what is said
 

@@ -493,6 +493,7 @@ def test_views_of_photographs_in_memory(tmp_path):
         ([pixels, pixels[:3]], "of one size"),
         ([], "at least one"),
         ([pixels.astype(int)], "uint8, uint16"),
+        ([np.full((2, 2, 3), np.nan)], "NaN"),
     ):
         with pytest.raises(nt.ArgumentError, match=said):
             nt.Views(list(nt.orbit(len(wrong), 3.0)), wrong)
