@@ -29,7 +29,7 @@ from torch import Tensor
 
 from neurotex import ArgumentError, gan, generators, storage
 from neurotex.gan.checkpoint import load_state, save_state
-from neurotex.interrupts import Interrupted, ctrl_c
+from neurotex.interrupts import Interrupted, stoppable
 
 from .bundled import UNSEEN
 from .work import Data
@@ -81,11 +81,11 @@ def base_colours(seed: int, bank: int) -> gan.ProceduralMaterials:
 
 
 def train(trainer: gan.Trainer, images: int, file: Path, about: dict) -> None:
-    """Go on to so many `images`; every few minutes and at the end a checkpoint and a line. Ctrl-C raises Interrupted
-    after one more."""
+    """Go on to so many `images`; every few minutes and at the end a checkpoint and a line. Ctrl-C and SIGTERM
+    raise Interrupted after one more."""
     total = math.ceil(images / BATCH)
     columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bars, ctrl_c() as pressed:
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bars, stoppable() as pressed:
         task = bars.add_task("", total=total * BATCH)
         saved = time.monotonic()
 
@@ -99,8 +99,6 @@ def train(trainer: gan.Trainer, images: int, file: Path, about: dict) -> None:
                 losses = "  ".join(f"{name} {value:.2f}" for name, value in measured.items())
                 line = f"{done * BATCH:,}/{total * BATCH:,} images  {losses}"
                 bars.console.print(line, highlight=False, soft_wrap=True)
-            if pressed and done < total:
-                raise Interrupted
 
         trainer.train(total, watch)
 

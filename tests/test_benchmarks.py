@@ -1,7 +1,7 @@
 import json
 import mmap
+import signal
 import xml.etree.ElementTree as ElementTree
-from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +25,7 @@ from benchmarks import (
     with_pytorch3d,
     work,
 )
+from neurotex.gan import Trainer
 from neurotex.renderers.mitsuba import activate
 
 DEMO = nt.assets.folder() / "demo"
@@ -207,11 +208,17 @@ def test_costs_are_ratios_to_a_lookup():
 
 
 def test_training_through_renders_continues_where_it_stopped(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(through_renders, "ctrl_c", lambda: nullcontext([1]))  # as if pressed during the first step
+    step = Trainer.step
+
+    def interrupted(trainer: Trainer) -> dict:
+        signal.raise_signal(signal.SIGINT)
+        return step(trainer)
+
+    monkeypatch.setattr(Trainer, "step", interrupted)
     with pytest.raises(SystemExit, match="--resume continues"):
         through_renders.main(["--quick", "--out", str(tmp_path)])
     assert not (tmp_path / "through_renders.png").exists()
-    monkeypatch.setattr(through_renders, "ctrl_c", lambda: nullcontext([]))
+    monkeypatch.setattr(Trainer, "step", step)
     through_renders.main(["--quick", "--out", str(tmp_path), "--resume"])
     told = capsys.readouterr().out
     assert f"{through_renders.QUICK.images} renders of a sphere" in told
