@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     from .check import Shapes
 
 
+# a module within a module is a call within a call for torch, several for copies and pickles, and Python ends at 1,000
+DEEPEST = 64
+
+
 class Node(nn.Module):
     """A place in the graph: `transform` (4, 4) takes this node's space to its parent's.
 
@@ -50,11 +54,18 @@ class Node(nn.Module):
 
     def walk(self, parent: Tensor | None = None, path: str = "") -> Iterator[tuple[str, Node, Tensor]]:
         """Every node below and including this one: (path, node, node-to-world transform)."""
-        world = self.transform if parent is None else product(parent, self.transform)
-        path = f"{path}/{self.name}"
-        yield path, self, world
-        for child in self.nodes:
-            yield from child.walk(world, path)
+        stack = [(self, parent, path, 0)]
+        while stack:
+            node, above, path, depth = stack.pop()
+            path = f"{path}/{node.name}"
+            if depth > DEEPEST:
+                raise SceneError(
+                    f"node '{node.name}' lies within more than {DEEPEST} others, or within itself: hang it higher, by "
+                    "the product of their transforms."
+                )
+            world = node.transform if above is None else product(above, node.transform)
+            yield path, node, world
+            stack += [(child, world, path, depth + 1) for child in reversed(node.nodes)]
 
     def extra_repr(self) -> str:
         return f"'{self.name}'"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -36,7 +37,8 @@ class Material(nn.Module):
     - `metallic`, 1 channel, 0 for dielectrics, 1 for metals; goes with `roughness`.
     - `normal`, 3 channels: tangent-space normals, 2 · value − 1 along +u, +v and outwards.
 
-    All but base_color are data and linear. `alpha_cutoff` in (0, 1] cuts out where alpha is less (glTF's MASK).
+    All but base_color are data and linear. `alpha_cutoff`, above 0, cuts out where alpha is less (glTF's MASK);
+    above 1 that is everywhere.
     Raises ArgumentError for values that do not fit each other.
     """
 
@@ -64,8 +66,8 @@ class Material(nn.Module):
         self.metallic = None if roughness is None else metallic
         self.normal = None if normal is None else self._texture("normal", normal)
         if alpha_cutoff is not None:
-            if not 0 < alpha_cutoff <= 1:
-                raise ArgumentError(f"material '{name}': alpha_cutoff lies in (0, 1], but is {alpha_cutoff}.")
+            if not 0 < alpha_cutoff < math.inf:
+                raise ArgumentError(f"material '{name}': alpha_cutoff is above 0, but is {alpha_cutoff}.")
             if _known_channels(self.base_color) == 3:
                 raise ArgumentError(
                     f"material '{name}' has an alpha_cutoff, but its base_color has no alpha: give it 4 channels."

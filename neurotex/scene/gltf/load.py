@@ -1,0 +1,142 @@
+"""A glTF file → nodes of a scene."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ...errors import SceneError
+from ..graph import DEEPEST, Node
+from ..material import Material
+from ..mesh import Mesh
+from . import nodes, primitives
+from .document import Document
+from .materials import IDENTITY, Materials, Worn
+from .primitives import Primitive
+from .values import Item
+
+
+def load(path: Path) -> list[Node]:
+    """The root nodes of the scene that a glTF or GLB file shows, in the pose of its nodes, morphed by default weights.
+
+    A glTF material is a metallic-roughness surface if the file gives a factor or a texture for that; what it leaves
+    out is then 1, as glTF has it. A material without any, or with the factors of the roughest dielectric (roughness
+    1, metallic 0, as many exporters write for a plain colour), is diffuse. All are seen from both sides.
+
+    A mesh of several primitives becomes as many child nodes. Warns, once, of all that is not used. Raises SceneError
+    and FileError, in one sentence, for what cannot be read.
+    """
+    document = Document(Path(path))
+    roots = _Builder(document).roots()
+    document.remarks.say(stacklevel=4)
+    return roots
+
+
+class _Builder:
+    """Makes meshes, each once however many nodes carry it, and hangs nodes into one another."""
+
+    def __init__(self, document: Document):
+        self.document = document
+        self.materials = Materials(document)
+        self._meshes: dict[tuple, list[Mesh]] = {}
+
+    def roots(self) -> list[Node]:
+        document, remarks = self.document, self.document.remarks
+        places = nodes.places(document)
+        worlds = {place.number: place.world for place in places}
+        made: dict[int, Node] = {}
+        by_number = {place.number: place for place in places}
+        roots: list[Node] = []
+        for place in places:
+            item = place.item
+            name = item.text("name", None) or f"node{place.number}"
+            mesh, skin = document.pick(item, "mesh", "meshes"), document.pick(item, "skin", "skins")
+            if "camera" in item:
+                remarks.unused("the file", "cameras")
+            parent, transform = place.parent, place.transform
+            if place.depth >= DEEPEST:  # modules within modules end where Python's recursion does
+                remarks.unused(
+                    "the file", f"nodes within more than {DEEPEST} others, which hang higher in the same place:"
+                )
+                while by_number[parent].depth >= DEEPEST - 1:
+                    parent = by_number[parent].parent
+            node = made[place.number] = Node(None, _matrix(transform, item), name=name)
+            (roots if parent is None else made[parent].nodes).append(node)
+            if mesh is None:
+                continue
+            if skin is None:
+                _carry(node, self._of(mesh, item))
+            else:  # a skin's mesh lies in the world, wherever its node is
+                matrices = nodes.joints(document, skin, worlds)
+                rest = Node(name=f"{name} skinned")
+                _carry(rest, self._of(mesh, item, matrices))
+                roots.append(rest)
+        if document.all("animations"):
+            remarks.unused("the file", "animations")
+        if not any(self._meshes.values()):
+            raise SceneError("there is no triangle mesh in it: export one with faces.")
+        return roots
+
+    def _of(self, mesh: Item, node: Item, matrices: np.ndarray | None = None) -> list[Mesh]:
+        """The meshes of a node, one for each primitive."""
+        weights = node.numbers("weights", None, mesh.numbers("weights", None, []))
+        key = (mesh.where, tuple(weights), None if matrices is None else node.where)
+        if key not in self._meshes:
+            name = mesh.text("name", None) or mesh.where
+            read = [primitives.read(self.document, item, weights) for item in mesh.items("primitives")]
+            found = [primitive for primitive in read if primitive is not None]
+            names = [name] if len(found) == 1 else [f"{name}_{k}" for k in range(len(found))]
+            self._meshes[key] = [self._mesh(*pair, matrices) for pair in zip(names, found, strict=True)]
+        return self._meshes[key]
+
+    def _mesh(self, name: str, primitive: Primitive, matrices: np.ndarray | None) -> Mesh:
+        attributes, item = primitive.attributes, primitive.item
+        if matrices is not None:
+            attributes = nodes.skinned(attributes, matrices, item.where)
+        if "COLOR_0" in attributes and bool((attributes["COLOR_0"] != 1).any()):
+            self.document.remarks.unused("the file", "colours of vertices")
+        sets = frozenset(int(name[9:]) for name in attributes if name.startswith("TEXCOORD_") and name[9:].isdigit())
+        number = item.index("material", len(self.document.all("materials")), "materials", None)
+        worn = Worn(Material(), None, IDENTITY) if number is None else self.materials.wear(number, sets, item.where)
+        # without a texture the first set is kept, for what the mesh may wear later
+        coordinates = min(sets, default=None) if worn.coordinates is None else worn.coordinates
+        uvs = None if coordinates is None else _uvs(attributes[f"TEXCOORD_{coordinates}"], worn.transform)
+        normals = attributes.get("NORMAL")
+        return Mesh(
+            _tensor(attributes["POSITION"]),
+            torch.from_numpy(primitive.faces.astype(np.int32)),
+            uvs,
+            None if normals is None else _tensor(normals),
+            worn.material,
+            name,
+        )
+
+
+def _carry(node: Node, meshes: list[Mesh]) -> None:
+    """Put meshes on a node; several become its children, as a node carries one."""
+    if len(meshes) == 1:
+        node.mesh = meshes[0]
+    else:
+        node.nodes.extend(Node(mesh, name=mesh.name) for mesh in meshes)
+
+
+def _uvs(rows: np.ndarray, transform: np.ndarray) -> Tensor:
+    """UVs with v up, after a transform of such."""
+    up = np.stack([rows[:, 0], 1 - rows[:, 1]], 1)
+    if transform is not IDENTITY and not np.array_equal(transform, IDENTITY):
+        up = up @ transform[:2, :2].T + transform[:2, 2]
+    return _tensor(up)
+
+
+def _matrix(transform: np.ndarray, item: Item) -> Tensor:
+    with np.errstate(all="ignore"):
+        if not np.isfinite(transform).all() or float(np.abs(transform).max()) > np.finfo(np.float32).max:
+            raise SceneError(f"{item.where} has a transform too large to be drawn: export it again.")
+    return torch.tensor(transform, dtype=torch.get_default_dtype())
+
+
+def _tensor(rows: np.ndarray) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(rows)).to(torch.get_default_dtype())
