@@ -124,9 +124,9 @@ class Scene(nn.Module):
 
     def save(self, path: str | Path) -> None:
         """Write a GLB with the textures as they are now (8 bits, what `eval()` shows); cameras and lights stay out."""
-        from .save import save_glb
+        from .gltf import save
 
-        save_glb(self, path)
+        save(self, path)
 
     def check(self, size: int | tuple[int, int] = 256) -> Shapes:
         """Run the texture graph on shapes alone, unbound latents included: no arithmetic on data, no rasterising.

@@ -40,7 +40,7 @@ class Mesh(nn.Module):
         self.register_buffer("normals", normals)
         self.material = Material() if material is None else material
         self._smooth: tuple[tuple, Tensor, Tensor, Tensor] | None = None
-        self._check()
+        self.check()
         self.faces = faces.to(torch.int32)  # checked before: an index beyond 32 bits would come out as another one
 
     def _check_arrays(self, vertices: object, faces: object, uvs: object, normals: object) -> None:
@@ -60,7 +60,8 @@ class Mesh(nn.Module):
             if what in ("uvs", "normals") and len(array) != len(vertices):
                 raise SceneError(f"{where} for {len(array)} of {len(vertices)} vertices: give every vertex its own.")
 
-    def _check(self) -> None:
+    def check(self) -> None:
+        """Raise SceneError for arrays that are not finite, and for faces that point outside the vertex list."""
         where = f"mesh '{self.name}'"
         if len(self.faces) == 0 or len(self.vertices) == 0:
             raise SceneError(

@@ -5,5 +5,6 @@ is refused by name; what is not rendered is said in one warning.
 """
 
 from .load import load
+from .write import save
 
-__all__ = ["load"]
+__all__ = ["load", "save"]

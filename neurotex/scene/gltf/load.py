@@ -41,6 +41,7 @@ class _Builder:
     def __init__(self, document: Document):
         self.document = document
         self.materials = Materials(document)
+        self._shared = primitives.shared(document)
         self._meshes: dict[tuple, list[Mesh]] = {}
 
     def roots(self) -> list[Node]:
@@ -86,7 +87,7 @@ class _Builder:
         key = (mesh.where, tuple(weights), None if matrices is None else node.where)
         if key not in self._meshes:
             name = mesh.text("name", None) or mesh.where
-            read = [primitives.read(self.document, item, weights) for item in mesh.items("primitives")]
+            read = [primitives.read(self.document, item, weights, self._shared) for item in mesh.items("primitives")]
             found = [primitive for primitive in read if primitive is not None]
             names = [name] if len(found) == 1 else [f"{name}_{k}" for k in range(len(found))]
             self._meshes[key] = [self._mesh(*pair, matrices) for pair in zip(names, found, strict=True)]

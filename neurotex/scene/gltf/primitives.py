@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -28,9 +29,12 @@ class Primitive:
     """Floats of 32 bits, but JOINTS_n, which are whole."""
 
 
-def read(document: Document, item: Item, weights: Sequence[float]) -> Primitive | None:
+def read(
+    document: Document, item: Item, weights: Sequence[float], shared: frozenset[int] = frozenset()
+) -> Primitive | None:
     """A primitive with its morph targets blended by `weights`; None, and a remark, for one that has no triangles.
 
+    Of arrays that are `shared` with others it keeps its own vertices alone, if they are few.
     Tangents are not read: normal maps are turned by UVs (`neurotex.shading.normal_map`).
     """
     mode = item.whole("mode", TRIANGLES)
@@ -57,7 +61,8 @@ def read(document: Document, item: Item, weights: Sequence[float]) -> Primitive 
     _morph(document, item, attributes, weights)
     if "NORMAL" in attributes:
         attributes["NORMAL"] = _unit(attributes["NORMAL"])
-    return _compact(Primitive(item, faces, attributes))
+    found = Primitive(item, faces, attributes)
+    return _compact(found) if named.whole("POSITION") in shared else found
 
 
 def _attribute(document: Document, owner: Item, named: Item, name: str) -> np.ndarray:
@@ -121,8 +126,17 @@ def _unit(rows: np.ndarray) -> np.ndarray:
     return (rows / scale).astype(np.float32)
 
 
+def shared(document: Document) -> frozenset[int]:
+    """The accessors of positions that several primitives share."""
+    uses: Counter[int] = Counter()
+    for mesh in document.all("meshes"):
+        for item in mesh.items("primitives"):
+            uses[item.item("attributes").whole("POSITION", -1)] += 1
+    return frozenset(number for number, count in uses.items() if count > 1)
+
+
 def _compact(primitive: Primitive) -> Primitive:
-    """Without the vertices of others, where several primitives share their arrays and this one has less than half."""
+    """Without the vertices of others, if fewer than half are its own."""
     used = np.zeros(len(primitive.attributes["POSITION"]), bool)
     used[primitive.faces] = True
     if 2 * np.count_nonzero(used) >= len(used):

@@ -1,0 +1,160 @@
+"""Materials, textures and samplers in glTF's JSON. After glTF 2.0, sections 3.8 and 3.9."""
+
+from __future__ import annotations
+
+import math
+import warnings
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import interpolate
+
+from ...errors import SceneError
+from ...images import srgb_to_linear
+from ...images.png import png
+from ...raster.textures import MIPMAPPED, both_axes
+from ..latent import Evaluation
+from ..material import Material
+from ..shipping import texture_file
+from ..textures import ConstantTexture, Texture
+from .glb import Glb
+from .textures import FLIP, LINEAR, LINEAR_MIPMAP_LINEAR, NEAREST, WRAPS
+
+MIME = {".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg"}
+DDS = "MSFT_texture_dds"  # the extension for block-compressed textures
+TRANSFORM = "KHR_texture_transform"
+CODES = {wrap: code for code, wrap in WRAPS.items()}
+
+
+class MaterialWriter:
+    """Writes materials into a `Glb`, as one evaluation of their textures shows them; each texture once."""
+
+    def __init__(self, glb: Glb, evaluation: Evaluation):
+        self.glb = glb
+        self.evaluation = evaluation
+        self._written: dict[tuple[Texture | None, ...], int] = {}  # by what is in the image
+        self._samplers: dict[tuple, int] = {}
+
+    def __call__(self, material: Material) -> dict:
+        """A material in glTF's JSON. A diffuse one is the roughest dielectric, which is how `gltf.load` knows it."""
+        maps, values = material.maps(), material.values(self.evaluation)
+        surface: dict = {"metallicFactor": 0.0, "roughnessFactor": 1.0}
+        if isinstance(maps["base_color"], ConstantTexture):
+            color = values["base_color"].flatten()
+            linear = [*srgb_to_linear(color[:3]).tolist(), *color[3:].tolist(), 1.0][:4]
+            surface["baseColorFactor"] = [min(max(value, 0.0), 1.0) for value in linear]
+        else:
+            surface["baseColorTexture"] = self._texture(material, "base_color")
+        if "roughness" in maps:
+            surface |= self._roughness_metallic(material, maps, values)
+        out = {"name": material.name, "pbrMetallicRoughness": surface, "doubleSided": True}
+        if material.alpha_cutoff is not None:
+            out |= {"alphaMode": "MASK", "alphaCutoff": float(material.alpha_cutoff)}
+        if "normal" in maps:
+            out["normalTexture"] = self._texture(material, "normal")
+        return out
+
+    def _texture(self, material: Material, name: str) -> dict:
+        """A reference to a texture: its own file, if that is what all viewers read, else a PNG of its texels.
+
+        DDS goes beside the PNG, for viewers that know the extension; but not if a side is no multiple of 4: Direct3D
+        and WebGL refuse such blocks, and a viewer that has begun with the DDS may not turn to the PNG.
+        """
+        texture = material.maps()[name]
+        key = (texture,)
+        if key not in self._written:
+            content, suffix = texture_file(texture, self.evaluation)
+            picture = self.evaluation(texture)
+            own = MIME.get(suffix)
+            entry = self._sampler(texture)
+            entry |= {"source": self.glb.add_image(content, own) if own else self._png(picture)}
+            if suffix == ".dds" and not any(side % 4 for side in picture.shape[2:]):
+                entry["extensions"] = {DDS: {"source": self.glb.add_image(content, "image/vnd-ms.dds")}}
+                self.glb.use_extension(DDS)
+            self._written[key] = self.glb.add("textures", entry)
+        return self._reference(self._written[key], material, name)
+
+    def _reference(self, index: int, material: Material, name: str) -> dict:
+        """What a material says of the texture of a map: where it is, and how its UVs are moved."""
+        found: dict = {"index": index}
+        moved = material.maps()[name].uv_transform
+        if moved is not None:
+            said = _offset_rotation_scale(FLIP @ np.array([*moved, (0, 0, 1)]) @ FLIP)
+            if said is None:
+                raise SceneError(
+                    f"material '{material.name}': the uv_transform of {name} shears, which glTF has no words for: "
+                    "apply it to the UVs of the mesh."
+                )
+            found["extensions"] = {TRANSFORM: said}
+            self.glb.use_extension(TRANSFORM)
+        return found
+
+    def _sampler(self, texture: Texture) -> dict:
+        """How a texture is read, as far as that is not what `load` takes for granted: repeat, bilinear."""
+        said = {key: CODES[wrap] for key, wrap in zip(("wrapS", "wrapT"), both_axes(texture.wrap), strict=True)}
+        said = {} if texture.wrap == "repeat" else said
+        if texture.filter == "nearest":
+            said |= {"magFilter": NEAREST, "minFilter": NEAREST}
+        elif texture.filter in MIPMAPPED:
+            said |= {"magFilter": LINEAR, "minFilter": LINEAR_MIPMAP_LINEAR}
+        if not said:
+            return {}
+        key = tuple(said.items())
+        if key not in self._samplers:
+            self._samplers[key] = self.glb.add("samplers", said)
+        return {"sampler": self._samplers[key]}
+
+    def _png(self, picture: Tensor) -> int:
+        return self.glb.add_image(png(picture.clamp(0, 1)), MIME[".png"])
+
+    def _roughness_metallic(self, material: Material, maps: dict[str, Texture], values: dict[str, Tensor]) -> dict:
+        """Factors for what is constant, and one image for the rest: roughness in green, metallic in blue.
+
+        glTF has both in one image, so steps of one channel keep their texels, but not their formats. Where both are
+        images they share the larger size, and roughness's sampler.
+        """
+        factors, channels = {}, {}
+        for name in ("roughness", "metallic"):
+            constant = isinstance(maps[name], ConstantTexture)
+            factors[f"{name}Factor"] = float(values[name].mean()) if constant else 1.0
+            if not constant:
+                channels[name] = values[name]
+        if not channels:
+            return factors
+        name = next(iter(channels))
+        key = tuple(maps[other] if other in channels else None for other in ("roughness", "metallic"))
+        if key not in self._written:
+            if len({maps[other].sampler for other in channels}) > 1:
+                warnings.warn(
+                    f"material '{material.name}': glTF has roughness and metallic in one image, and reads both with "
+                    "the sampler of roughness.",
+                    stacklevel=2,
+                )
+            picture = self._png(_roughness_in_green(channels))
+            self._written[key] = self.glb.add("textures", {**self._sampler(maps[name]), "source": picture})
+        return {**factors, "metallicRoughnessTexture": self._reference(self._written[key], material, name)}
+
+
+def _roughness_in_green(channels: dict[str, Tensor]) -> Tensor:
+    """One picture of what there is of roughness and metallic, in the larger size."""
+    size = [max(sides) for sides in zip(*(value.shape[2:] for value in channels.values()), strict=True)]
+    white = next(iter(channels.values())).new_ones(1, 1, *size)
+    resized = {
+        name: value if list(value.shape[2:]) == size else interpolate(value, size, mode="bilinear")
+        for name, value in channels.items()
+    }
+    return torch.cat([white, resized.get("roughness", white), resized.get("metallic", white)], 1)
+
+
+def _offset_rotation_scale(transform: np.ndarray) -> dict | None:
+    """A transform of UVs, v down, in the words of KHR_texture_transform; None if it shears."""
+    (a, b, x), (c, d, y), _ = transform.tolist()
+    # offset + rotation · scale: the columns are (cos, -sin) · across and (sin, cos) · down
+    across, down = math.hypot(a, c), math.hypot(b, d)
+    turn = math.atan2(-c, a) if across else math.atan2(b, d)
+    if abs(a * b + c * d) > 1e-6 * across * down:
+        return None
+    if b * math.sin(turn) + d * math.cos(turn) < 0:
+        down = -down
+    return {"offset": [x, y], "rotation": turn, "scale": [across, down]}
