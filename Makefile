@@ -4,7 +4,7 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 INTEROP := .venv/interop
 
-.PHONY: demo test test-plugins test-interop lint bench install assets clean
+.PHONY: demo test test-plugins test-interop test-gltf lint bench install assets clean
 
 demo: install
 	$(BIN)/neurotex demo --out demo --overwrite
@@ -29,6 +29,12 @@ test-interop: install
 			|| echo "neurotex[$$extra] cannot be had here: its tests will say so and skip"; \
 	done
 	$(INTEROP)/bin/python -m pytest -rs tests/generators/interop
+
+# what we write, by Khronos's validator, which runs in node and comes from npm
+test-gltf: install
+	test -d .venv/gltf/node_modules/gltf-validator || \
+		npm install --silent --no-audit --no-fund --prefix .venv/gltf gltf-validator@2.0.0-dev.3.10
+	$(BIN)/python -m pytest -rs tests/scene/gltf
 
 lint: install
 	$(BIN)/ruff check .

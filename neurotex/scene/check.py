@@ -100,7 +100,7 @@ def check(scene: Scene, size: int | tuple[int, int] = 256) -> Shapes:
     maps: dict[str, Shape | None] = {}
     with torch.no_grad(), fake_tensors():
         evaluation = FakeEvaluation(scene)
-        for path, node, _ in scene.walk():
+        for path, node, _ in scene.visit():
             if node.mesh is None:
                 continue
             material = node.mesh.material

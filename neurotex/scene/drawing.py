@@ -46,7 +46,7 @@ class _Drawing:
 
     def lines(self) -> list[str]:
         scene = self.scene
-        counts = [(len(list(scene.walk())), "node"), (len(scene.meshes()), "mesh")]
+        counts = [(len(list(scene.visit())), "node"), (len(scene.meshes()), "mesh")]
         counts += [(len(scene.cameras), "camera"), (len(scene.lights), "light")]
         image = ", ".join(map(str, (*batches(scene), len(scene.cameras), 4, "H", "W")))
         title = f"Scene: {', '.join(_count(*pair) for pair in counts)} → images ({image})"

@@ -52,20 +52,30 @@ class Node(nn.Module):
         self.mesh = mesh
         self.nodes = nn.ModuleList(children)
 
-    def walk(self, parent: Tensor | None = None, path: str = "") -> Iterator[tuple[str, Node, Tensor]]:
-        """Every node below and including this one: (path, node, node-to-world transform)."""
-        stack = [(self, parent, path, 0)]
+    def visit(self, path: str = "") -> Iterator[tuple[str, Node, int]]:
+        """Every node below and including this one, parents first: (path, node, how many of them it lies within).
+
+        Raises SceneError beyond DEEPEST.
+        """
+        stack = [(self, path, 0)]
         while stack:
-            node, above, path, depth = stack.pop()
+            node, path, depth = stack.pop()
             path = f"{path}/{node.name}"
             if depth > DEEPEST:
                 raise SceneError(
                     f"node '{node.name}' lies within more than {DEEPEST} others, or within itself: hang it higher, by "
                     "the product of their transforms."
                 )
-            world = node.transform if above is None else product(above, node.transform)
-            yield path, node, world
-            stack += [(child, world, path, depth + 1) for child in reversed(node.nodes)]
+            yield path, node, depth
+            stack += [(child, path, depth + 1) for child in reversed(node.nodes)]
+
+    def walk(self, parent: Tensor | None = None, path: str = "") -> Iterator[tuple[str, Node, Tensor]]:
+        """`visit` with transforms: (path, node, node-to-world transform)."""
+        above = [parent]
+        for place, node, depth in self.visit(path):
+            world = node.transform if above[depth] is None else product(above[depth], node.transform)
+            above[depth + 1 :] = [world]
+            yield place, node, world
 
     def extra_repr(self) -> str:
         return f"'{self.name}'"
@@ -149,9 +159,14 @@ class Scene(nn.Module):
         for node in self.nodes:
             yield from node.walk()
 
+    def visit(self) -> Iterator[tuple[str, Node, int]]:
+        """Every node of the scene, parents first: (path, node, how many nodes it lies within)."""
+        for node in self.nodes:
+            yield from node.visit()
+
     def meshes(self) -> list[Mesh]:
         """The distinct meshes, in order of appearance."""
-        return list(dict.fromkeys(node.mesh for _, node, _ in self.walk() if node.mesh is not None))
+        return list(dict.fromkeys(node.mesh for _, node, _ in self.visit() if node.mesh is not None))
 
     def materials(self) -> list[Material]:
         """The distinct materials, in order of appearance."""

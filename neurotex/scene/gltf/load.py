@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -49,7 +50,7 @@ class _Builder:
         places = nodes.places(document)
         worlds = {place.number: place.world for place in places}
         made: dict[int, Node] = {}
-        by_number = {place.number: place for place in places}
+        hung: dict[int, nodes.Place] = {}  # where nodes come to hang
         roots: list[Node] = []
         for place in places:
             item = place.item
@@ -57,13 +58,13 @@ class _Builder:
             mesh, skin = document.pick(item, "mesh", "meshes"), document.pick(item, "skin", "skins")
             if "camera" in item:
                 remarks.unused("the file", "cameras")
-            parent, transform = place.parent, place.transform
-            if place.depth >= DEEPEST:  # modules within modules end where Python's recursion does
-                remarks.unused(
-                    "the file", f"nodes within more than {DEEPEST} others, which hang higher in the same place:"
-                )
-                while by_number[parent].depth >= DEEPEST - 1:
-                    parent = by_number[parent].parent
+            parent, transform, depth = place.parent, place.transform, 0
+            if parent is not None:
+                depth = hung[parent].depth + 1
+                if depth == DEEPEST:  # beside its parent: modules within modules end where Python's recursion does
+                    remarks.unused("the file", f"nesting beyond {DEEPEST} nodes, which lie where they lay,")
+                    parent, transform, depth = hung[parent].parent, hung[parent].transform @ transform, depth - 1
+            hung[place.number] = replace(place, parent=parent, transform=transform, depth=depth)
             node = made[place.number] = Node(None, _matrix(transform, item), name=name)
             (roots if parent is None else made[parent].nodes).append(node)
             if mesh is None:

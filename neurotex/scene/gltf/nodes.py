@@ -19,9 +19,10 @@ class Place:
     item: Item
     number: int
     parent: int | None
-    depth: int
     transform: np.ndarray
     world: np.ndarray
+    depth: int = 0
+    """How many nodes it lies within, once it hangs in the scene."""
 
 
 def places(document: Document) -> list[Place]:
@@ -39,7 +40,7 @@ def places(document: Document) -> list[Place]:
         transform = _transform(item)
         with np.errstate(all="ignore"):
             world = transform if parent is None else parent.world @ transform
-        place = Place(item, number, parent and parent.number, parent.depth + 1 if parent else 0, transform, world)
+        place = Place(item, number, parent and parent.number, transform, world)
         found.append(place)
         stack += [(child, place) for child in reversed(item.indices("children", len(nodes), "nodes"))]
     return found
