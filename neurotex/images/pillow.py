@@ -27,6 +27,7 @@ LOWER = {
     "LA;16B": "RGBA",  # all four bytes, one after the other
 }
 SRGB = ("srgb", "c2")  # in names of profiles; the latter is a small one that is sRGB
+DEFLATED = 1032  # bytes that one of zlib's stands for, at most
 GAMMA = 1 / 2.2  # sRGB's, as PNG files say it
 
 
@@ -34,6 +35,8 @@ def decode(data: bytes, name: str = "", upright: bool = True) -> Picture:
     """The first picture of a file. Raises whatever Pillow does for one that is broken, ValueError for some more."""
     with _open(data, name) as image:
         kind = image.format or ""
+        if kind == "PNG" and image.height * (1 + image.width // 8) > DEFLATED * len(data):
+            raise ValueError("it has fewer pixels than it says")  # Pillow makes those that are missing black
         stored = _orientation(image) if kind == "TIFF" else None
         raw = {_raw(tile[3]) for tile in image.tile}
         image.load()

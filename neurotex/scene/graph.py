@@ -120,7 +120,7 @@ class Scene(nn.Module):
         cameras: Iterable[Camera] | Camera = (),
         lights: Iterable[Light] | Light = (),
     ) -> Scene:
-        """Read a scene file through trimesh: hierarchy, instances, UVs, normals, base colours and their textures.
+        """Read a scene file: hierarchy, instances, UVs, normals, materials and their textures.
 
         `material`, if given, replaces every material of the file. Raises FileError with the file's name.
         """

@@ -23,7 +23,13 @@ READ = ("KHR_texture_transform", "KHR_mesh_quantization", "EXT_texture_webp", "M
 # nothing that is drawn changes, or what does not know them finds the same elsewhere in the file
 HARMLESS = ("KHR_draco_mesh_compression", "EXT_meshopt_compression", "KHR_xmp", "KHR_xmp_json_ld")
 # without them surfaces look otherwise, but lie where they lie: that is said
-OPTIONAL = ("KHR_materials_unlit", "KHR_materials_emissive_strength", "KHR_lights_punctual")
+OPTIONAL = (
+    "KHR_materials_unlit",
+    "KHR_materials_emissive_strength",
+    "KHR_materials_pbrSpecularGlossiness",
+    "KHR_materials_variants",
+    "KHR_lights_punctual",
+)
 
 
 class Document:
@@ -98,7 +104,7 @@ class Document:
         asset = self.tree.item("asset")
         version = asset.text("minVersion", asset.text("version", "2.0"))
         if not version.startswith("2."):
-            raise SceneError(f"it is of glTF {shown(version, 20)}, but 2.0 is read here: export it as glTF 2.0.")
+            raise SceneError(f"it is of glTF '{shown(version, 20)}', but 2.0 is read here: export it as glTF 2.0.")
         for name in self.tree.texts("extensionsRequired"):
             if name not in (*READ, *OPTIONAL):
                 raise needed(name)
@@ -130,7 +136,9 @@ def _take_apart(data: bytes) -> tuple[Item, bytes | None]:
     version, total, length, kind = struct.unpack_from("<3I4s", data, 4)
     if version != 2:
         raise SceneError(f"it is of glTF {version}, but 2.0 is read here: export it as glTF 2.0.")
-    if total > len(data) or 20 + length > total or kind != JSON:
+    if kind != JSON or 20 + length > total:
+        raise SceneError("its JSON part is cut off, or damaged: get it again.")
+    if total > len(data):
         raise SceneError(
             f"it is cut off, or damaged: its header speaks of {total} bytes, it has {len(data)}; get it again."
         )

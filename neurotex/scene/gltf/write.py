@@ -17,7 +17,7 @@ from ..latent import Evaluation
 from ..mesh import Mesh
 from ..shipping import shown_as_shipped
 from .glb import Glb
-from .write_materials import MaterialWriter
+from .write_materials import MaterialWriter, uv_base
 
 if TYPE_CHECKING:
     from ..graph import Node, Scene
@@ -141,9 +141,12 @@ def _mesh(glb: Glb, mesh: Mesh, material: int) -> dict:
     if uvs is None and mesh.material.normal is not None:  # one value, but glTF has it as a texture
         uvs = np.zeros((len(vertices), 2))
     if uvs is not None:
+        base = uv_base(mesh.material)
+        if not np.array_equal(base, np.eye(3)):
+            uvs = uvs @ np.linalg.inv(base)[:2, :2].T
         attributes["TEXCOORD_0"] = glb.add_vertices(uvs * [1, -1] + [0, 1])
     if mesh.material.normal is not None:
-        attributes["TANGENT"] = glb.add_vertices(_tangents(mesh, normals, uvs))
+        attributes["TANGENT"] = glb.add_vertices(_tangents(mesh, normals))
     primitive = {"attributes": attributes, "indices": glb.add_indices(faces), "material": material}
     return {"name": mesh.name, "primitives": [primitive]}
 
@@ -154,10 +157,12 @@ def _unit(normals: np.ndarray) -> np.ndarray:
     return np.where(length > 0, normals / np.where(length > 0, length, 1), [0.0, 1.0, 0.0])
 
 
-def _tangents(mesh: Mesh, normals: np.ndarray, uvs: np.ndarray) -> np.ndarray:
+def _tangents(mesh: Mesh, normals: np.ndarray) -> np.ndarray:
     """Along u at each vertex, and the handedness: the means of the frames in which we read normal maps."""
     faces, normal = mesh.faces.cpu().long(), torch.from_numpy(normals)
-    frames = face_tangents(mesh.vertices.detach().double().cpu(), torch.from_numpy(uvs), faces, normal)
+    vertices = mesh.vertices.detach().double().cpu()
+    uvs = vertices.new_zeros(len(vertices), 2) if mesh.uvs is None else mesh.uvs.detach().double().cpu()
+    frames = face_tangents(vertices, uvs, faces, normal)
     total = frames.new_zeros(len(normal), 4)
     for corner in faces.unbind(1):
         total.index_add_(0, corner, frames)

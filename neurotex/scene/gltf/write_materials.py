@@ -78,13 +78,13 @@ class MaterialWriter:
     def _reference(self, index: int, material: Material, name: str) -> dict:
         """What a material says of the texture of a map: where it is, and how its UVs are moved."""
         found: dict = {"index": index}
-        moved = material.maps()[name].uv_transform
-        if moved is not None:
-            said = _offset_rotation_scale(FLIP @ np.array([*moved, (0, 0, 1)]) @ FLIP)
+        moved = _transform(material.maps()[name]) @ uv_base(material)
+        if not np.array_equal(moved, np.eye(3)):
+            said = _offset_rotation_scale(FLIP @ moved @ FLIP)
             if said is None:
                 raise SceneError(
-                    f"material '{material.name}': the uv_transform of {name} shears, which glTF has no words for: "
-                    "apply it to the UVs of the mesh."
+                    f"material '{material.name}': the uv_transforms of its maps shear, which glTF has no words "
+                    "for: apply them to the UVs of the mesh."
                 )
             found["extensions"] = {TRANSFORM: said}
             self.glb.use_extension(TRANSFORM)
@@ -136,6 +136,34 @@ class MaterialWriter:
         return {**factors, "metallicRoughnessTexture": self._reference(self._written[key], material, name)}
 
 
+def uv_base(material: Material) -> np.ndarray:
+    """B, (3, 3): UVs are written as B⁻¹ uv and a map's transform M as M B, so that none of these shears.
+
+    glTF rotates what it has scaled, in one map unlike in another; UVs that fit one of them then shear for the other.
+    With M' = M₂ M₁⁻¹ = U S Vᵀ, B = M₁⁻¹ V leaves V and U S. That is the identity where nothing shears.
+    """
+    linear = [_transform(m)[:2, :2] for m in material.maps().values() if not isinstance(m, ConstantTexture)]
+    base = np.eye(3)
+    if any(_skewed(each) for each in linear) and abs(np.linalg.det(linear[0])) > 1e-12:
+        first = np.linalg.inv(linear[0])
+        skewed = next((each @ first for each in linear if _skewed(each @ first)), np.eye(2))
+        turn = np.linalg.svd(skewed)[2].T
+        turn[:, 1] *= np.sign(np.linalg.det(turn))
+        base[:2, :2] = first @ turn
+    return base
+
+
+def _transform(texture: Texture) -> np.ndarray:
+    """A texture's `uv_transform`, (3, 3)."""
+    return np.eye(3) if texture.uv_transform is None else np.array([*texture.uv_transform, (0, 0, 1)])
+
+
+def _skewed(linear: np.ndarray) -> bool:
+    """Whether the columns are not at right angles."""
+    across, down = linear.T
+    return bool(abs(across @ down) > 1e-6 * np.linalg.norm(across) * np.linalg.norm(down))
+
+
 def _roughness_in_green(channels: dict[str, Tensor]) -> Tensor:
     """One picture of what there is of roughness and metallic, in the larger size."""
     size = [max(sides) for sides in zip(*(value.shape[2:] for value in channels.values()), strict=True)]
@@ -153,7 +181,7 @@ def _offset_rotation_scale(transform: np.ndarray) -> dict | None:
     # offset + rotation · scale: the columns are (cos, -sin) · across and (sin, cos) · down
     across, down = math.hypot(a, c), math.hypot(b, d)
     turn = math.atan2(-c, a) if across else math.atan2(b, d)
-    if abs(a * b + c * d) > 1e-6 * across * down:
+    if _skewed(transform[:2, :2]):
         return None
     if b * math.sin(turn) + d * math.cos(turn) < 0:
         down = -down

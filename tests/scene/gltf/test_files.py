@@ -1,6 +1,7 @@
 """Containers: what is no glTF, or only half of it, is one sentence; and what is written, by Khronos's own validator."""
 
 import json
+import math
 import os
 import shutil
 import subprocess
@@ -42,7 +43,8 @@ DEEP = b'{"asset":' + b"[" * 100_000 + b"]" * 100_000 + b"}"
         (lambda data: data[:-8], "cut off"),
         (lambda data: data[:14], "cut off in its header"),
         (lambda data: _patched(data, 4, 1), "glTF 1, but 2.0"),
-        (lambda data: _patched(data, 12, 2**32 - 1), "cut off, or damaged"),
+        (lambda data: _patched(data, 12, 2**32 - 1), "JSON part is cut off"),
+        (lambda data: _patched(data, 8, 10**6), "header speaks of 1000000 bytes"),
         (lambda data: _patched(data, 12, 8), "JSON cannot be read"),
         (lambda data: _patched(data, 16, 0), "cut off, or damaged"),
         (lambda data: _patched(data, 20 + int.from_bytes(data[12:16], "little"), 2**31), "binary part is cut off"),
@@ -50,7 +52,7 @@ DEEP = b'{"asset":' + b"[" * 100_000 + b"]" * 100_000 + b"}"
         (lambda _: b'{"a": NaN}', "NaN is no number"),
         (lambda _: b'{"a": ' + b"9" * 5000 + b"}", "JSON cannot be read"),
         (lambda _: b"\xff\xfe{\0}\0", "not a text file in UTF-8"),
-        (lambda _: b'{"asset": {"version": "1.0"}}', "glTF 1.0"),
+        (lambda _: b'{"asset": {"version": "1.0"}}', "glTF '1.0'"),
         (lambda _: b'{"meshes": {"a": 1}}', "meshes is .*, not a list of objects"),
         (lambda _: b'{"extensionsRequired": [3]}', "extensionsRequired is"),
     ],
@@ -160,10 +162,37 @@ def test_a_rich_scene_comes_back_as_it_was(plate, tmp_path):
 
 
 def test_a_bent_map_of_uvs_that_gltf_cannot_say_is_refused(plate, tmp_path):
-    plate.material = nt.Material(nt.ImageTexture(torch.rand(3, 4, 4), uv_transform=((1, 0.5, 0), (0, 1, 0))), "slanted")
-    with pytest.raises(nt.SceneError, match="'slanted': the uv_transform of base_color shears"):
+    plate.material = nt.Material(
+        nt.ImageTexture(torch.rand(3, 4, 4), uv_transform=((1, 0.5, 0), (0, 1, 0))),
+        "slanted",
+        roughness=nt.ImageTexture(torch.rand(1, 4, 4), uv_transform=((1, 0, 0), (0.4, 1, 0))),
+        normal=nt.ImageTexture(torch.rand(3, 4, 4)),
+    )
+    with pytest.raises(nt.SceneError, match="'slanted': the uv_transforms of its maps shear"):
         nt.Scene(plate).save(tmp_path / "a.glb")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_maps_that_shear_against_one_another_are_written_without(plate, tmp_path):
+    """Each is rotated after it is scaled, by its own angle: no UVs fit one of them and leave a rotation for another."""
+    ways = {"base_color": (0.3, 4, 5), "roughness": (0.4, 5, -6), "normal": (0.5, 6, 7)}
+    rows = {
+        k: torch.tensor([[math.cos(a), -math.sin(a)], [math.sin(a), math.cos(a)]]) * torch.tensor([x, y])
+        for k, (a, x, y) in ways.items()
+    }
+    rows = {k: m @ torch.linalg.inv(rows["normal"]) for k, m in rows.items()}
+    maps = {
+        k: nt.ImageTexture(
+            torch.rand(1 if k == "roughness" else 3, 4, 4), uv_transform=((*m[0].tolist(), 0.1), (*m[1].tolist(), 0.2))
+        )
+        for k, m in rows.items()
+    }
+    plate.material = nt.Material(**maps)
+    scene = nt.Scene(plate, nt.orbit(1, 3.0), [nt.Flash(6.0)])
+    scene.save(tmp_path / "a.glb")
+    found = nt.Scene.load(tmp_path / "a.glb", cameras=list(scene.cameras), lights=list(scene.lights))
+    images = [nt.render(each, 32) for each in (found, scene)]
+    torch.testing.assert_close(*images, atol=0.02, rtol=0)
 
 
 def test_roughness_and_metallic_that_are_read_in_two_ways_are_said_to_become_one(plate, tmp_path):
