@@ -5,6 +5,7 @@ import math
 import os
 import shutil
 import subprocess
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ import pytest
 import torch
 
 import neurotex as nt
+from tests.conftest import SHARED
 from tests.scene.gltf.building import Gltf, glb
 
 
@@ -271,3 +273,22 @@ def test_tangents_are_those_that_we_read_normals_by(plate, tmp_path):
     start = 28 + length + tree["bufferViews"][accessor["bufferView"]]["byteOffset"]
     rows = np.frombuffer(data, "<f4", 16, start).reshape(4, 4)
     np.testing.assert_allclose(rows, [[1, 0, 0, 1]] * 4, atol=1e-6)
+
+
+@pytest.mark.skipif(not (SHARED / "cases").is_dir(), reason="the damaged files of shared/cases are not here")
+def test_damaged_files_of_others_are_read_or_refused_in_a_sentence():
+    files = sorted(path for folder in (SHARED / "cases").glob("gl*") for path in folder.glob("*.gl*"))
+    assert len(files) > 10
+    for path in files:
+        with warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always")
+            messages = _refusal(path) + [str(warning.message) for warning in said]
+        assert all(message.startswith(str(path)) and "\n" not in message for message in messages)
+
+
+def _refusal(path: Path) -> list[str]:
+    try:
+        nt.Scene.load(path)
+    except nt.FileError as error:
+        return [str(error)]
+    return []
