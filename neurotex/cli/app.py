@@ -71,7 +71,8 @@ def _sentence(error: Exception) -> str | None:
     if ran_out(error):
         return "there is not enough memory for this: turn down --size, --batch, or the size of what is read."
     if isinstance(error, OSError) and error.strerror:
-        return f"{error.filename or 'a file'} cannot be read or written ({error.strerror}): check it and free space."
+        what = error.filename or "what is printed"
+        return f"{what} cannot be read or written ({error.strerror}): check it and free space."
     return None
 
 
@@ -83,7 +84,7 @@ def _flushed(code: int | str | None) -> int | str | None:
         # or Python would try again, and speak of it
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if error.errno == errno.EPIPE:
-            return 128 + 13
+            return 1
         say_error(f"what is printed cannot be written ({error.strerror}): check where it goes.")
         return 2
     return code

@@ -18,7 +18,7 @@ WIDTH = 1 << 20
 def train(
     data: Annotated[
         list[str],
-        typer.Argument(metavar="DATA...", help='A folder of images; or "materials", made by neurotex.'),
+        typer.Argument(metavar="DATA", help='A folder of images; or "materials", made by neurotex.'),
     ],
     out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("train"),
     through_renders: Annotated[

@@ -9,6 +9,7 @@ from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
 
+from ..errors import ArgumentError
 from ..images.write import to_image
 from ..scene import Flash, PerspectiveCamera, Scene, orbit
 from ..shading import linear_to_srgb

@@ -103,10 +103,25 @@ def test_a_finished_run_can_be_resumed_for_its_pictures(fit, tmp_path):
     assert (tmp_path / "textures" / "base_color.png").read_bytes() == before
 
 
-def test_the_handler_of_ctrl_c_is_given_back(fit, tmp_path):
-    before = signal.getsignal(signal.SIGINT)
+def test_handlers_of_signals_are_given_back(fit, tmp_path):
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
     fit(tmp_path, steps=2)
-    assert signal.getsignal(signal.SIGINT) is before
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
+
+
+def test_a_finished_run_resumed_writes_what_is_missing_and_says_the_same(fit, tmp_path):
+    out = tmp_path / "out"
+    first = fit(out, steps=4)
+    names = {path.name for path in out.rglob("*") if path.is_file()}
+    for path in out.rglob("*"):  # as if it had been killed just after its last checkpoint
+        if path.is_file() and path.name != "checkpoint.safetensors":
+            path.unlink()
+    again = fit(out, resume=True, steps=4)
+    assert {path.name for path in out.rglob("*") if path.is_file()} == names
+    assert {k: v for k, v in again.items() if "seconds" not in k} == {
+        k: v for k, v in first.items() if "seconds" not in k
+    }
+    assert again["fit_seconds"] >= first["fit_seconds"] - 0.01
 
 
 # the command line with a wait in every step, and a checkpoint after each
@@ -122,17 +137,20 @@ cli.main()
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT to send to a single process")
-def test_ctrl_c_at_the_command_line_leaves_a_checkpoint_that_resume_continues(case, tmp_path, monkeypatch, capsys):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_at_the_command_line_leaves_a_checkpoint_that_resume_continues(
+    number, case, tmp_path, monkeypatch, capsys
+):
     out = tmp_path / "out"
     words = ["fit", str(case["mesh"]), str(case["views"]), "--out", str(out), "--size", "16", "--steps", "150"]
     process = subprocess.Popen([sys.executable, "-c", SLOW, *words], stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 100
     while not (out / "checkpoint.safetensors").is_file() and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.02)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     _, err = process.communicate(timeout=60)
-    assert process.returncode == 130, err
-    assert "--resume" in err
+    assert process.returncode == 128 + number, err
+    assert err.splitlines()[-1] == f"stopped; the same command with --resume continues {out / 'checkpoint.safetensors'}"
     assert "Traceback" not in err
     assert [path.name for path in out.rglob("*") if path.is_file()] == ["checkpoint.safetensors"]
     done = len(history(out))
