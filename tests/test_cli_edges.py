@@ -268,7 +268,7 @@ def test_too_little_memory_is_one_sentence_and_nothing_is_left(case, tmp_path):
     assert not out.exists()
 
 
-# --- where the camera stands -------------------------------------------------------------------------------------------
+# --- where the camera stands -----------------------------------------------------------------------------------------
 
 
 def test_the_camera_stands_where_it_is_told_and_sees_the_front_by_default(run, tmp_path):

@@ -11,6 +11,7 @@ from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 
+import torch
 from PIL import Image
 from torch import Tensor
 
@@ -136,26 +137,38 @@ def _run(
 def restore(trainer: Trainer, state: dict) -> None:
     """Load the state of a run into the trainer of the same run. ValueError, KeyError, … where it is of another."""
     done, seconds = state["steps_done"], state["seconds"]
-    if type(done) is not int or done < 0 or not isinstance(seconds, float | int) or not 0 <= seconds < math.inf:
+    if type(done) is not int or done < 0 or type(seconds) not in (int, float) or not 0 <= seconds < math.inf:
         raise ValueError(f"it has done {done} steps in {seconds} seconds")
+    for part, own in trainer.state_dict().items():
+        if part not in ("steps_done", "seconds", "optimizers"):
+            for name, value in own.items():
+                _check_like(state[part][name], value, f"{name} of the {part}")
     for optimizer, found in zip(trainer.optimizers, state["optimizers"], strict=True):
+        own = optimizer.state_dict()["param_groups"]
+        if _settings(own) != _settings(found["param_groups"]):
+            raise ValueError("its optimizer has other settings")
         parameters = [p for group in optimizer.param_groups for p in group["params"]]
-        for group, other in zip(optimizer.param_groups, found["param_groups"], strict=True):
-            named = {name: type(value) for name, value in group.items() if name != "params"}
-            if {name: type(value) for name, value in other.items() if name != "params"}.keys() != named.keys():
-                raise ValueError("its optimizer has other options")
-        numbers = set(range(len(parameters)))
-        if set(found["state"]) != (numbers if done else set()) & set(found["state"]) or (done and not found["state"]):
-            raise ValueError("its optimizer has other parameters")
+        if bool(found["state"]) != bool(done):
+            raise ValueError("its optimizer has made another number of steps")
         for number, moments in found["state"].items():
+            if moments.keys() != {"step", "exp_avg", "exp_avg_sq"}:
+                raise ValueError(f"its optimizer has other moments, {', '.join(map(str, moments))}")
             for name, value in moments.items():
-                if not isinstance(value, Tensor) or not bool(value.isfinite().all()):
-                    raise ValueError(f"its optimizer's {name} of {number} is no tensor of numbers")
-                if value.dim() and value.shape != parameters[number].shape:
-                    raise ValueError(f"its optimizer's {name} of {number} has another shape")
-            if set(moments) != {"step", "exp_avg", "exp_avg_sq"}:
-                raise ValueError(f"its optimizer's moments of {number} are {', '.join(map(str, moments))}")
+                like = torch.zeros(()) if name == "step" else parameters[number]
+                _check_like(value, like, f"{name} of its optimizer's parameter {number}")
     trainer.load_state_dict(state)
+
+
+def _settings(groups: list[dict]) -> list[dict]:
+    """Of an optimizer, as JSON has them, without learning rates, which follow a schedule."""
+    return json.loads(json.dumps([{k: v for k, v in group.items() if not k.endswith("lr")} for group in groups]))
+
+
+def _check_like(found: object, own: Tensor, what: str) -> None:
+    if not isinstance(found, Tensor) or (found.shape, found.dtype) != (own.shape, own.dtype):
+        raise ValueError(f"{what} is no tensor of shape {tuple(own.shape)} and {own.dtype}")
+    if not bool(found.isfinite().all()):
+        raise ValueError(f"{what} is no number any more")
 
 
 def _scores(trainer: Trainer) -> dict[str, float]:

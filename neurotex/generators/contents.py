@@ -93,7 +93,9 @@ def _safetensors(path: Path) -> Contents:
         file = safe_open(path, framework="pt")
         tensors, metadata = {name: SafeTensor(file, name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
-        raise FileError(f"{path} cannot be read as safetensors ({error}): it may be cut off, get it again.") from None
+        raise FileError(
+            f"{path} cannot be read as safetensors ({reason(error)}): it may be cut off, get it again."
+        ) from None
     if not all(name.isprintable() for name in tensors):
         raise FileError(f"{path} gives a tensor a name that cannot be printed: do not trust it.")
     if "architecture" not in metadata:

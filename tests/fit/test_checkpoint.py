@@ -1,10 +1,14 @@
 """A checkpoint comes back as it was, or is refused."""
 
+from unittest.mock import Mock
+
 import pytest
 import torch
 
-from neurotex.errors import FileError
+from neurotex.errors import ArgumentError, FileError, NeurotexError
+from neurotex.fit import run
 from neurotex.fit.checkpoint import Checkpoint
+from tests.misfits import write_misfit
 
 WHOLE = Checkpoint(
     {"mesh": "a.obj", "through": ["palette:4"], "huber": None},
@@ -45,3 +49,20 @@ def test_tensors_of_something_else_are_refused(tmp_path):
 def test_a_missing_file_says_what_to_do(tmp_path):
     with pytest.raises(FileError, match="run without --resume first"):
         Checkpoint.load(tmp_path / "checkpoint.safetensors")
+
+
+def test_checkpoints_of_other_keys_types_and_shapes_are_refused_in_one_sentence(fit, tmp_path, monkeypatch):
+    """Or read, where what is another does not matter."""
+    options = {"through": ("palette:3",), "imagined": 0, "steps": 4, "size": 16}
+    fit(tmp_path / "out", **options)
+    monkeypatch.setattr(run, "finish", enough := Mock(side_effect=ArgumentError("as far as this it was read.")))
+    file, whole, refused = tmp_path / "out" / "checkpoint.safetensors", tmp_path / "whole", 0
+    file.rename(whole)
+    for number in range(40):
+        write_misfit(whole, file, number)
+        with pytest.raises(NeurotexError) as error:
+            fit(tmp_path / "out", resume=True, **options)
+        assert "\n" not in str(error.value)
+        refused += isinstance(error.value, FileError)
+    assert refused > 20
+    assert enough.call_count < 20

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial, partialmethod
 from pathlib import Path
@@ -19,6 +20,7 @@ from neurotex.errors import ArgumentError, FileError, TrainingError
 from neurotex.gan import Interrupted, Options, ProceduralMaterials, materials, picture, plan, run, train_generator
 from neurotex.gan.checkpoint import load_state
 from neurotex.storage import read_tensors
+from tests.misfits import write_misfit
 
 TINY = Options(
     data=("materials",),
@@ -54,12 +56,12 @@ def folder(tmp_path):
     return tmp_path / "images"
 
 
-def stopped_after(count):
-    """A progress that asks for a stop as Ctrl-C does."""
+def stopped_after(count, number=signal.SIGINT):
+    """A progress that asks for a stop as Ctrl-C does, or a scheduler."""
 
     def progress(done, total, measured, rate):
         if done == count:
-            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), number)
 
     return progress
 
@@ -86,15 +88,41 @@ def test_scores_are_of_textures_and_data(tmp_path, monkeypatch):
     assert metrics["kid"] > 0
 
 
-def test_a_stopped_run_goes_on_as_if_it_had_not_been(tmp_path):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_stopped_run_goes_on_as_if_it_had_not_been(number, tmp_path):
     train_generator(TINY, tmp_path / "whole", scores=False)
     with pytest.raises(Interrupted):
-        train_generator(TINY, tmp_path / "parts", progress=stopped_after(8), scores=False)
+        train_generator(TINY, tmp_path / "parts", progress=stopped_after(8, number), scores=False)
     train_generator(TINY, tmp_path / "parts", resume=True, scores=False)
     whole, parts = (read_tensors(tmp_path / name / "checkpoint.safetensors")[0] for name in ("whole", "parts"))
     assert all(torch.equal(value, parts[name]) for name, value in whole.items())
     logs = [(tmp_path / name / "log.jsonl").read_text() for name in ("whole", "parts")]
     assert logs[0] == logs[1]
+
+
+def test_a_log_that_was_cut_goes_on_whole_and_what_a_kill_left_out_is_made(tmp_path):
+    train_generator(TINY, tmp_path / "whole", scores=False, minutes=0)
+    with pytest.raises(Interrupted):
+        train_generator(TINY, tmp_path / "parts", progress=stopped_after(12), scores=False, minutes=0)
+    log = tmp_path / "parts" / "log.jsonl"
+    lines = log.read_text().splitlines()
+    assert len(lines) == 3
+    # as if it had been killed in step 5, beyond its checkpoint, while that was written
+    later = ['{"step": 4, "loss/generator": 1.0}', '{"step": 5, "loss/gene']
+    log.write_text("\n".join([*lines, *later]))
+    metrics = train_generator(TINY, tmp_path / "parts", resume=True, scores=False, minutes=0)
+    assert log.read_text() == (tmp_path / "whole" / "log.jsonl").read_text()
+    for name in ("generator.safetensors", "samples/0000005.png"):  # killed after its last checkpoint
+        (tmp_path / "parts" / name).unlink()
+    again = train_generator(TINY, tmp_path / "parts", resume=True, scores=False)
+    whole = json.loads((tmp_path / "whole" / "metrics.json").read_text())
+    for each in (metrics, again):
+        timeless = {k: v for k, v in each.items() if "second" not in k}
+        assert timeless == {k: v for k, v in whole.items() if "second" not in k}
+    for path in (tmp_path / "whole").rglob("*.png"):
+        assert (tmp_path / "parts" / path.relative_to(tmp_path / "whole")).read_bytes() == path.read_bytes()
+    found = (tmp_path / "parts" / "generator.safetensors").read_bytes()
+    assert found == (tmp_path / "whole" / "generator.safetensors").read_bytes()
 
 
 KILLED = """
@@ -260,3 +288,19 @@ def test_an_empty_folder_is_refused(tmp_path):
     (tmp_path / "images").mkdir()
     with pytest.raises(FileError, match="images"):
         train_generator(replace(TINY, data=(str(tmp_path / "images"),)), tmp_path / "out")
+
+
+def test_checkpoints_of_other_keys_types_and_shapes_are_refused_in_one_sentence(tmp_path):
+    """Or read, where what is another does not matter: then a step can be made."""
+    train_generator(TINY, tmp_path, scores=False)
+    file, read = tmp_path / "misfit.safetensors", 0
+    for number in range(60):
+        write_misfit(tmp_path / "checkpoint.safetensors", file, number)
+        trainer = plan.make_trainer(TINY)
+        with suppress(FileError):
+            state, _ = load_state(file)
+            with storage.of_this_run(file):
+                run.restore(trainer, state)
+            read += 1
+            trainer.step()
+    assert 0 < read < 20

@@ -106,7 +106,9 @@ def _array(onnx: Any, tensor: Any, path: Path) -> np.ndarray:
     """The numbers of a TensorProto; as many as its shape says, or FileError."""
     dtype, shape = TYPES.get(tensor.data_type), tuple(tensor.dims)
     if dtype is None:
-        kind = onnx.TensorProto.DataType.Name(tensor.data_type) if tensor.data_type else "no type"
+        kinds = {number: name for name, number in onnx.TensorProto.DataType.items() if number}
+        kind = kinds.get(tensor.data_type, f"type {tensor.data_type}, which ONNX does not have")
+        kind = kind if tensor.data_type else "no type"
         raise FileError(f"the tensor {tensor.name} in {path} is of {kind}: export the generator in float32.")
     if min(shape, default=0) < 0:
         raise FileError(f"the tensor {tensor.name} in {path} has the shape {shape}: do not trust the file.")

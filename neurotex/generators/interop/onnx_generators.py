@@ -11,7 +11,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from ...errors import ArgumentError, FileError
+from ...errors import ArgumentError, FileError, NeurotexError
+from ..rebuild import reason
 from .named import NamedTensors
 from .onnx_files import Graph, Node, read_onnx
 from .onnx_layers import LAYERS
@@ -36,7 +37,12 @@ def from_onnx(path: str | Path, channels_last: bool = False) -> OnnxGenerator:
     inputs that are settings or statistics, do not. ONNX does not say what was trained: freeze what was not.
     Nothing in the file is run. FileError names a node that is not known; `latent_shape` is there if the file says it.
     """
-    return OnnxGenerator(read_onnx(path), path, channels_last)
+    try:
+        return OnnxGenerator(read_onnx(path), path, channels_last)
+    except NeurotexError:
+        raise
+    except FAILURES as error:  # a field of another kind than ONNX has there, such as a name that is no text
+        raise FileError(f"{path} is no whole ONNX graph ({reason(error)}): get it or export it again.") from None
 
 
 class OnnxGenerator(nn.Module):

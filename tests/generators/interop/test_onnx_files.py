@@ -139,3 +139,19 @@ def test_graphs_that_no_generator_has_are_refused(onnx, model, tmp_path):
     refused(lambda p: p.graph.node.append(nothing), "has value_string, which no number is")
     refused(lambda p: p.opset_import.__delitem__(0), "holds no graph of operator set 7 or later")
     refused(lambda p: setattr(p.graph.output[0], "name", "w2"), "no node of .* gives its output w2")
+
+
+def test_fields_of_another_kind_are_refused_in_one_sentence(onnx, model, tmp_path):
+    """A type that ONNX does not have; a name that is no text."""
+    proto = model.proto()
+    proto.graph.initializer[0].data_type = 99
+    (tmp_path / "generator.onnx").write_bytes(proto.SerializeToString())
+    with pytest.raises(FileError, match=r"generator\.onnx is of type 99, which ONNX does not have: export") as refused:
+        from_onnx(tmp_path / "generator.onnx")
+    assert "\n" not in str(refused.value)
+    content = model.proto().SerializeToString()
+    name = model.tensors[0].name.encode()
+    (tmp_path / "generator.onnx").write_bytes(content.replace(name, b"\xff" * len(name)))
+    with pytest.raises(FileError, match=r"generator\.onnx") as refused:
+        from_onnx(tmp_path / "generator.onnx")
+    assert "\n" not in str(refused.value)
