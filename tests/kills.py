@@ -23,7 +23,7 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
-FEW = {"channel-base": 64, "channel-max": 8, "latent-dim": 4, "batch": 4, "size": 16, "images": 32}
+FEW = {"channel-base": 64, "channel-max": 8, "latent-dim": 4, "batch": 4, "size": 16, "images": 20}
 PENALTIES = {"smoothness": 0.2, "reconstruction": 1.0, "augment": 0.6}
 USERS = (".notes.2024.txt", "textures/.backup.12.tar", "samples/.0001.4.png", ".cache.1/x", "samples/mine.png")
 MOMENTS = ("within", "before", "after", "line")
@@ -162,6 +162,7 @@ def child(moment: str) -> None:
         if sys.argv[1] == "train":
             from neurotex.gan import log, plan
 
+            sys.modules["torch.utils.tensorboard"] = None  # takes a second to load
             plan.ProceduralMaterials = partial(plan.ProceduralMaterials, bank=8)
             if moment.startswith("line"):
                 log.Log.flush = _flush_half(log.Log.flush, int(moment.split()[1]))

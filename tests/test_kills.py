@@ -1,4 +1,4 @@
-"""Runs that are killed and resumed are those that nobody disturbed: a few; `python -m tests.kills` kills more."""
+"""Runs that are killed within a write and resumed are those that nobody disturbed; `tests.kills` kills many more."""
 
 import os
 
@@ -8,6 +8,6 @@ from tests import kills
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no signals to send to a process")
-@pytest.mark.parametrize(("verb", "seed"), [("fit", 3), ("train", 2)])
+@pytest.mark.parametrize(("verb", "seed"), [("fit", 18), ("train", 0)])
 def test_a_killed_run_resumed_is_the_run_that_nobody_disturbed(verb, seed):
-    assert kills.kill_runs(verb, 2, seed, 1) > 0
+    assert kills.kill_runs(verb, 1, seed) == 1

@@ -124,7 +124,7 @@ generators.save(MaterialGenerator(16, latent_dim=4, style_dim=4, widths=(4,), su
 
 def test_the_same_tensors_are_the_same_bytes_in_every_process(tmp_path):
     found = set()
-    for k in range(3):
+    for k in range(2):
         (tmp_path / str(k)).mkdir()
         subprocess.run([sys.executable, "-c", WRITE, tmp_path / str(k)], check=True)
         found.add(tuple((tmp_path / str(k) / name).read_bytes() for name in ("a", "b")))
