@@ -6,34 +6,37 @@ With fixed meshes, cameras, lights and cut-outs, which texels a sample reads and
   and light of all views are one sparse matrix, and a step is two sparse products, whatever the mesh or the number of
   samples per pixel (`BakedMatrix`).
 - Roughness, metallic and normal maps enter the light non-linearly. Then the samples' taps and geometry are kept, and a
-  step looks up and shades every sample (`BakedSamples`).
+  step looks up and shades every sample, under the lights as they are then (`BakedSamples`).
 
-Both are exact: they equal `render` up to rounding, as long as nothing but the values of textures changes. A texture of
-another size, a moved vertex, camera or light, and an alpha map that cuts elsewhere need another bake.
+Both are exact: they equal `render` up to rounding, as long as nothing but the values of textures, and the lights of a
+`BakedSamples`, changes. A texture of another size, a moved vertex or camera, and lights of a `BakedMatrix` are refused;
+they, and an alpha map that cuts elsewhere, need another bake.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
-from .. import raster
+from .. import operators, raster
 from ..errors import SceneError
+from ..precision import is_half, uncast
 from ..progress import Bar
 from ..raster.operator import assemble_rows_unchecked
 from ..raster.pixels import place_pixels_unchecked
 from ..raster.texels import number_seen_unchecked
-from ..scene import Latents, Material, Scene
+from ..scene import Geometry, Latents, Material, Scene
 from ..scene.batches import over_batches
 from ..scene.check import stand_ins
 from .embedded import BUDGET, check_scene, pixel_runs
+from .frozen import Frozen, Guard
 from .maps import Key, SceneMaps
-from .radiance import Illumination, radiance, transport
+from .radiance import Illumination, Lighting, radiance
 from .surface import Surface, View
 
 
@@ -59,6 +62,7 @@ class BakedScene(nn.Module):
         self.shape = (len(scene.cameras), *size)
         self._keys = dict(maps.keys)
         self._layouts = maps.layouts()
+        self._guard = Guard(scene, lights=maps.linear)
         self.register_buffer("pixel", pixel, persistent=False)
         self.register_buffer("alpha", alpha, persistent=False)
 
@@ -68,10 +72,11 @@ class BakedScene(nn.Module):
 
     def padded_pixels(self, latents: Latents | None = None) -> Float[Tensor, "*batches rows 4"]:
         """`pixels` and a channel of zeros: as they lie in memory, without a copy."""
+        self._look()
         return over_batches(self._colour, self.scene, latents)
 
     def _maps(self, latents: Latents) -> SceneMaps:
-        maps = SceneMaps(self.scene, latents)
+        maps = SceneMaps(self.scene, latents, self.alpha)
         for name, (shapes, *_) in maps.keys.items():
             if maps.keys[name] != self._keys.get(name):
                 before = "none" if name not in self._keys else self._keys[name][0]
@@ -83,7 +88,9 @@ class BakedScene(nn.Module):
         return maps
 
     def _colour(self, latents: Latents) -> Float[Tensor, "rows 4"]:
-        return self._pixels(self._maps(latents))
+        maps = self._maps(latents)
+        with uncast(self.alpha.device):
+            return self._pixels(maps)
 
     def _pixels(self, maps: SceneMaps) -> Float[Tensor, "rows 4"]:
         """Linear RGB of the covered pixels, and 0."""
@@ -91,7 +98,20 @@ class BakedScene(nn.Module):
 
     def forward(self, latents: Latents | None = None) -> Float[Tensor, "*batches views 4 h w"]:
         """The images, as `render` gives them."""
+        self._look()
         return over_batches(self._image, self.scene, latents)
+
+    def _look(self) -> None:
+        if not torch.compiler.is_compiling():
+            self._guard.check()
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> BakedScene:
+        """What `.to()` and its relatives do."""
+        if is_half(fn(self.alpha.new_empty(0)).dtype):
+            raise SceneError(
+                "a baked scene computes in float32 or float64, not in half precision: textures alone may be half."
+            )
+        return super()._apply(fn, recurse)
 
     def _image(self, latents: Latents) -> Float[Tensor, "views 4 h w"]:
         colour = self._colour(latents)
@@ -135,48 +155,93 @@ class BakedMatrix(BakedScene):
 class Strip:
     """Samples of some rows of a view that are all glossy or all diffuse, and which of the baked pixels each adds to.
 
-    `lit` is the light of diffuse samples, whose normals no map turns: radiance per unit of albedo. Others have none.
+    `matt` are diffuse samples whose normals no map turns: their light does not depend on textures.
     """
 
+    view: int
     surface: Surface
     taps: dict[Key, raster.Taps]
     pixel: Int[Tensor, "n"]
     materials: list[Material]
-    light: Illumination
-    lit: Float[Tensor, "n channels"] | None
+    matt: bool
 
-    @classmethod
-    def of(
-        cls, view: View, surface: Surface, pixel: Int[Tensor, "n"], materials: list[Material], light: Illumination
-    ) -> Strip:
-        matt = materials[0].roughness is None and "normal" not in view.maps.planes
-        lit = light.diffuse(surface.position, surface.normal) if matt else None
-        taps = view.maps.all_taps(surface.uv, surface.duv, surface.material)
-        return cls(surface, taps, pixel, materials, light, lit)
+    def lit(self, light: Illumination) -> Float[Tensor, "n channels"] | None:
+        """Radiance per unit of albedo of matt samples."""
+        return light.diffuse(self.surface.position, self.surface.normal) if self.matt else None
 
-    def colour(self, maps: SceneMaps, texels: Mapping[str, Tensor]) -> Float[Tensor, "n 3"]:
+    def colour(
+        self, maps: SceneMaps, texels: Mapping[str, Tensor], light: Illumination, lit: Float[Tensor, "n _"] | None
+    ) -> Float[Tensor, "n 3"]:
         """Linear RGB of the samples."""
         values = maps.look_up(texels, self.taps)
-        if self.lit is not None:
-            return values["base_color"] * self.lit
-        return radiance(values, self.surface, self.materials, self.light)
+        if lit is not None:
+            return values["base_color"] * lit
+        return radiance(values, self.surface, self.materials, light)
+
+    def moved(self, move: Callable[[Tensor], Tensor]) -> Strip:
+        """The same with `move` done to all its tensors."""
+        surface = Surface(**{name: move(tensor) for name, tensor in vars(self.surface).items()})
+        taps = {key: raster.Taps(*map(move, vars(found).values())) for key, found in self.taps.items()}
+        return replace(self, surface=surface, taps=taps, pixel=move(self.pixel))
 
 
 class BakedSamples(BakedScene):
-    """Surfaces of all kinds: samples are looked up and shaded in every step, one strip after the other."""
+    """Surfaces of all kinds: samples are looked up and shaded in every step, one strip after the other.
+
+    Lights are live, with gradients to all of their tensors. Compiled or exported, the light of diffuse samples is that
+    of the bake's last use before.
+    """
 
     def __init__(self, strips: list[Strip], grid: int, *args: object):
         super().__init__(*args)
         self._strips = strips
         self._grid = grid
+        eyes = torch.stack([camera.eye.detach().to(self.alpha) for camera in self.scene.cameras])
+        self.register_buffer("eyes", eyes, persistent=False)
+        self._lights = Frozen(self.scene, ["lights"])
+        self._lit = self._diffuse_light(self._illumination())
 
     def _pixels(self, maps: SceneMaps) -> Tensor:
         texels = maps.texels()
-        rows = texels["base_color"].new_zeros((len(self.pixel), 3))
+        rows = self.alpha.new_zeros((len(self.pixel), 3))
         if self._strips:
-            colour = torch.cat([strip.colour(maps, texels) for strip in self._strips]) / self._grid**2
+            lights = self._illumination()
+            strips = zip(self._strips, self._lit_now(lights), strict=True)
+            colours = [strip.colour(maps, texels, lights[strip.view], lit) for strip, lit in strips]
+            colour = torch.cat(colours) / self._grid**2
             rows = rows.index_add(0, torch.cat([strip.pixel for strip in self._strips]), colour)
         return pad(rows, (0, 1))
+
+    def _illumination(self) -> list[Illumination]:
+        """The lights as they are now, for each view."""
+        lights = Lighting.of(self.scene.lights, self.alpha)
+        return [lights.at(eye) for eye in self.eyes]
+
+    def _diffuse_light(self, lights: list[Illumination]) -> list[Tensor | None]:
+        return [strip.lit(lights[strip.view]) for strip in self._strips]
+
+    def _lit_now(self, lights: list[Illumination]) -> list[Tensor | None]:
+        """The diffuse light of each strip, computed again only if lights have changed or are being trained."""
+        if torch.compiler.is_compiling() or not any(strip.matt for strip in self._strips):
+            return self._lit
+        if torch.is_grad_enabled() and self._lights.trained() is not None:
+            return self._diffuse_light(lights)
+        if self._lights.changed() is not None:
+            if operators.transformed():  # perhaps not values, and if so not those of the next call
+                return self._diffuse_light(lights)
+            self._lights = Frozen(self.scene, ["lights"])
+            self._lit = self._diffuse_light(lights)
+        return self._lit
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> BakedSamples:
+        super()._apply(fn, recurse)
+
+        def move(tensor: Tensor) -> Tensor:
+            return fn(tensor) if tensor.is_floating_point() else tensor.to(self.alpha.device)
+
+        self._strips = [strip.moved(move) for strip in self._strips]
+        self._lit = [None if lit is None else move(lit) for lit in self._lit]
+        return self
 
 
 @torch.no_grad()
@@ -188,14 +253,29 @@ def bake(
     budget: int = BUDGET,
     progress: bool | None = None,
 ) -> BakedMatrix | BakedSamples:
-    """Freeze geometry, cameras, lights and cut-outs of a scene; for the arguments see `render`, for `progress`
-    `neurotex.progress`.
+    """Freeze geometry, cameras, cut-outs and, if all is diffuse, lights of a scene; for the arguments see `render`,
+    for `progress` `neurotex.progress`.
 
     Of textures only the sizes count, so latents may be unbound; but not those that cut something out.
     """
     size = check_scene(scene, size, grid)
     cut = any(material.alpha_cutoff is not None for material in scene.materials())
-    geometry, maps = scene.geometry(), SceneMaps(scene, None if cut else stand_ins(scene))
+    geometry = scene.geometry()
+    maps = SceneMaps(scene, None if cut else stand_ins(scene), geometry.vertices)
+    with uncast(geometry.vertices.device):
+        return _bake(scene, geometry, maps, size, grid, budget, progress)
+
+
+def _bake(
+    scene: Scene,
+    geometry: Geometry,
+    maps: SceneMaps,
+    size: tuple[int, int],
+    grid: int,
+    budget: int,
+    progress: bool | None,
+) -> BakedMatrix | BakedSamples:
+    lights = Lighting.of(scene.lights, geometry.vertices)
     parts, pixels, counts = [], [], []
     before = 0
     with Bar("bake", len(scene.cameras), progress) as bar:
@@ -205,9 +285,9 @@ def bake(
                 surface = view.surface(view.visible(top, rows), top)
                 pixel, first, count = pixel_runs(surface.pixel)
                 if maps.linear:
-                    parts.append(_matrix(view, scene, surface, first))
+                    parts.append(_matrix(view, lights, surface, first))
                 else:
-                    parts += _strips(view, scene, surface, before + torch.repeat_interleave(count))
+                    parts += _strips(number, view, surface, before + torch.repeat_interleave(count))
                 pixels.append(pixel + (number * size[0] + top) * size[1])
                 counts.append(count)
                 before += len(count)
@@ -226,17 +306,15 @@ def bake(
     return BakedMatrix(operator, texel, *common)
 
 
-def _matrix(view: View, scene: Scene, surface: Surface, first: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def _matrix(view: View, lights: Lighting, surface: Surface, first: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """The rows of the sparse matrix for some rows of a view."""
     taps = view.maps.taps("base_color", surface.uv, surface.duv, surface.material)
-    eye = view.camera.eye.to(surface.position)
-    light = taps.per_row(transport(scene.lights, eye, surface.position, surface.normal) / view.grid**2)
+    light = taps.per_row(lights.at(view.eye).diffuse(surface.position, surface.normal) / view.grid**2)
     return assemble_rows_unchecked(taps.first[first], taps.index, taps.weight, light)
 
 
-def _strips(view: View, scene: Scene, surface: Surface, pixel: Int[Tensor, "n"]) -> list[Strip]:
+def _strips(number: int, view: View, surface: Surface, pixel: Int[Tensor, "n"]) -> list[Strip]:
     """Glossy and diffuse samples of some rows of a view, each by themselves."""
-    light = Illumination.of(scene.lights, view.camera.eye.to(surface.position))
     materials = view.maps.materials
     glossy = torch.tensor([material.roughness is not None for material in materials], device=pixel.device)
     strips = []
@@ -244,5 +322,8 @@ def _strips(view: View, scene: Scene, surface: Surface, pixel: Int[Tensor, "n"])
         which = (glossy[surface.material.long()] == kind).nonzero()[:, 0]
         if len(which):
             alike = [material for material in materials if (material.roughness is not None) == kind]
-            strips.append(Strip.of(view, surface.some(which), pixel[which], alike, light))
+            some = surface.some(which)
+            taps = view.maps.all_taps(some.uv, some.duv, some.material)
+            matt = not kind and "normal" not in view.maps.planes
+            strips.append(Strip(number, some, taps, pixel[which], alike, matt))
     return strips

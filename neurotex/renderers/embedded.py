@@ -17,6 +17,7 @@ from torch.utils.checkpoint import checkpoint
 
 from .. import operators, raster
 from ..errors import ArgumentError
+from ..precision import uncast
 from ..raster.antialias import edge_blends_unchecked
 from ..raster.pixels import place_pixels_unchecked
 from ..raster.resolve import resolve_unchecked
@@ -26,7 +27,7 @@ from ..scene.batches import over_batches
 from ..scene.check import check_views
 from ..scene.counts import is_count
 from .maps import SceneMaps
-from .radiance import Illumination, radiance, transport
+from .radiance import Lighting, radiance
 from .surface import View
 
 BUDGET = 1 << 30  # bytes
@@ -58,16 +59,20 @@ def render(
 def _render(
     scene: Scene, size: tuple[int, int], grid: int, antialias: bool, latents: Latents, budget: int
 ) -> Float[Tensor, "views 4 h w"]:
-    geometry, maps = scene.geometry(), SceneMaps(scene, latents)
-    views = [View.of(geometry, maps, camera, size, grid) for camera in scene.cameras]
-    strips = [(view, *strip) for view in views for strip in view.strips(budget)]
-    if maps.linear and not antialias:
-        parts = _lit_at_once(strips, scene) if len(views) * views[0].bytes <= budget else _lit_in_turn(strips, scene)
-    else:
-        # across a UV seam, where vertices are doubled, a surface goes on
-        opposite = raster.opposite_corners(scene.welded()[geometry.faces.long()]) if antialias else None
-        parts = [_frugally(_shaded, len(strips) > len(views), scene, opposite, *strip) for strip in strips]
-    image = parts[0] if len(parts) == 1 else torch.cat(parts)
+    geometry = scene.geometry()
+    maps = SceneMaps(scene, latents, geometry.vertices)
+    with uncast(geometry.vertices.device):
+        lights = Lighting.of(scene.lights, geometry.vertices)
+        views = [View.of(geometry, maps, camera, size, grid) for camera in scene.cameras]
+        strips = [(view, *strip) for view in views for strip in view.strips(budget)]
+        if maps.linear and not antialias:
+            at_once = len(views) * views[0].bytes <= budget
+            parts = _lit_at_once(strips, lights) if at_once else _lit_in_turn(strips, lights)
+        else:
+            # across a UV seam, where vertices are doubled, a surface goes on
+            opposite = raster.opposite_corners(scene.welded()[geometry.faces.long()]) if antialias else None
+            parts = [_frugally(_shaded, len(strips) > len(views), lights, opposite, *strip) for strip in strips]
+        image = parts[0] if len(parts) == 1 else torch.cat(parts)
     # channels come last in memory: so pixels are written, and so losses read them
     return image.view(len(views), *size, 4).movedim(-1, 1)
 
@@ -106,12 +111,12 @@ class Lit:
     total: int
 
     @classmethod
-    def of(cls, scene: Scene, view: View, top: int, rows: int) -> Lit:
+    def of(cls, lights: Lighting, view: View, top: int, rows: int) -> Lit:
         """What the camera sees of the image's rows [top, top + rows)."""
         surface = view.surface(view.visible(top, rows), top)
         taps = view.maps.taps("base_color", surface.uv, surface.duv, surface.material)
-        eye = view.camera.eye.to(surface.position)
-        light = taps.per_row(transport(scene.lights, eye, surface.position, surface.normal) / view.grid**2)
+        light = lights.at(view.eye).diffuse(surface.position, surface.normal)
+        light = taps.per_row(light / view.grid**2)
         pixel, first, count = pixel_runs(surface.pixel)
         alpha = (count / view.grid**2).to(light.dtype)
         return cls(pixel, alpha, taps.first.index_select(0, first), taps.index, taps.weight, light, rows * view.size[1])
@@ -122,29 +127,29 @@ class Lit:
         return place_pixels_unchecked(colour, self.alpha, self.pixel, self.total)
 
 
-def _lit_at_once(strips: list[tuple[View, int, int]], scene: Scene) -> list[Float[Tensor, "total 4"]]:
+def _lit_at_once(strips: list[tuple[View, int, int]], lights: Lighting) -> list[Float[Tensor, "total 4"]]:
     """Diffuse surfaces in a small image: of the textures, only what is seen is touched."""
-    lit = [Lit.of(scene, *strip) for strip in strips]
+    lit = [Lit.of(lights, *strip) for strip in strips]
     maps = strips[0][0].maps
     seen, indices = number_seen_unchecked([part.index for part in lit], maps.layout("base_color").total)
     texels = maps.albedo(seen)
     return [part.image(texels, index) for part, index in zip(lit, indices, strict=True)]
 
 
-def _lit_in_turn(strips: list[tuple[View, int, int]], scene: Scene) -> list[Float[Tensor, "total 4"]]:
+def _lit_in_turn(strips: list[tuple[View, int, int]], lights: Lighting) -> list[Float[Tensor, "total 4"]]:
     """Diffuse surfaces, one strip after the other."""
     texels = strips[0][0].maps.albedo()
 
     def strip(*where: object) -> Tensor:
-        part = Lit.of(scene, *where)
+        part = Lit.of(lights, *where)
         return part.image(texels, part.index)
 
-    cut = len(strips) > len(scene.cameras)
-    return [_frugally(strip, cut, *where) for where in strips]
+    several = any(top for _, top, _ in strips)
+    return [_frugally(strip, several, *where) for where in strips]
 
 
 def _shaded(
-    scene: Scene, opposite: Int[Tensor, "faces 3"] | None, view: View, top: int, rows: int
+    lights: Lighting, opposite: Int[Tensor, "faces 3"] | None, view: View, top: int, rows: int
 ) -> Float[Tensor, "total 4"]:
     """Surfaces of all kinds, sample by sample; antialiased if the faces' neighbours are given."""
     # edges are found between neighbours: one more row on both sides
@@ -152,8 +157,7 @@ def _shaded(
     ids = view.visible(top - above, rows + above + below)
     surface = view.surface(ids, top - above)
     taps = view.maps.all_taps(surface.uv, surface.duv, surface.material)
-    light = Illumination.of(scene.lights, view.camera.eye.to(surface.position))
-    colour = radiance(view.maps.values(taps), surface, view.maps.materials, light)
+    colour = radiance(view.maps.values(taps), surface, view.maps.materials, lights.at(view.eye))
     samples = torch.cat([colour, torch.ones_like(colour[:, :1])], dim=1)
     pixel = surface.pixel
     if opposite is not None:

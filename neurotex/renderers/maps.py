@@ -28,20 +28,23 @@ Key = tuple  # of shapes and samplers: maps that share it share their taps
 class SceneMaps:
     """All maps of a scene, evaluated once. Values by name: base_color (encoded), alpha, roughness, metallic, normal.
 
-    A kind that no material has is left out.
+    A kind that no material has is left out. Textures of any float type are read in the precision of `like`; nodes are
+    evaluated in their own, and as autocast says.
     """
 
-    def __init__(self, scene: Scene, latents: Latents | None = None):
+    def __init__(self, scene: Scene, latents: Latents | None, like: Tensor):
         self.materials = scene.materials()
         self.planes: dict[str, list[Tensor]] = {}
         self.keys: dict[str, Key] = {}
         self._layouts: dict[str, raster.TexelLayout] = {}
         with Evaluation(latents) as evaluation:
-            values = [material.values(evaluation) for material in self.materials]
+            values = [
+                {name: value.to(like.dtype) for name, value in material.values(evaluation).items()}
+                for material in self.materials
+            ]
         for material, maps in zip(self.materials, values, strict=True):
             if material.alpha_cutoff is not None:
                 maps["base_color"], maps["alpha"] = maps["base_color"].split([3, 1], dim=1)
-        like = values[0]["base_color"]
         for name, default in DEFAULTS.items():
             if any(name in maps for maps in values):
                 missing = like.new_tensor(default)[None, :, None, None]

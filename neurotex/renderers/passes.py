@@ -9,6 +9,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from ..errors import SceneError
+from ..precision import uncast
 from ..scene import Latents, Scene, resolution
 from ..shading.ggx import facing
 from .maps import SceneMaps
@@ -45,26 +46,31 @@ def render_passes(scene: Scene, size: int | tuple[int, int] = 256, *, latents: L
     if len(scene.cameras) == 0:
         raise SceneError("the scene has no camera: pass cameras=[...], or scene.cameras.append(...).")
     size = resolution(size)
-    geometry, maps = scene.geometry(), SceneMaps(scene, latents)
-    views = []
-    for camera in scene.cameras:
-        view = View.of(geometry, maps, camera, size, 1)
-        surface = view.surface(view.visible(0, size[0]), 0)
-        taps = view.maps.all_taps(surface.uv, surface.duv, surface.material)
-        values = maps.values(taps)
-        if "normal" in values:
-            normal = mapped_normal(surface, values["normal"], camera.eye.to(surface.position))
-        else:
-            _, normal = facing(surface.normal, surface.position, camera.eye.to(surface.normal))
-        back = camera.transform[:3, 2].to(surface.position)
-        depth = ((camera.position.to(back) - surface.position) * back).sum(1, keepdim=True)
-        found = {"depth": depth, "position": surface.position, "normal": normal, "uv": surface.uv}
-        found["albedo"] = values["base_color"]
-        images = {name: _image(value, surface.pixel, size, 0) for name, value in found.items()}
-        for name in ("face", "material"):
-            images[name] = _image(getattr(surface, name).long()[:, None], surface.pixel, size, -1)
-        views.append({**images, "mask": images["face"] >= 0})
+    geometry = scene.geometry()
+    maps = SceneMaps(scene, latents, geometry.vertices)
+    with uncast(geometry.vertices.device):
+        views = [_seen(View.of(geometry, maps, camera, size, 1)) for camera in scene.cameras]
     return Passes(**{name: torch.stack([view[name] for view in views]) for name in views[0]})
+
+
+def _seen(view: View) -> dict[str, Tensor]:
+    """The passes of a view, by name."""
+    camera, size = view.camera, view.size
+    surface = view.surface(view.visible(0, size[0]), 0)
+    taps = view.maps.all_taps(surface.uv, surface.duv, surface.material)
+    values = view.maps.values(taps)
+    if "normal" in values:
+        normal = mapped_normal(surface, values["normal"], camera.eye.to(surface.position))
+    else:
+        _, normal = facing(surface.normal, surface.position, camera.eye.to(surface.normal))
+    back = camera.transform[:3, 2].to(surface.position)
+    depth = ((camera.position.to(back) - surface.position) * back).sum(1, keepdim=True)
+    found = {"depth": depth, "position": surface.position, "normal": normal, "uv": surface.uv}
+    found["albedo"] = values["base_color"]
+    images = {name: _image(value, surface.pixel, size, 0) for name, value in found.items()}
+    for name in ("face", "material"):
+        images[name] = _image(getattr(surface, name).long()[:, None], surface.pixel, size, -1)
+    return {**images, "mask": images["face"] >= 0}
 
 
 def _image(values: Tensor, pixel: Tensor, size: tuple[int, int], empty: int) -> Tensor:

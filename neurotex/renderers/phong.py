@@ -16,6 +16,7 @@ from torch import Tensor
 from ..discrete.visibility import Visibility
 from ..errors import ArgumentError, SceneError
 from ..geometry import transform
+from ..precision import uncast
 from ..raster.fragments import Fragments, rasterize
 from ..raster.interpolate import interpolate_at
 from ..raster.lookup import sample_texture
@@ -85,29 +86,30 @@ def render_phong(
     if len(scene.cameras) == 0:
         raise SceneError("the scene has no camera: pass cameras=[...], or scene.cameras.append(...).")
     geometry = scene.geometry()
-    corners = geometry.vertices[geometry.faces.long()]
-    normals = area_normals(corners, scene.welded()[geometry.faces.long()])
-    uvs = corner_uvs(geometry)
-    surface = Surface(corners, normals, uvs, geometry.face_material)
     if shading == "soft_silhouette":
         check_names(by_name(latents), [part.name for part in scene.modules() if isinstance(part, Latent)])
         textures = []
     else:
         textures = scene_textures(scene, latents, lookup)
-    images = []
-    look = {"shading": shading, "light": light, "material": material, "blend": blend, "visibility": visibility}
-    for camera in scene.cameras:
-        ndc = ndc_corners(geometry, camera, size)
-        modes = {
-            "perspective_correct": bool(camera.eye[3]),
-            "cull_backfaces": cull_backfaces,
-            "near": camera.near,
-        }
-        fragments = rasterize(ndc, size, faces_per_pixel=faces_per_pixel, blur_radius=blur_radius, **modes)
-        if visibility is not None and blur_radius > 0:
-            fragments = with_first_layer(fragments, rasterize(ndc, size, **modes))
-        images.append(shade(fragments, surface, textures, camera.position[None].to(corners), **look))
-    return torch.cat(images)
+    with uncast(geometry.vertices.device):
+        corners = geometry.vertices[geometry.faces.long()]
+        normals = area_normals(corners, scene.welded()[geometry.faces.long()])
+        uvs = corner_uvs(geometry)
+        surface = Surface(corners, normals, uvs, geometry.face_material)
+        images = []
+        look = {"shading": shading, "light": light, "material": material, "blend": blend, "visibility": visibility}
+        for camera in scene.cameras:
+            ndc = ndc_corners(geometry, camera, size)
+            modes = {
+                "perspective_correct": bool(camera.eye[3]),
+                "cull_backfaces": cull_backfaces,
+                "near": camera.near,
+            }
+            fragments = rasterize(ndc, size, faces_per_pixel=faces_per_pixel, blur_radius=blur_radius, **modes)
+            if visibility is not None and blur_radius > 0:
+                fragments = with_first_layer(fragments, rasterize(ndc, size, **modes))
+            images.append(shade(fragments, surface, textures, camera.position[None].to(corners), **look))
+        return torch.cat(images)
 
 
 def shade(

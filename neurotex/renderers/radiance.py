@@ -10,11 +10,46 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from .. import shading
+from .. import operators, shading
 from ..scene import EnvironmentLight, Light, Material
 from .surface import Surface
 
 GRAZING = 1e-3  # least cosine between a mapped normal and the view
+
+
+@dataclass(frozen=True)
+class Lighting:
+    """The lights of a scene as they are now, whoever looks; `at` says how a camera finds them.
+
+    `images` are the maps of environments, `placed` the other lights, of which `intensity` has the colours.
+    """
+
+    placed: tuple[Light, ...]
+    intensity: Float[Tensor, "lights 3"]
+    grey: bool
+    images: tuple[tuple[Float[Tensor, "9 3"], Float[Tensor, "levels 3 h w"]], ...]
+
+    @classmethod
+    def of(cls, lights: Iterable[Light], like: Tensor) -> Lighting:
+        """Lights in the precision of `like`, each asked once."""
+        lights = tuple(lights)
+        images = tuple(
+            tuple(map.to(like) for map in light.maps()) for light in lights if isinstance(light, EnvironmentLight)
+        )
+        placed = tuple(light for light in lights if not isinstance(light, EnvironmentLight))
+        if not placed:
+            return cls(placed, like.new_empty((0, 3)), False, images)
+        strength = torch.stack([light.intensity for light in placed]).to(like)
+        # one channel serves all three; not where numbers may not be looked at, or may cease to be equal
+        told = strength.requires_grad or operators.transformed() or torch.compiler.is_compiling()
+        grey = not told and not images and bool((strength == strength[:, :1]).all())
+        return cls(placed, strength, grey, images)
+
+    def at(self, eye: Float[Tensor, "4"]) -> Illumination:
+        """For a homogeneous eye."""
+        points = [light.point(eye).to(eye) for light in self.placed]
+        place = torch.stack(points) if points else eye.new_empty((0, 4))
+        return Illumination(eye, place, self.intensity, self.grey, self.images)
 
 
 @dataclass(frozen=True)
@@ -29,18 +64,6 @@ class Illumination:
     intensity: Float[Tensor, "lights 3"]
     grey: bool
     images: tuple[tuple[Float[Tensor, "9 3"], Float[Tensor, "levels 3 h w"]], ...]
-
-    @classmethod
-    def of(cls, lights: Iterable[Light], eye: Float[Tensor, "4"]) -> Illumination:
-        """Lights as they are for a homogeneous eye."""
-        lights = list(lights)
-        images = tuple(light.maps() for light in lights if isinstance(light, EnvironmentLight))
-        placed = [light for light in lights if not isinstance(light, EnvironmentLight)]
-        if not placed:
-            return cls(eye, eye.new_empty((0, 4)), eye.new_empty((0, 3)), False, images)
-        strength = torch.stack([light.intensity for light in placed])
-        grey = not strength.requires_grad and not images and bool((strength == strength[:, :1]).all())
-        return cls(eye, torch.stack([light.point(eye) for light in placed]), strength, grey, images)
 
     def diffuse(self, position: Float[Tensor, "n 3"], normal: Float[Tensor, "n 3"]) -> Float[Tensor, "n channels"]:
         """Diffuse surfaces: radiance towards the eye per unit of albedo; one channel if all is grey, else three."""
@@ -58,7 +81,7 @@ def transport(
     lights: Iterable[Light], eye: Float[Tensor, "4"], position: Float[Tensor, "n 3"], normal: Float[Tensor, "n 3"]
 ) -> Float[Tensor, "n channels"]:
     """`Illumination.diffuse`, of lights at once."""
-    return Illumination.of(lights, eye).diffuse(position, normal)
+    return Lighting.of(lights, eye).at(eye).diffuse(position, normal)
 
 
 def radiance(

@@ -58,6 +58,11 @@ class View:
         matrix = matrix * matrix.new_tensor([grid, grid, 1, 1])[:, None]
         return cls(geometry, maps, camera, size, grid, transform(geometry.vertices, matrix.T))
 
+    @property
+    def eye(self) -> Float[Tensor, "4"]:
+        """The camera's, homogeneous, in the precision of the geometry."""
+        return self.camera.eye.to(self.geometry.vertices)
+
     def visible(self, top: int, rows: int) -> Int[Tensor, "height width"]:
         """The face that each sample of the image's rows [top, top + rows) sees, −1 for none; through cut-outs."""
         size = (rows * self.grid, self.size[1] * self.grid)

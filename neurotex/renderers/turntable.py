@@ -50,7 +50,7 @@ def turntable(
 ) -> Float[Tensor, "frames 4 h w"]:
     """The scene's meshes from all sides, under a flash at the camera; as `render` returns images. See `around`."""
     cameras, flash = around(scene, frames, elevation, azimuth, distance)
-    stage = Scene(list(scene.nodes), cameras, flash).to(scene.nodes[0].transform)
+    stage = Scene(list(scene.nodes), cameras, flash).to(scene.nodes[0].transform.device)
     return render(stage, size, grid=2)
 
 

@@ -46,7 +46,7 @@ class Flash(Light):
     """A point light at the camera, whichever camera looks: radiance = intensity · BRDF · cos / d²."""
 
     def point(self, eye: Tensor) -> Tensor:
-        if float(eye.detach()[3]) == 0:
+        if not torch.compiler.is_compiling() and float(eye.detach()[3]) == 0:  # before, a bake has asked
             raise SceneError(
                 "a Flash stands at the camera, but an orthographic camera has no place: use another light."
             )
@@ -126,7 +126,9 @@ class EnvironmentLight(Light):
         Made once for an image, and again when it has changed; each time while it is being trained.
         """
         image = self.image
-        if torch.is_grad_enabled() and image.requires_grad:
+        # compiled code cannot tell whether the image has changed, nor do tensors of inference mode say so
+        trained = torch.is_grad_enabled() and image.requires_grad
+        if trained or torch.compiler.is_compiling() or image.is_inference():
             coefficients, prefiltered = shading.sh_irradiance(image), shading.prefilter(image)
         else:
             state = (image._version, image.dtype, image.device)

@@ -1,0 +1,94 @@
+"""What a bake holds constant, and whether it still is: a picture of what no longer is so would be wrong in silence."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from ..errors import SceneError
+from ..scene import Scene
+
+
+class Frozen:
+    """The tensors of a scene's "nodes" (with their meshes), "cameras" or "lights", as they were found.
+
+    Looking again costs next to nothing while nobody writes to them: a tensor counts its changes.
+    """
+
+    def __init__(self, scene: Scene, kinds: Sequence[str]):
+        self._lists = [(kind, getattr(scene, kind), len(getattr(scene, kind))) for kind in kinds]
+        self._slots = [
+            (f"{path}.{name}", node, name)
+            for kind in kinds
+            for path, node in _members(scene, kind)
+            for name, tensor in (*node._parameters.items(), *node._buffers.items())
+            if tensor is not None
+        ]
+        self._states = [_state(getattr(node, name)) for _, node, name in self._slots]
+        self._values = [getattr(node, name).detach().clone() for _, node, name in self._slots]
+
+    def changed(self) -> str | None:
+        """What is first found to be other than it was; None if nothing is."""
+        for kind, members, count in self._lists:
+            if len(members) != count:
+                return f"the number of {kind}"
+        for k, (path, node, name) in enumerate(self._slots):
+            tensor = getattr(node, name)
+            kept, version = self._states[k]
+            if tensor is kept and version is not None and tensor._version == version:
+                continue
+            if not _equal(tensor, self._values[k]):
+                return path
+            self._states[k] = _state(tensor)
+        return None
+
+    def trained(self) -> str | None:
+        """The first tensor, by path, that wants a gradient."""
+        return next((path for path, node, name in self._slots if getattr(node, name).requires_grad), None)
+
+
+class Guard:
+    """Refuses to draw what has changed since the bake, and warns once of gradients that are not there."""
+
+    def __init__(self, scene: Scene, lights: bool):
+        self._frozen = Frozen(scene, ["nodes", "cameras", *(["lights"] if lights else [])])
+        also = ", and one of diffuse surfaces their lights" if lights else ""
+        self._why = f"a bake holds meshes and cameras constant{also}"
+        self._warned = False
+
+    def check(self) -> None:
+        """Raises SceneError naming what has changed."""
+        what = self._frozen.changed()
+        if what is not None:
+            raise SceneError(f"{what} has changed since the bake, but {self._why}: bake again, or use render.")
+        if not self._warned and torch.is_grad_enabled():
+            what = self._frozen.trained()
+            if what is not None:
+                self._warned = True
+                warnings.warn(f"{what} wants a gradient and gets none: {self._why}; use render for it.", stacklevel=4)
+
+
+def _members(scene: Scene, kind: str) -> Iterator[tuple[str, nn.Module]]:
+    if kind != "nodes":
+        yield from ((f"{kind}[{k}]", member) for k, member in enumerate(getattr(scene, kind)))
+        return
+    for path, node, _ in scene.walk():
+        yield f"node '{path}'", node
+        if node.mesh is not None:
+            yield f"node '{path}': mesh", node.mesh
+
+
+def _state(tensor: Tensor) -> tuple[Tensor, int | None]:
+    """What tells whether values may have changed; tensors of inference mode do not count their changes."""
+    return tensor, None if tensor.is_inference() else tensor._version
+
+
+def _equal(tensor: Tensor, kept: Tensor) -> bool:
+    """Whether values are the same, as far as their types can tell; never, where a transform hides them."""
+    if torch._C._functorch.is_functorch_wrapped_tensor(tensor) or tensor.shape != kept.shape:
+        return False
+    narrower = min(tensor.dtype, kept.dtype, key=lambda dtype: dtype.itemsize)
+    return torch.equal(tensor.detach().to(kept.device, narrower), kept.to(narrower))
