@@ -33,6 +33,7 @@ class BlockCompress(Step):
     search comes upon. Sizes need not be multiples of 4: blocks are filled up by repeating the border.
     """
 
+    dimensions = 4
     tile = 4
     unit = 1e-3  # colours of a block lie about 1/31 apart
 

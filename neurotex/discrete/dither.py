@@ -29,6 +29,8 @@ class Dither(Step):
     those of encoded values, as most tools do, and the picture gets brighter.
     """
 
+    dimensions = 4
+
     def __new__(cls, levels: int = 2, method: str = "floyd_steinberg", **how: object) -> Dither:
         """The class for this method."""
         if method not in METHODS:

@@ -35,6 +35,8 @@ class Jpeg(Step):
     texel changes with all that share its block; for a `Perturbation` that is a reach of 7, or 16 if chroma is halved.
     """
 
+    dimensions = 4
+
     def __init__(
         self, quality: int = 75, estimator: str | object = "straight_through", subsampling: str = "4:2:0"
     ) -> None:

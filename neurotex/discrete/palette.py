@@ -14,7 +14,7 @@ from ..errors import ArgumentError
 from ..images.png import one_picture, png, save
 from .clamp import clamp
 from .estimators.common import carry
-from .palette_lookup import blend_colors, nearest_colors
+from .palette_lookup import blend_colors, blend_colors_unchecked, nearest_colors_unchecked
 from .step import Categorical
 
 CANDIDATES = 8  # nearest colours that are worth considering
@@ -33,7 +33,7 @@ class Palette(Categorical):
     rounding to the learned colours, which are not rounded.
     """
 
-    vectors = True
+    vectors, dimensions = True, 4
 
     def __init__(self, colors: int | Tensor, estimator: str | object = "straight_through"):
         super().__init__(estimator)
@@ -80,22 +80,26 @@ class Palette(Categorical):
 
     def nearest(self, x: Float[Tensor, "n c h w"]) -> Int[Tensor, "n h w"]:
         """Number of the nearest colour; the first of equals."""
-        index, _ = nearest_colors(x.detach().clamp(0, 1), self.shown(x).detach(), 1)
+        index, _ = nearest_colors_unchecked(x.detach().clamp(0, 1), self.shown(x).detach(), 1)
         return index[:, 0]
 
     def paint(self, index: Int[Tensor, "n h w"], colors: Float[Tensor, "k c"]) -> Float[Tensor, "n c h w"]:
         """The colours of these numbers; their gradient is the sum over their texels."""
+        if not (isinstance(index, Tensor) and index.ndim == 3 and isinstance(colors, Tensor)):
+            raise ArgumentError("numbers of colours are a tensor (n, h, w), and colours one of (k, c).")
         return blend_colors(torch.ones_like(index[:, None], dtype=colors.dtype), colors, index[:, None])
 
     def hard(self, x: Tensor) -> Tensor:
         """Exact. The colours themselves receive their true gradient."""
-        return self.paint(self.nearest(x), self.shown(x))
+        index = self.nearest(x)[:, None]
+        colors = self.shown(x)
+        return blend_colors_unchecked(torch.ones_like(index, dtype=colors.dtype), colors, index)
 
     def options(self, x: Tensor) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
         """The nearest colours, at most `CANDIDATES`, scored by −distance² in colour units."""
         colors = self.shown(x)
-        index, distance = nearest_colors(x.clamp(0, 1), colors, min(len(colors), CANDIDATES))
-        return -distance, lambda weights: blend_colors(weights, colors, index)
+        index, distance = nearest_colors_unchecked(x.clamp(0, 1), colors, min(len(colors), CANDIDATES))
+        return -distance, lambda weights: blend_colors_unchecked(weights, colors, index)
 
     @torch.no_grad()
     def calibrate(self, x: Tensor, iterations: int = 20) -> None:

@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from .. import operators
+from .. import checked, operators
 from ..threads import parallel_for
 from . import palette_kernels as kernels
 
@@ -19,6 +19,7 @@ TEXELS = 1 << 16  # at a time: the reference holds distances of so many to all c
 PACKED = torch.contiguous_format
 
 
+@checked.door()
 def nearest_colors(
     x: Float[Tensor, "n c h w"], colors: Float[Tensor, "k c"], count: int
 ) -> tuple[Int[Tensor, "n count h w"], Float[Tensor, "n count h w"]]:
@@ -26,13 +27,30 @@ def nearest_colors(
 
     The latter are differentiable in `x` and `colors`.
     """
+    count = checked.whole("count", count, 1, len(colors))
+    return nearest_colors_unchecked(x, colors, count)
+
+
+def nearest_colors_unchecked(
+    x: Float[Tensor, "n c h w"], colors: Float[Tensor, "k c"], count: int
+) -> tuple[Int[Tensor, "n count h w"], Float[Tensor, "n count h w"]]:
+    """`nearest_colors` of colours with as many channels, `count` of them at most."""
     return _Nearest.apply(x, colors, count)
 
 
+@checked.door()
 def blend_colors(
     weights: Float[Tensor, "n count h w"], colors: Float[Tensor, "k c"], index: Int[Tensor, "n count h w"]
 ) -> Float[Tensor, "n c h w"]:
     """Σ_j weights_j colors[index_j] at each texel. Differentiable in `weights` and `colors`."""
+    checked.indices("index", index, len(colors), "colour")
+    return blend_colors_unchecked(weights, colors, index.int())
+
+
+def blend_colors_unchecked(
+    weights: Float[Tensor, "n count h w"], colors: Float[Tensor, "k c"], index: Int[Tensor, "n count h w"]
+) -> Float[Tensor, "n c h w"]:
+    """`blend_colors` of colours that exist."""
     return _Blend.apply(weights, colors, index)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from ..errors import ArgumentError
 from .estimators import make_estimator
 from .estimators.common import logits
 
@@ -21,6 +22,7 @@ class Step(nn.Module):
     - `vectors`: whether a texel's channels are replaced together, as one vector.
     - `unit`: the temperature at which neighbouring codes are hardly told apart; a fit's temperatures count in it.
     - `tile`: the side of the squares, from the top left, in which texels share codes; None where that is not so.
+    - `dimensions`: how many x has; None for a step that does not mind.
     - `spacing`: how far neighbouring codes lie apart in x, roughly; a fit's rates count in it.
 
     In training mode the estimator decides; in `eval()` mode the output is always the exact one that ships.
@@ -31,6 +33,7 @@ class Step(nn.Module):
     unit = 1.0
     spacing = 0.1
     tile: int | None = None
+    dimensions: int | None = None
 
     def __init__(self, estimator: str | object = "straight_through"):
         super().__init__()
@@ -44,7 +47,16 @@ class Step(nn.Module):
         """Set whatever the step learns from data to suit the texture `x`. Nothing, for most steps."""
 
     def forward(self, x: Tensor) -> Tensor:
+        self._check(x)
         return self.estimator(self, x) if self.training else self.hard(x)
+
+    def _check(self, x: Tensor) -> None:
+        name = type(self).__name__
+        if not isinstance(x, Tensor) or not x.is_floating_point():
+            kind = x.dtype if isinstance(x, Tensor) else type(x).__name__
+            raise ArgumentError(f"{name} takes a tensor of floats, not a {kind}.")
+        if self.dimensions is not None and (x.ndim != self.dimensions or 0 in x.shape):
+            raise ArgumentError(f"{name} takes textures (N, C, H, W) with texels in them, not {tuple(x.shape)}.")
 
     def extra_repr(self) -> str:
         return repr(self.estimator)

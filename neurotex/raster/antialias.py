@@ -75,7 +75,7 @@ def antialias(
             f"the image has {tuple(image.shape[:2])} samples, but ids has {tuple(ids.shape)}: pass one face per sample."
         )
     blends = edge_blends(ids, screen, faces, opposite)
-    flat = image.reshape(-1, image.shape[2])
+    flat = image.flatten(0, 1)
     change = (blends.weights.to(image)[:, :, None] * flat[blends.taps]).sum(1)
     return flat.index_add(0, blends.to, change).view(image.shape)
 

@@ -79,6 +79,8 @@ def rasterize(
     `corners`, float32 or float64; on CPU by a compiled kernel.
     """
     size = checked.image_size("an image", size)
+    if not isinstance(first, Sequence):
+        raise ArgumentError(f"first is {first!r}; give the first face of each image, as in (0,).")
     first = [checked.whole("an entry of first", start) for start in first]
     faces_per_pixel = checked.whole("faces_per_pixel", faces_per_pixel, 1)
     blur_radius, near = (

@@ -22,7 +22,7 @@ def interpolate(
     _check_fragments(fragments.pix_to_face, fragments.bary_coords, attributes)
     checked.indices("pix_to_face", fragments.pix_to_face, len(attributes), "face", least=-checked.BITS31)
     covered = fragments.pix_to_face >= 0
-    values = interpolate_at(fragments.pix_to_face[covered], fragments.bary_coords[covered], attributes)
+    values = interpolate_at(fragments.pix_to_face[covered].long(), fragments.bary_coords[covered], attributes)
     return values.new_zeros((*covered.shape, attributes.shape[2])).masked_scatter(covered[..., None], values)
 
 

@@ -57,6 +57,8 @@ class SparseOperator(nn.Module):
         """Shape and type alone: a step of a fit comes this way."""
         if torch.compiler.is_compiling():
             return
+        if not isinstance(x, Tensor):
+            raise ArgumentError(f"{what} takes a tensor, not a {type(x).__name__}.")
         if x.ndim != 2 or x.shape[0] != rows or not 1 <= x.shape[1] <= PADDED:
             raise ArgumentError(f"{what} of a {self.shape} operator takes ({rows}, 1 to 4), not {tuple(x.shape)}.")
         if x.dtype != self.values.dtype:

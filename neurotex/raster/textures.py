@@ -122,6 +122,9 @@ def flatten_maps(
     """
     if len(maps) != len(layout.filters):
         raise ArgumentError(f"there are {len(maps)} maps, but their layout is of {len(layout.filters)}.")
+    kinds = {(m.ndim, len(m), m.dtype) if isinstance(m, Tensor) and m.ndim else None for m in maps}
+    if len(kinds) > 1 or None in kinds or maps[0].ndim != 3:
+        raise ArgumentError("maps are (C, H, W), of one type and with as many channels each.")
     levels = [mip_levels(m) if name in MIPMAPPED else [m] for m, name in zip(maps, layout.filters, strict=True)]
     texels = torch.cat([level.flatten(1).T for chain in levels for level in chain])
     if len(texels) != layout.total:
@@ -144,6 +147,11 @@ def _check_layout(
     """The door looks."""
 
 
+@checked.door()
+def _check_rows(first: Int[Tensor, "n_plus_1"], index: Int[Tensor, "rows taps"]) -> None:
+    """The door looks."""
+
+
 @dataclass(frozen=True)
 class Taps:
     """Which texels n points read, and with which weights.
@@ -158,6 +166,7 @@ class Taps:
 
     def gather(self, texels: Float[Tensor, "texels channels"]) -> Float[Tensor, "n channels"]:
         """What the points see. Differentiable in `texels` and in the weights."""
+        _check_rows(self.first, self.index)
         checked.runs("first", self.first, len(self.index), "row of taps")
         rows = gather_texels(texels, self.index, self.weight)
         if len(rows) == len(self.first) - 1:

@@ -8,11 +8,11 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from .. import shading
 from ..geometry import transform
 from ..raster.samples import gather_surface_unchecked
 from ..raster.zbuffer import z_buffer_unchecked
 from ..scene import Camera, Geometry
+from ..shading.normal_map import face_tangents_unchecked
 from .maps import SceneMaps, cutoffs
 
 SAMPLE_BYTES = 256  # what rendering keeps per sample at most, roughly: attributes, taps, light, colour
@@ -107,7 +107,7 @@ class View:
         uv, position, normal = samples.values.split([2, 3, 3], dim=1)
         tangent = uv[:, :0]
         if "normal" in self.maps.planes:
-            frames = shading.face_tangents(geometry.vertices, geometry.uvs, geometry.faces, geometry.normals)
+            frames = face_tangents_unchecked(geometry.vertices, geometry.uvs, geometry.faces, geometry.normals)
             tangent = frames[samples.face]
         material = geometry.face_material.index_select(0, samples.face)
         return Surface(samples.pixel, samples.face, material, uv, samples.derivatives, position, normal, tangent)

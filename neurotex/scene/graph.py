@@ -192,6 +192,7 @@ class Scene(nn.Module):
                     raise SceneError(f"node '{path}' wears a texture, but its mesh has no UVs: unwrap the mesh first.")
                 uvs = torch.zeros_like(mesh.vertices[:, :2])
             _check_precision(path, mesh, world)
+            mesh.check_faces()
             linear = world[:3, :3]
             # normals turn with the inverse transpose; the cofactor matrix is that up to length, and exists always
             turn = cofactors(linear) * determinant(linear).sign()

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from .. import shading
 from ..errors import ArgumentError, SceneError
 from ..images.read import read_radiance
+from .kept import Kept
 
 Color = float | Sequence[float]
 
@@ -118,7 +119,7 @@ class EnvironmentLight(Light):
             self.image = nn.Parameter(image)
         else:
             self.register_buffer("image", image)
-        self._maps: tuple | None = None
+        self._maps = Kept()
 
     def maps(self) -> tuple[Float[Tensor, "9 3"], Float[Tensor, "levels 3 h w"]]:
         """What `shading.environment_reflection` needs: coefficients of the irradiance, and the blurred images.
@@ -131,10 +132,10 @@ class EnvironmentLight(Light):
         if trained or torch.compiler.is_compiling() or image.is_inference():
             coefficients, prefiltered = shading.sh_irradiance(image), shading.prefilter(image)
         else:
-            state = (image._version, image.dtype, image.device)
-            if self._maps is None or self._maps[0] is not image or self._maps[1] != state:
-                self._maps = (image, state, shading.sh_irradiance(image.detach()), shading.prefilter(image.detach()))
-            coefficients, prefiltered = self._maps[2:]
+            still = image.detach()
+            coefficients, prefiltered = self._maps(
+                lambda: (shading.sh_irradiance(still), shading.prefilter(still)), image
+            )
         return coefficients * self.intensity, prefiltered * self.intensity[:, None, None]
 
     def extra_repr(self) -> str:

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from ..errors import SceneError
 from ..shading.ggx import unit
+from .kept import Kept
 from .material import Material
 
 
@@ -39,7 +40,7 @@ class Mesh(nn.Module):
         self.register_buffer("uvs", uvs)
         self.register_buffer("normals", normals)
         self.material = Material() if material is None else material
-        self._smooth: tuple[tuple, Tensor, Tensor, Tensor] | None = None
+        self._smooth = Kept()
         self.check()
         self.faces = faces.to(torch.int32)  # checked before: an index beyond 32 bits would come out as another one
 
@@ -71,7 +72,18 @@ class Mesh(nn.Module):
             if tensor is not None and not bool(tensor.isfinite().all()):
                 bad = int((~tensor.isfinite().all(1)).nonzero()[0])
                 raise SceneError(f"{where} has {what} that are not finite, first at index {bad}: repair the mesh.")
-        low, high = int(self.faces.min()), int(self.faces.max())
+        self.check_faces()
+
+    def check_faces(self) -> None:
+        """Raise SceneError unless the arrays belong together and faces name vertices, as they are now.
+
+        Renderers ask before every render, since arrays may have changed in place, and a kernel would read beyond them.
+        """
+        where = f"mesh '{self.name}'"
+        self._check_arrays(self.vertices, self.faces, self.uvs, self.normals)
+        if len(self.faces) == 0:
+            raise SceneError(f"{where} is empty: it has {len(self.vertices)} vertices and no faces; check its export.")
+        low, high = (int(value) for value in self.faces.aminmax())
         if low < 0 or high >= len(self.vertices):
             bad = high if high >= len(self.vertices) else low
             raise SceneError(
@@ -84,11 +96,7 @@ class Mesh(nn.Module):
             return self.normals
         if torch.is_grad_enabled() and self.vertices.requires_grad:
             return vertex_normals(self.vertices, self.faces)
-        state = (id(self.vertices), self.vertices._version, id(self.faces))
-        if self._smooth is None or self._smooth[0] != state:
-            # the tensors are kept, too, so that their ids stay theirs
-            self._smooth = (state, vertex_normals(self.vertices.detach(), self.faces), self.vertices, self.faces)
-        return self._smooth[1]
+        return self._smooth(lambda: vertex_normals(self.vertices.detach(), self.faces), self.vertices, self.faces)
 
     def extra_repr(self) -> str:
         uvs = "" if self.uvs is not None else ", no UVs"

@@ -34,7 +34,7 @@ def directional_albedo(cosine: Float[Tensor, "n"], roughness: Float[Tensor, "n"]
     """
     table = torch.from_numpy(albedo_table()).to(cosine)
     place = torch.stack([cosine.clamp(MIN_COSINE, 1).sqrt(), _above_minimum(roughness)], 1) * (NODES - 1)
-    low = place.detach().floor().clamp(0, NODES - 2).long()
+    low = place.detach().floor().clamp(0, NODES - 2).nan_to_num(0).long()
     x, y = (place - low)[:, :, None].unbind(1)
     first = low[:, 0] * NODES + low[:, 1]
     a, b, c, d = (table.flatten(0, 1)[first + step] for step in (0, 1, NODES, NODES + 1))

@@ -9,12 +9,13 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from .. import operators
+from .. import checked, operators
 from ..threads import parallel_for
 from . import kernels
 from .lights import incident
 
 
+@checked.door()
 def diffuse(
     position: Float[Tensor, "n 3"],
     normal: Float[Tensor, "n 3"],
@@ -38,7 +39,7 @@ def diffuse(
 def _diffuse_kernel(position: Tensor, normal: Tensor, eye: Tensor, lights: Tensor, intensity: Tensor) -> Tensor:
     out = position.new_empty((len(position), intensity.shape[1]))
     few = [t.contiguous() for t in (eye, lights, intensity)]
-    arrays = [t.detach().numpy() for t in (position, normal, *few, out)]
+    arrays = [t.detach().contiguous().numpy() for t in (position, normal, *few, out)]
     parallel_for(kernels.diffuse, len(position), *arrays, grain=4096)
     return out
 

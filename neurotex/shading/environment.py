@@ -18,10 +18,13 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import grid_sample, interpolate
 
+from .. import checked
+from ..errors import ArgumentError
 from .albedo import MIN_COSINE, MIN_ROUGHNESS, directional_albedo
 from .ggx import dot, even_light, facing, split_base_color
 
 
+@checked.door()
 def environment_reflection(
     base_color: Float[Tensor, "n 3"],
     roughness: Float[Tensor, "n"],
@@ -60,8 +63,12 @@ def _lobe_direction(normal: Tensor, view: Tensor, nv: Tensor, roughness: Tensor)
     return torch.lerp(normal, mirror, (smooth**1.5 + smooth * alpha)[:, None])
 
 
+@checked.door()
 def environment_diffuse(
-    position: Float[Tensor, "n 3"], normal: Float[Tensor, "n 3"], eye: Float[Tensor, "4"], coefficients: Tensor
+    position: Float[Tensor, "n 3"],
+    normal: Float[Tensor, "n 3"],
+    eye: Float[Tensor, "4"],
+    coefficients: Float[Tensor, "9 3"],
 ) -> Float[Tensor, "n 3"]:
     """Radiance towards the eye per unit of albedo, as `diffuse.diffuse` gives it for other lights."""
     _, normal = facing(normal, position, eye)
@@ -81,6 +88,7 @@ def _azimuth(column: Tensor, width: int) -> Tensor:
     return (column / width - 0.5) * (2 * math.pi)
 
 
+@checked.door()
 def sh_irradiance(image: Float[Tensor, "3 h w"]) -> Float[Tensor, "9 3"]:
     """Coefficients of the irradiance that an image sheds, in the basis of `irradiance`: the projection of the radiance
     on spherical harmonics up to order 2, times π, 2π/3, π/4 for the cosine.
@@ -88,6 +96,7 @@ def sh_irradiance(image: Float[Tensor, "3 h w"]) -> Float[Tensor, "9 3"]:
     Pixels are integrated exactly, as patches of one colour: the harmonics are products of a function of the row
     and one of the column.
     """
+    _check_image(image)
     _, height, width = image.shape
     like = {"dtype": image.dtype, "device": image.device}
     theta = torch.linspace(0, math.pi, height + 1, **like)
@@ -108,6 +117,7 @@ def sh_irradiance(image: Float[Tensor, "3 h w"]) -> Float[Tensor, "9 3"]:
     return projected * (lobes * _norms(image) ** 2)[:, None]
 
 
+@checked.door()
 def irradiance(coefficients: Float[Tensor, "9 3"], normal: Float[Tensor, "n 3"]) -> Float[Tensor, "n 3"]:
     """What falls on a surface with this unit normal. Nine coefficients may undershoot 0: that is cut off.
 
@@ -118,12 +128,18 @@ def irradiance(coefficients: Float[Tensor, "9 3"], normal: Float[Tensor, "n 3"])
     return (torch.stack(basis, 1) @ coefficients).clamp_min(0)
 
 
+def _check_image(image: Tensor) -> None:
+    if image.numel() == 0:
+        raise ArgumentError(f"an image of the surroundings has pixels, but this one is {tuple(image.shape)}.")
+
+
 def _norms(like: Tensor) -> Float[Tensor, "9"]:
     """What makes the polynomials of `irradiance` orthonormal on the sphere."""
     squares = [1 / 4, *[3 / 4] * 3, *[15 / 4] * 3, 5 / 16, 15 / 16]
     return (torch.tensor(squares, dtype=like.dtype, device=like.device) / math.pi).sqrt()
 
 
+@checked.door()
 def prefilter(
     image: Float[Tensor, "3 h w"], height: int = 64, levels: int = 8
 ) -> Float[Tensor, "levels 3 height 2*height"]:
@@ -133,6 +149,8 @@ def prefilter(
     The image is first brought to `height` rows and twice as many columns, which is also how sharp a mirror can show
     it. The blur is the same at every azimuth: a product of spectra along the rows. Differentiable.
     """
+    _check_image(image)
+    height, levels = checked.whole("height", height, 1, 1 << 12), checked.whole("levels", levels, 1, 1 << 10)
     width = 2 * height
     small = interpolate(image[None], (height, width), mode="area")[0]
     theta = (torch.arange(height, dtype=image.dtype, device=image.device) + 0.5) * (math.pi / height)
@@ -155,10 +173,12 @@ def prefilter(
     return torch.stack(out)
 
 
+@checked.door()
 def environment_specular(
     prefiltered: Float[Tensor, "levels 3 h w"], direction: Float[Tensor, "n 3"], roughness: Float[Tensor, "n"]
 ) -> Float[Tensor, "n 3"]:
     """The blurred radiance along directions, interpolated between pixels and between the levels of roughness."""
+    _check_image(prefiltered)
     levels, width = len(prefiltered), prefiltered.shape[-1]
     x, y, z = direction.unbind(1)
     ring = (x * x + z * z).clamp_min(1e-12)  # looking straight up, the azimuth has no derivative

@@ -19,13 +19,14 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from .. import operators
+from .. import checked, operators
 from ..threads import parallel_for
 from . import ggx_kernels as kernels
 from .albedo import DIELECTRIC, MIN_COSINE, MIN_ROUGHNESS, albedo_table, directional_albedo
 from .lights import incident
 
 
+@checked.door()
 def metallic_roughness(
     base_color: Float[Tensor, "n 3"],
     roughness: Float[Tensor, "n"],

@@ -85,7 +85,8 @@ def _cell(table, nv, rough):
     last = table.shape[0] - 1
     x = math.sqrt(min(nv, 1.0)) * last
     y = (min(rough, 1.0) - MIN_ROUGHNESS) / (1 - MIN_ROUGHNESS) * last
-    i, j = min(int(x), last - 1), min(int(y), last - 1)
+    # not a number is in no cell: any will do, as what is found there is not a number, too
+    i, j = min(int(x), last - 1) if x >= 0 else 0, min(int(y), last - 1) if y >= 0 else 0
     return i, j, x - i, y - j
 
 

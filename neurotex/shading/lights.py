@@ -14,7 +14,10 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import normalize
 
+from .. import checked
 
+
+@checked.door()
 def incident(
     light: Float[Tensor, "4"], position: Float[Tensor, "n 3"], normal: Float[Tensor, "n 3"]
 ) -> tuple[Float[Tensor, "n 3"], Float[Tensor, "n"]]:

@@ -12,10 +12,13 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from .. import checked
+
 # a UV triangle is a line if it is this much thinner than long: then rounding decides about its direction
 THINNEST = 1e-6
 
 
+@checked.door()
 def face_tangents(
     vertices: Float[Tensor, "v 3"],
     uvs: Float[Tensor, "v 2"],
@@ -28,6 +31,17 @@ def face_tangents(
     is told by `normals` at the vertices, or without them by the winding; they differ where an instance is mirrored.
     A face without area, in space or in UV, gets the frame of `perpendicular` and +1. Differentiable.
     """
+    checked.indices("faces", faces, len(vertices), "vertex")
+    return face_tangents_unchecked(vertices, uvs, faces, normals)
+
+
+def face_tangents_unchecked(
+    vertices: Float[Tensor, "v 3"],
+    uvs: Float[Tensor, "v 2"],
+    faces: Int[Tensor, "f 3"],
+    normals: Float[Tensor, "v 3"] | None = None,
+) -> Float[Tensor, "f 4"]:
+    """`face_tangents` of vertices that exist."""
     corner, uv = vertices[faces.long()], uvs[faces.long()]
     e1, e2 = corner[:, 1] - corner[:, 0], corner[:, 2] - corner[:, 0]
     (du1, dv1), (du2, dv2) = ((uv[:, k] - uv[:, 0]).unbind(1) for k in (1, 2))
@@ -46,6 +60,7 @@ def face_tangents(
     return torch.cat([tangent, torch.where(found, turn, 1)[:, None]], 1)
 
 
+@checked.door()
 def apply_normal_map(
     normal: Float[Tensor, "n 3"], tangent: Float[Tensor, "n 4"], value: Float[Tensor, "n 3"]
 ) -> Float[Tensor, "n 3"]:
