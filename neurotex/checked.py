@@ -54,6 +54,9 @@ def door(*, mixed: Sequence[str] = ()) -> Callable[[Callable], Callable]:
 def indices(what: str, index: Tensor, count: int, of: str, least: int = 0) -> None:
     """`index` lies in [least, count): `what` names it, `of` what it counts, as in "face"."""
 
+    if _has_no_values(index):
+        return
+
     def look(values: Tensor) -> None:
         low, high = (int(value) for value in values.aminmax())
         if low < least or high >= count:
@@ -66,6 +69,8 @@ def indices(what: str, index: Tensor, count: int, of: str, least: int = 0) -> No
 def ascending(what: str, index: Tensor, count: int, of: str) -> None:
     """`index` lies in [0, count), each greater than the one before."""
     indices(what, index, count, of)
+    if _has_no_values(index):
+        return
 
     def look(values: Tensor) -> None:
         if not bool((values[1:] > values[:-1]).all()):
@@ -80,6 +85,9 @@ def runs(what: str, first: Tensor, count: int, of: str) -> None:
         raise ArgumentError(
             f"{what} is empty: it must say where runs of {_several(of)} begin, and last where they end."
         )
+
+    if _has_no_values(first):
+        return
 
     def look(values: Tensor) -> None:
         if int(values[0]) != 0 or int(values[-1]) != count or not bool((values[1:] >= values[:-1]).all()):
@@ -121,10 +129,13 @@ def image_size(what: str, size: object) -> tuple[int, int]:
     return height, width
 
 
+def _has_no_values(tensor: Tensor) -> bool:
+    """Whether there is nothing to look at: the tensor is empty, or merely traced."""
+    return torch.compiler.is_compiling() or tensor.numel() == 0 or tensor.is_meta or isinstance(tensor, FakeTensor)
+
+
 def _values(look: Callable[[Tensor], None], tensor: Tensor) -> None:
-    """Look at a tensor's values, if it has some: what is traced has none, what `torch.func` wraps is looked into."""
-    if tensor.numel() == 0 or torch.compiler.is_compiling() or tensor.is_meta or isinstance(tensor, FakeTensor):
-        return
+    """Look at a tensor's values, beneath what `torch.func` wraps it in."""
     if operators.transformed():
         operators.plain(lambda values: (look(values), values.new_empty(0))[1], tensor.detach())
     else:

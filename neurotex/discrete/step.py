@@ -48,6 +48,8 @@ class Step(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         self._check(x)
+        if x.dtype in (torch.float16, torch.bfloat16):  # codes lie closer than these tell apart
+            return self.forward(x.float()).to(x.dtype)
         return self.estimator(self, x) if self.training else self.hard(x)
 
     def _check(self, x: Tensor) -> None:

@@ -99,7 +99,7 @@ def edge_blends(
     not on the same surface.
     """
     checked.indices("ids", ids, len(faces), "face", least=-checked.BITS31)
-    checked.indices("face", faces, len(screen), "vertex")
+    checked.indices("faces", faces, len(screen), "vertex")
     if opposite is not None:
         checked.indices("opposite", opposite, 3 * len(faces), "corner", least=-1)
     return edge_blends_unchecked(ids, screen, faces, opposite)
@@ -160,7 +160,7 @@ def opposite_corners(faces: Int[Tensor, "faces 3"]) -> Int[Tensor, "faces 3"]:
     −1 where an edge has no face behind it, or more than one. Vertices are the same if they have the same index: along
     seams and creases, where vertices are doubled and colours may jump, a surface has a border.
     """
-    checked.indices("face", faces, checked.BITS31, "vertex")
+    checked.indices("faces", faces, checked.BITS31, "vertex")
     edge = torch.stack([faces[:, [1, 2, 0]], faces[:, [2, 0, 1]]], -1).view(-1, 2).long().sort(1).values
     name = edge[:, 0] * (edge.max() + 1 if len(edge) else 1) + edge[:, 1]
     _, name, count = name.unique(return_inverse=True, return_counts=True)

@@ -85,7 +85,7 @@ def _checked_matrix(
     if values.shape[1] not in (1, 3):
         raise ArgumentError(f"values of an operator have 1 channel or 3, not {values.shape[1]}.")
     checked.runs("pointers", pointers, len(columns), "entry")
-    checked.indices("column", columns, width, "columns")
+    checked.indices("columns", columns, width, "column")
     return pointers.long().contiguous(), columns.int().contiguous(), values.contiguous()
 
 

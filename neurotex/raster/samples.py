@@ -54,7 +54,7 @@ def sample_surface(
     if not checked.number("near", near) > 0:
         raise ArgumentError(f"near is {near}, but must be a distance above 0.")
     checked.whole("derivatives", derivatives, 0, attributes.shape[1])
-    checked.indices("face", faces, len(screen), "vertex")
+    checked.indices("faces", faces, len(screen), "vertex")
     fine = screen * screen.new_tensor([grid, grid, 1, 1])
     ids, _ = z_buffer_unchecked(fine, faces, fine_size, near)
     return gather_surface_unchecked(ids, fine, faces, attributes, grid, derivatives)
@@ -83,7 +83,7 @@ def gather_surface(
     checked.whole("derivatives", derivatives, 0, attributes.shape[1])
     top = checked.whole("top", top, -checked.BITS31)
     checked.indices("ids", ids, len(faces), "face", least=-checked.BITS31)
-    checked.indices("face", faces, len(screen), "vertex")
+    checked.indices("faces", faces, len(screen), "vertex")
     return gather_surface_unchecked(ids, screen, faces, attributes, grid, derivatives, top)
 
 

@@ -45,7 +45,7 @@ def z_buffer(
     top = checked.whole("top", top, -checked.BITS31)
     if beyond is not None and tuple(beyond.shape) != (height, width):
         raise ArgumentError(f"beyond has {tuple(beyond.shape)} depths, but the image {(height, width)} pixels.")
-    checked.indices("face", faces, len(screen), "vertex")
+    checked.indices("faces", faces, len(screen), "vertex")
     return z_buffer_unchecked(screen, faces, (height, width), near, top=top, beyond=beyond)
 
 

@@ -12,7 +12,7 @@ from torch.nn.functional import normalize
 from .. import checked, operators
 from ..threads import parallel_for
 from . import kernels
-from .lights import incident
+from .lights import incident, scaled
 
 
 @checked.door()
@@ -38,7 +38,7 @@ def diffuse(
 
 def _diffuse_kernel(position: Tensor, normal: Tensor, eye: Tensor, lights: Tensor, intensity: Tensor) -> Tensor:
     out = position.new_empty((len(position), intensity.shape[1]))
-    few = [t.contiguous() for t in (eye, lights, intensity)]
+    few = [t.contiguous() for t in (eye, scaled(lights), intensity)]
     arrays = [t.detach().contiguous().numpy() for t in (position, normal, *few, out)]
     parallel_for(kernels.diffuse, len(position), *arrays, grain=4096)
     return out

@@ -23,7 +23,7 @@ from .. import checked, operators
 from ..threads import parallel_for
 from . import ggx_kernels as kernels
 from .albedo import DIELECTRIC, MIN_COSINE, MIN_ROUGHNESS, albedo_table, directional_albedo
-from .lights import incident
+from .lights import incident, scaled
 
 
 @checked.door()
@@ -129,6 +129,7 @@ def dot(a: Float[Tensor, "*n 3"], b: Float[Tensor, "*n 3"]) -> Float[Tensor, "*n
 
 def _placed(points: Tensor) -> Tensor:
     """Homogeneous points as the kernel wants them: (x, y, z, 1) places, (x, y, z, 0) of unit length, or all zero."""
+    points = scaled(points)
     w = points[:, 3:]
     place = torch.where(w == 0, unit(points[:, :3]), points[:, :3] / torch.where(w == 0, 1, w))
     return torch.cat([place, (w != 0).to(points)], 1)

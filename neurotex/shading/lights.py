@@ -26,6 +26,7 @@ def incident(
     1 / d² for a point, 1 for a direction. Ambient light of radiance L gives a diffuse surface the irradiance π L
     (the integral of the cosine over the hemisphere), as if it all came along the normal.
     """
+    light = scaled(light)
     if not bool(light.any()):
         return normal, torch.full_like(normal[:, 0], math.pi)
     if float(light.detach()[3]) == 0:
@@ -33,3 +34,10 @@ def incident(
     offset = light[:3] / light[3] - position
     squared = (offset * offset).sum(-1).clamp_min(1e-12)
     return offset * squared.rsqrt()[:, None], 1 / squared
+
+
+def scaled(lights: Float[Tensor, "*lights 4"]) -> Float[Tensor, "*lights 4"]:
+    """The same lights, directions about as long as 1: of a short one the square is 0, as of light from everywhere."""
+    size = lights[..., :3].abs().amax(-1, keepdim=True)
+    far = (lights.detach()[..., 3:] == 0) & (size > 0)
+    return lights / torch.where(far, size, 1)

@@ -11,6 +11,7 @@ from neurotex import shading
 from neurotex.shading.albedo import directional_albedo
 from neurotex.shading.blend import Blend, hard_rgb_blend, sigmoid_alpha_blend, softmax_rgb_blend
 from neurotex.shading.ggx import dot, even_light, facing, split_base_color, unit
+from neurotex.shading.lights import scaled
 from neurotex.shading.phong import PhongLight, PhongMaterial, area_normals, face_normals, phong
 from tests.gradients import public_functions
 
@@ -130,6 +131,7 @@ CASES: dict[str, Callable[[], Case]] = {
     "metallic_roughness": _metallic_roughness,
     "phong": _phong,
     "prefilter": lambda: (lambda image: shading.prefilter(image, height=3, levels=2), (_leaf(3, 2, 4),)),
+    "scaled": lambda: (lambda way: scaled(torch.nn.functional.pad(way, (0, 1))), (_leaf(3, 3),)),
     "sh_irradiance": lambda: (shading.sh_irradiance, (_leaf(3, 2, 4),)),
     "sigmoid_alpha_blend": lambda: (
         lambda colors, dists: sigmoid_alpha_blend(colors, COVERED, dists, BLEND),

@@ -2,9 +2,10 @@
 
 import math
 
+import pytest
 import torch
 
-from neurotex.shading import incident
+from neurotex.shading import diffuse, incident, metallic_roughness
 
 POINTS = torch.tensor([[0.0, 0, 0], [1, 2, 3]])
 UP = torch.tensor([[0.0, 0, 1], [0, 0, 1]])
@@ -32,3 +33,17 @@ def test_a_light_on_the_surface_itself_stays_finite():
     direction, falloff = incident(torch.tensor([0.0, 0, 0, 1]), POINTS[:1], UP[:1])
     assert bool(direction.isfinite().all())
     assert bool(falloff.isfinite().all())
+
+
+@pytest.mark.parametrize("length", [1e-30, 1e-18, 1e18])
+def test_a_direction_counts_however_long_it_is(length):
+    """The square of a short one is 0 in float32: it was taken for light from everywhere, or for none."""
+    way, eye = torch.tensor([[0.6, 0, 0.8, 0]]), torch.tensor([0.0, 0, 9, 1])
+    maps = (torch.full((2, 3), 0.5), torch.full((2,), 0.5), torch.full((2,), 0.5))
+    for lights in (way * length, way):
+        found = diffuse(POINTS, UP, eye, lights, torch.ones(1, 1))
+        torch.testing.assert_close(found, torch.full((2, 1), 0.8 / math.pi))
+        direction, _ = incident(lights[0], POINTS, UP)
+        torch.testing.assert_close(direction, way[:, :3].expand(2, 3))
+        shone = metallic_roughness(*maps, UP, POINTS, eye, lights, torch.ones(1, 3))
+        torch.testing.assert_close(shone, metallic_roughness(*maps, UP, POINTS, eye, way, torch.ones(1, 3)))
