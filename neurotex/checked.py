@@ -53,7 +53,6 @@ def door(*, mixed: Sequence[str] = ()) -> Callable[[Callable], Callable]:
 
 def indices(what: str, index: Tensor, count: int, of: str, least: int = 0) -> None:
     """`index` lies in [least, count): `what` names it, `of` what it counts, as in "face"."""
-
     if _has_no_values(index):
         return
 
@@ -101,7 +100,9 @@ def _several(of: str) -> str:
 
 
 def whole(what: str, value: object, least: int = 0, most: int = BITS31) -> int:
-    """A whole number in [least, most]."""
+    """A whole number in [least, most]; torch's compiler may stand in one of its own for it."""
+    if torch.compiler.is_compiling():
+        return value
     if not isinstance(value, Integral) or isinstance(value, bool) or not least <= value <= most:
         raise ArgumentError(f"{what} is {value!r}, but must be a whole number between {least} and {most}.")
     return int(value)

@@ -24,7 +24,7 @@ from .albedo import MIN_COSINE, MIN_ROUGHNESS, directional_albedo
 from .ggx import dot, even_light, facing, split_base_color
 
 
-@checked.door()
+@checked.door(mixed=["base_color", "roughness", "metallic"])
 def environment_reflection(
     base_color: Float[Tensor, "n 3"],
     roughness: Float[Tensor, "n"],

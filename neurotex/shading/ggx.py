@@ -26,7 +26,7 @@ from .albedo import DIELECTRIC, MIN_COSINE, MIN_ROUGHNESS, albedo_table, directi
 from .lights import incident, scaled
 
 
-@checked.door()
+@checked.door(mixed=["base_color", "roughness", "metallic"])
 def metallic_roughness(
     base_color: Float[Tensor, "n 3"],
     roughness: Float[Tensor, "n"],
