@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import ArgumentError
+from ..precision import uncast, widened
 from .estimators import make_estimator
 from .estimators.common import logits
 
@@ -25,7 +26,8 @@ class Step(nn.Module):
     - `dimensions`: how many x has; None for a step that does not mind.
     - `spacing`: how far neighbouring codes lie apart in x, roughly; a fit's rates count in it.
 
-    In training mode the estimator decides; in `eval()` mode the output is always the exact one that ships.
+    In training mode the estimator decides; in `eval()` mode the output is always the exact one that ships. It has the
+    precision of x, but float32 for half precision, and autocast does not matter.
     """
 
     domain: tuple[float, float] | None = (0.0, 1.0)
@@ -48,9 +50,9 @@ class Step(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         self._check(x)
-        if x.dtype in (torch.float16, torch.bfloat16):  # codes lie closer than these tell apart
-            return self.forward(x.float()).to(x.dtype)
-        return self.estimator(self, x) if self.training else self.hard(x)
+        x = widened(x)  # codes lie closer than half precision tells apart, and so do they in what comes out
+        with uncast(x.device):
+            return self.estimator(self, x) if self.training else self.hard(x)
 
     def _check(self, x: Tensor) -> None:
         name = type(self).__name__

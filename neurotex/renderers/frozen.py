@@ -27,7 +27,7 @@ class Frozen:
             for name, tensor in (*node._parameters.items(), *node._buffers.items())
             if tensor is not None
         ]
-        self._states = [_state(getattr(node, name)) for _, node, name in self._slots]
+        self._seen = [_state(getattr(node, name)) for _, node, name in self._slots]
         self._values = [getattr(node, name).detach().clone() for _, node, name in self._slots]
 
     def changed(self) -> str | None:
@@ -37,12 +37,12 @@ class Frozen:
                 return f"the number of {kind}"
         for k, (path, node, name) in enumerate(self._slots):
             tensor = getattr(node, name)
-            kept, version = self._states[k]
+            kept, version = self._seen[k]
             if tensor is kept and version is not None and tensor._version == version:
                 continue
             if not _equal(tensor, self._values[k]):
                 return path
-            self._states[k] = _state(tensor)
+            self._seen[k] = _state(tensor)
         return None
 
     def trained(self) -> str | None:

@@ -8,9 +8,9 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from ..errors import SceneError
 from ..precision import uncast
 from ..scene import Latents, Scene, resolution
+from ..scene.check import check_cameras
 from ..shading.ggx import facing
 from .maps import SceneMaps
 from .radiance import mapped_normal
@@ -43,8 +43,7 @@ def render_passes(scene: Scene, size: int | tuple[int, int] = 256, *, latents: L
     One sample per pixel, at its centre: averages of depths or face numbers over an edge would mean nothing.
     Differentiable in vertices and textures, but not through visibility.
     """
-    if len(scene.cameras) == 0:
-        raise SceneError("the scene has no camera: pass cameras=[...], or scene.cameras.append(...).")
+    check_cameras(scene)
     size = resolution(size)
     geometry = scene.geometry()
     maps = SceneMaps(scene, latents, geometry.vertices)

@@ -21,6 +21,7 @@ from ..raster.fragments import Fragments, rasterize
 from ..raster.interpolate import interpolate_at
 from ..raster.lookup import sample_texture
 from ..scene import Camera, Evaluation, Geometry, Latent, Latents, Scene, resolution
+from ..scene.check import check_cameras
 from ..scene.latent import by_name, check_names
 from ..shading.blend import Blend, hard_rgb_blend, sigmoid_alpha_blend, softmax_rgb_blend
 from ..shading.phong import PhongLight, PhongMaterial, area_normals, face_normals
@@ -83,8 +84,7 @@ def render_phong(
     with a soft shading, or as `visibility` says, through visibility, too.
     """
     size = resolution(size)
-    if len(scene.cameras) == 0:
-        raise SceneError("the scene has no camera: pass cameras=[...], or scene.cameras.append(...).")
+    check_cameras(scene)
     geometry = scene.geometry()
     if shading == "soft_silhouette":
         check_names(by_name(latents), [part.name for part in scene.modules() if isinstance(part, Latent)])

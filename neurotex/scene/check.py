@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from ..errors import SceneError
 from .generated import GeneratedTexture
 from .graph import Scene, resolution
+from .kept import is_known
 from .latent import Evaluation, Latent
 from .material import Material
 from .textures import SteppedTexture, Texture
@@ -115,11 +116,27 @@ def check(scene: Scene, size: int | tuple[int, int] = 256) -> Shapes:
 
 
 def check_views(scene: Scene) -> None:
-    """Raise SceneError where there would be nothing to see."""
-    if len(scene.cameras) == 0:
-        raise SceneError("the scene has no camera: pass cameras=[...], or scene.cameras.append(...).")
+    """Raise SceneError where there would be nothing to see, or numbers that are not finite."""
+    check_cameras(scene)
     if len(scene.lights) == 0:
         raise SceneError("the scene has no light: pass lights=[neurotex.Flash(...)], or scene.lights.append(...).")
+    _check_finite("lights", scene.lights)
+
+
+def check_cameras(scene: Scene) -> None:
+    """Raise SceneError where nobody looks, or from nowhere."""
+    if len(scene.cameras) == 0:
+        raise SceneError("the scene has no camera: pass cameras=[...], or scene.cameras.append(...).")
+    _check_finite("cameras", scene.cameras)
+
+
+def _check_finite(kind: str, members: nn.ModuleList) -> None:
+    """Of few numbers: images have checks of their own."""
+    for number, member in enumerate(members):
+        for name, tensor in (*member._buffers.items(), *member._parameters.items()):
+            few = tensor is not None and tensor.numel() <= 16 and is_known(tensor)
+            if few and not bool(tensor.isfinite().all()):
+                raise SceneError(f"{kind}[{number}], a {type(member).__name__}, has a {name} that is not finite.")
 
 
 def stand_ins(root: nn.Module) -> dict[str, Tensor]:

@@ -16,6 +16,7 @@ from torch.nn.functional import pad
 
 from ..errors import ArgumentError, SceneError
 from ..geometry import cofactors, determinant, product, transform
+from ..precision import uncast
 from .camera import Camera
 from .counts import is_count
 from .light import Light
@@ -175,9 +176,14 @@ class Scene(nn.Module):
     def geometry(self) -> Geometry:
         """Flatten the graph. Differentiable in vertices and transforms.
 
-        Raises SceneError for what cannot be rendered as it is now: vertices without UVs that wear a texture, that are
-        not finite or too far away, and meshes of another precision than their nodes.
+        It has the precision of the meshes, the widest of them, whatever autocast says and nodes are in. Raises
+        SceneError for what cannot be rendered as it is now: vertices without UVs that wear a texture, that are not
+        finite or too far away, and half precision.
         """
+        with uncast(self.nodes[0].transform.device if len(self.nodes) else torch.device("cpu")):
+            return self._geometry()
+
+    def _geometry(self) -> Geometry:
         materials = self.materials()
         number = {material: k for k, material in enumerate(materials)}
         parts: list[tuple[Tensor, ...]] = []
@@ -191,17 +197,18 @@ class Scene(nn.Module):
                 if mesh.material.needs_uvs():
                     raise SceneError(f"node '{path}' wears a texture, but its mesh has no UVs: unwrap the mesh first.")
                 uvs = torch.zeros_like(mesh.vertices[:, :2])
-            _check_precision(path, mesh, world)
             mesh.check_faces()
+            mesh.check_normals()
+            world = world.to(mesh.vertices)
             linear = world[:3, :3]
             # normals turn with the inverse transpose; the cofactor matrix is that up to length, and exists always
             turn = cofactors(linear) * determinant(linear).sign()
-            normals = transform(mesh.shading_normals(), pad(turn.T, (0, 0, 0, 1)))
+            normals = transform(mesh.shading_normals().to(world), pad(turn.T, (0, 0, 0, 1)))
             owner = torch.full_like(mesh.faces[:, 0], number[mesh.material])
             vertices = transform(mesh.vertices, world[:3].T)
             _check_extent(path, "vertices", vertices)
             _check_extent(path, "uvs", uvs)
-            parts.append((vertices, normals, uvs, mesh.faces + first, owner))
+            parts.append((vertices, normals, uvs.to(world), mesh.faces + first, owner))
             first += len(mesh.vertices)
         if not parts:
             raise SceneError("the scene has no mesh: add a node that carries one.")
@@ -242,14 +249,6 @@ def _members(what: str, given: object, kind: type | UnionType) -> list:
         if not isinstance(member, kind):
             raise SceneError(f"a scene's {what} are neurotex nodes of that kind, but one is a {type(member).__name__}.")
     return members
-
-
-def _check_precision(path: str, mesh: Mesh, world: Tensor) -> None:
-    dtype = mesh.vertices.dtype
-    if dtype not in (torch.float32, torch.float64) or dtype != world.dtype:
-        raise SceneError(
-            f"node '{path}' is {world.dtype} and its mesh {dtype}: call .float() or .double() on the whole scene."
-        )
 
 
 def _check_extent(path: str, what: str, points: Tensor) -> None:

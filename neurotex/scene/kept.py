@@ -38,5 +38,10 @@ class Kept:
         return Kept, ()
 
 
+def is_known(tensor: Tensor) -> bool:
+    """Whether values may be looked at: not while they are traced or vectorised."""
+    return not torch.compiler.is_compiling() and not torch._C._functorch.is_functorch_wrapped_tensor(tensor)
+
+
 def _same(before: tuple, now: tuple) -> bool:
     return before[0] is now[0] and before[1:] == now[1:]

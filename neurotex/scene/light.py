@@ -17,7 +17,8 @@ from torch import Tensor, nn
 from .. import shading
 from ..errors import ArgumentError, SceneError
 from ..images.read import read_radiance
-from .kept import Kept
+from ..precision import uncast, widened
+from .kept import Kept, is_known
 
 Color = float | Sequence[float]
 
@@ -126,16 +127,20 @@ class EnvironmentLight(Light):
 
         Made once for an image, and again when it has changed; each time while it is being trained.
         """
-        image = self.image
+        image = widened(self.image)
         # compiled code cannot tell whether the image has changed, nor do tensors of inference mode say so
         trained = torch.is_grad_enabled() and image.requires_grad
-        if trained or torch.compiler.is_compiling() or image.is_inference():
-            coefficients, prefiltered = shading.sh_irradiance(image), shading.prefilter(image)
-        else:
-            still = image.detach()
-            coefficients, prefiltered = self._maps(
-                lambda: (shading.sh_irradiance(still), shading.prefilter(still)), image
-            )
+        with uncast(image.device):
+            if trained or torch.compiler.is_compiling():
+                coefficients, prefiltered = shading.sh_irradiance(image), shading.prefilter(image)
+            else:
+                still = image.detach()
+                coefficients, prefiltered = self._maps(
+                    lambda: (shading.sh_irradiance(still), shading.prefilter(still)), self.image
+                )
+        # each coefficient is a mean of all pixels
+        if is_known(coefficients) and not bool(coefficients.isfinite().all()):
+            raise SceneError("the image of an EnvironmentLight is no longer finite: look at what trains or loads it.")
         return coefficients * self.intensity, prefiltered * self.intensity[:, None, None]
 
     def extra_repr(self) -> str:

@@ -41,6 +41,7 @@ class Mesh(nn.Module):
         self.register_buffer("normals", normals)
         self.material = Material() if material is None else material
         self._smooth = Kept()
+        self._finite = Kept()
         self.check()
         self.faces = faces.to(torch.int32)  # checked before: an index beyond 32 bits would come out as another one
 
@@ -89,6 +90,12 @@ class Mesh(nn.Module):
             raise SceneError(
                 f"{where} has a face with vertex index {bad}, but only {len(self.vertices)} vertices: export it again."
             )
+
+    def check_normals(self) -> None:
+        """Raise SceneError for normals that are not finite; looked at only once they have changed."""
+        normals = self.normals
+        if normals is not None and not self._finite(lambda: bool(normals.isfinite().all()), normals):
+            raise SceneError(f"mesh '{self.name}' has normals that are not finite: repair them, or drop them.")
 
     def shading_normals(self) -> Float[Tensor, "v 3"]:
         """The normals given, or smooth ones of the current vertices, kept until these change."""

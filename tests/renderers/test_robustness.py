@@ -203,11 +203,37 @@ def test_what_cannot_be_rendered_is_refused_by_name(name):
         (lambda scene: mesh(scene).vertices.mul_(1e30), r"node '/mesh' has vertices as large as 1e\+30: scale"),
         (lambda scene: scene.nodes[0].transform[:3].mul_(1e30), r"node '/mesh' has vertices as large as 1e\+30: scale"),
         (lambda scene: mesh(scene).uvs[1].fill_(torch.nan), "node '/mesh' has uvs that are not finite"),
-        (lambda scene: mesh(scene).double(), r"torch.float32 and its mesh torch.float64: call .float\(\) or"),
+        (lambda scene: mesh(scene).half(), "mesh 'mesh' has vertices of torch.float16: make it torch.float32 or"),
+        (lambda scene: scene.bfloat16(), "mesh 'mesh' has vertices of torch.bfloat16: make it torch.float32 or"),
+        (lambda scene: mesh(scene).faces[1].fill_(7), "mesh 'mesh' has a face with vertex index 7, but only 4"),
+        (lambda scene: mesh(scene).faces.neg_(), "mesh 'mesh' has a face with vertex index -3, but only 4"),
+        (
+            lambda scene: setattr(mesh(scene), "normals", torch.full((4, 3), torch.nan)),
+            "'mesh' has normals that are not",
+        ),
+        (
+            lambda scene: scene.cameras[0].transform[1].fill_(torch.nan),
+            r"cameras\[0\], a Persp.* has a transform that is",
+        ),
         (lambda scene: setattr(scene, "cameras", torch.nn.ModuleList()), "no camera: pass cameras="),
     ):
         with pytest.raises(nt.SceneError, match=message):
             RENDERERS[name](broken(change), (4, 4))
+
+
+@pytest.mark.parametrize("name", ["render", "antialiased", "baked"])
+def test_lights_that_are_not_finite_are_refused_by_name(name):
+    for k, what in ((0, "position"), (1, "intensity"), (2, "direction")):
+        scene = _scene()
+        with torch.no_grad():
+            getattr(scene.lights[k], what)[0] = torch.nan
+        with pytest.raises(nt.SceneError, match=rf"lights\[{k}\], a .*Light, has a {what} that is not finite"):
+            RENDERERS[name](scene, (4, 4))
+    scene.lights = torch.nn.ModuleList([nt.EnvironmentLight(torch.ones(3, 4, 8))])
+    RENDERERS[name](scene, (4, 4))
+    scene.lights[0].image[1, 2, 3] = torch.nan
+    with pytest.raises(nt.SceneError, match="the image of an EnvironmentLight is no longer finite"):
+        RENDERERS[name](scene, (4, 4))
 
 
 def test_only_what_is_lit_needs_lights():
