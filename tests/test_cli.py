@@ -105,8 +105,11 @@ def move_away(data: dict) -> None:
 
 BROKEN = {
     "mesh without UVs": (without_uvs, ("box.obj", "no UVs", "unwrap")),
-    "NaN vertex": (edit("mesh", "v 0.700000", "v nan"), ("box.obj", "vertices", "not finite", "index 0", "repair")),
-    "face index out of range": (edit("mesh", "f 1/1", "f 99/99"), ("box.obj", "98", "check or export it again")),
+    "NaN vertex": (edit("mesh", "v 0.700000", "v nan"), ("box.obj, line 1", "a v", "not finite", "repair")),
+    "face index out of range": (
+        edit("mesh", "f 1/1", "f 99/99"),
+        ("box.obj, line 49", "99/99", "of 24", "export it again"),
+    ),
     "empty mesh": (lambda case: case["mesh"].write_text(""), ("box.obj", "no triangle mesh")),
     "missing mesh": (lambda case: case["mesh"].unlink(), ("box.obj", "does not exist", "check the path")),
     "image missing": (lambda case: (case["views"] / "1.png").unlink(), ("1.png", "missing", "put it back")),

@@ -103,7 +103,7 @@ def render_phong(
             modes = {
                 "perspective_correct": bool(camera.eye[3]),
                 "cull_backfaces": cull_backfaces,
-                "near": camera.near,
+                "near": camera.near_plane(geometry.radius),
             }
             fragments = rasterize(ndc, size, faces_per_pixel=faces_per_pixel, blur_radius=blur_radius, **modes)
             if visibility is not None and blur_radius > 0:

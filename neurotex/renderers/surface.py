@@ -66,7 +66,7 @@ class View:
     def visible(self, top: int, rows: int) -> Int[Tensor, "height width"]:
         """The face that each sample of the image's rows [top, top + rows) sees, −1 for none; through cut-outs."""
         size = (rows * self.grid, self.size[1] * self.grid)
-        where = (self.screen, self.geometry.faces, size, self.camera.near)
+        where = (self.screen, self.geometry.faces, size, self.camera.near_plane(self.geometry.radius))
         ids, depth = z_buffer_unchecked(*where, top=top * self.grid)
         cut = cutoffs(self.maps.materials, self.screen.detach())
         while cut is not None:

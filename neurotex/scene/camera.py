@@ -6,29 +6,36 @@ import math
 
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.functional import normalize
 
 from ..errors import ArgumentError
 from ..geometry import inverse, product
+from .origin import Placed
 
 Transform = Float[Tensor, "4 4"]
+NEAR = 1e-3
 
 
-class Camera(nn.Module):
+class Camera(Placed):
     """Base of all cameras. `transform` (4, 4) is rigid and takes camera space to the world.
 
-    `near` (scene units) cuts what is closer.
+    `near` (scene units) cuts what is closer; None: see `near_plane`. Cameras of `Views` have an `origin` (see
+    `Scene.origin`).
     """
 
-    def __init__(self, transform: Transform | None = None, near: float = 1e-3):
+    def __init__(self, transform: Transform | None = None, near: float | None = None):
         super().__init__()
         transform = torch.eye(4) if transform is None else torch.as_tensor(transform, dtype=torch.get_default_dtype())
         check_rigid(transform)
-        if not 0 < near < math.inf:
+        if near is not None and not 0 < near < math.inf:
             raise ArgumentError(f"near is a distance above 0, in scene units, but is {near}.")
         self.near = near
         self.register_buffer("transform", transform.clone())
+
+    def near_plane(self, radius: float) -> float:
+        """`near`; or by default 0.001, and in a scene of a `radius` below 1 a thousandth of that."""
+        return NEAR * min(1.0, radius) or NEAR if self.near is None else self.near
 
     @property
     def position(self) -> Float[Tensor, "3"]:
@@ -58,7 +65,7 @@ def _pixel_matrix(fx: float, fy: float, cx: float, cy: float) -> Tensor:
 class PerspectiveCamera(Camera):
     """A camera with square pixels and a vertical field of view `yfov`, in degrees."""
 
-    def __init__(self, transform: Transform | None = None, yfov: float = 45.0, near: float = 1e-3):
+    def __init__(self, transform: Transform | None = None, yfov: float = 45.0, near: float | None = None):
         super().__init__(transform, near)
         if not 0 < yfov < 180:
             raise ArgumentError(f"a field of view lies between 0 and 180 degrees, but yfov is {yfov}.")
@@ -84,7 +91,7 @@ class PinholeCamera(Camera):
         focal: tuple[float, float],
         center: tuple[float, float],
         size: tuple[int, int],
-        near: float = 1e-3,
+        near: float | None = None,
     ):
         super().__init__(transform, near)
         if not all(0 < length < math.inf for length in (*focal, *size)):
@@ -104,7 +111,7 @@ class PinholeCamera(Camera):
 class OrthographicCamera(Camera):
     """Parallel projection; the image is 2·`ymag` scene units high (glTF's ymag), pixels are square."""
 
-    def __init__(self, transform: Transform | None = None, ymag: float = 1.0, near: float = 1e-3):
+    def __init__(self, transform: Transform | None = None, ymag: float = 1.0, near: float | None = None):
         super().__init__(transform, near)
         if not 0 < ymag < math.inf:
             raise ArgumentError(f"ymag is half the height of the view and above 0, but is {ymag}.")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from types import UnionType
 from typing import TYPE_CHECKING
@@ -22,6 +24,7 @@ from .counts import is_count
 from .light import Light
 from .material import Material
 from .mesh import Mesh, coincidence
+from .origin import NOWHERE, Origin, Placed, common_origin
 
 if TYPE_CHECKING:
     from .check import Shapes
@@ -31,7 +34,7 @@ if TYPE_CHECKING:
 DEEPEST = 64
 
 
-class Node(nn.Module):
+class Node(Placed):
     """A place in the graph: `transform` (4, 4) takes this node's space to its parent's.
 
     It may carry a mesh and have children. Two nodes with the same Mesh are two instances of it.
@@ -52,6 +55,19 @@ class Node(nn.Module):
         self.register_buffer("transform", transform.clone())
         self.mesh = mesh
         self.nodes = nn.ModuleList(children)
+        self._take_origin(common_origin(self.nodes))
+
+    def _take_origin(self, origin: Origin | None) -> None:
+        """Have the origin of children that come from a file, which theirs is relative to from now on."""
+        for child in self.nodes:
+            if origin is not None:
+                child.move_origin(origin)
+            child.origin = None
+        self.origin = origin
+        if origin not in (None, NOWHERE):
+            matrix = self.transform.double()
+            self.origin = tuple((matrix[:3, :3] @ matrix.new_tensor(origin) + matrix[:3, 3]).tolist())
+            self.transform[:3, 3] = 0
 
     def visit(self, path: str = "") -> Iterator[tuple[str, Node, int]]:
         """Every node below and including this one, parents first: (path, node, how many of them it lies within).
@@ -93,6 +109,12 @@ class Geometry:
     face_material: Int[Tensor, "f"]
     materials: list[Material]
 
+    @cached_property
+    def radius(self) -> float:
+        """Half the diagonal of the box around everything, scene units."""
+        low, high = self.vertices.detach().aminmax(dim=0)
+        return float((high - low).norm()) / 2
+
 
 class Scene(nn.Module):
     """What is rendered: nodes, cameras (one image each) and lights.
@@ -112,6 +134,20 @@ class Scene(nn.Module):
         self.nodes = nn.ModuleList(Node(n, name=n.name) if isinstance(n, Mesh) else n for n in nodes)
         self.cameras = nn.ModuleList(_members("cameras", cameras, Camera))
         self.lights = nn.ModuleList(_members("lights", lights, Light))
+        origin = common_origin(self.nodes) or common_origin(self.cameras)
+        for member in (*self.nodes, *self.cameras):
+            if origin is not None:
+                member.move_origin(origin)
+
+    @property
+    def origin(self) -> tuple[float, float, float]:
+        """The point of the world that this scene's coordinates are relative to, in double precision.
+
+        (0, 0, 0), unless a file's mesh is so far away (1000 times its radius) that single precision would spoil it.
+        What comes from files, meshes and the cameras of `Views`, is moved there, in place, when it is given to a
+        scene; what is made by hand (cameras, lights, nodes) is in the scene's coordinates. `save` writes the world's.
+        """
+        return common_origin(self.nodes) or NOWHERE
 
     @classmethod
     def load(
@@ -123,13 +159,23 @@ class Scene(nn.Module):
     ) -> Scene:
         """Read a scene file: hierarchy, instances, UVs, normals, materials and their textures.
 
-        `material`, if given, replaces every material of the file. Raises FileError with the file's name.
+        `material`, if given, replaces every material of the file; but where it is a texture, meshes without UVs
+        beside others that have some keep their own, as is then said. Raises FileError with the file's name.
         """
         from .files import load_nodes
 
         scene = cls(load_nodes(path), cameras, lights)
         if material is not None:
-            for mesh in scene.meshes():
+            meshes = scene.meshes()
+            bare = [mesh for mesh in meshes if mesh.uvs is None] if material.needs_uvs() else []
+            if bare and len(bare) < len(meshes):
+                warnings.warn(
+                    f"{path}: '{bare[0].name}' ({sum(len(mesh.faces) for mesh in bare)} faces in all) has no UVs and "
+                    "keeps its own material.",
+                    stacklevel=2,
+                )
+                meshes = [mesh for mesh in meshes if mesh.uvs is not None]
+            for mesh in meshes:
                 mesh.material = material
         return scene
 
@@ -180,6 +226,7 @@ class Scene(nn.Module):
         SceneError for what cannot be rendered as it is now: vertices without UVs that wear a texture, that are not
         finite or too far away, and half precision.
         """
+        self._check_origins()
         with uncast(self.nodes[0].transform.device if len(self.nodes) else torch.device("cpu")):
             return self._geometry()
 
@@ -214,6 +261,16 @@ class Scene(nn.Module):
             raise SceneError("the scene has no mesh: add a node that carries one.")
         vertices, normals, uvs, faces, owner = (torch.cat(column) for column in zip(*parts, strict=True))
         return Geometry(vertices, normals, uvs, faces, owner, materials)
+
+    def _check_origins(self) -> None:
+        origin = self.origin
+        for what, members in (("node", self.nodes), ("camera", self.cameras)):
+            for k, member in enumerate(members):
+                if member.origin not in (None, origin):
+                    raise SceneError(
+                        f"{what} {k} of the scene is told from another origin than the first node, for it was added "
+                        "later or is in another scene now: give all (or copies) to a new Scene(nodes, cameras, lights)."
+                    )
 
     def welded(self) -> Int[Tensor, "v"]:
         """A number for each vertex of `geometry()`, the same for those of one instance that lie in one place.

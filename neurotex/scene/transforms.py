@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -20,6 +21,7 @@ from ..images import Picture
 from ..images.read import shown
 from .camera import Camera, PerspectiveCamera, PinholeCamera, check_rigid
 from .light import Flash
+from .origin import Origin, origin_near
 
 # camera models that are a pinhole with OpenCV's distortion, in COLMAP's and nerfstudio's words
 PINHOLES = ("PERSPECTIVE", "PINHOLE", "SIMPLE_PINHOLE", "SIMPLE_RADIAL", "RADIAL", "OPENCV", "FULL_OPENCV")
@@ -108,10 +110,20 @@ def read_frames(file: Path) -> list[Frame]:
             "frame."
         )
     names = unique_names([frame["file_path"] for frame in frames])
+    origin = origin_near(_positions(frames, data))
     return [
-        _frame(f"{file}, frame {number}", file, name, path, frame, data)
+        _frame(f"{file}, frame {number}", file, name, path, frame, data, origin)
         for number, (name, path, frame) in enumerate(zip(names, paths, frames, strict=True))
     ]
+
+
+def _positions(frames: list[dict], data: dict) -> np.ndarray:
+    """(n, 3) where cameras stand, of those that say so; what is wrong with the others is found later."""
+    found = []
+    for frame in frames:
+        with suppress(ArgumentError, ValueError):
+            found.append([row[3] for row in _numbers(frame.get("transform_matrix", data.get("transform_matrix")))[:3]])
+    return np.array(found, np.float64).reshape(-1, 3)
 
 
 def unique_names(paths: list[str]) -> list[str]:
@@ -177,10 +189,10 @@ def _ending(name: str) -> str:
     return name if name.lower().endswith(images.ENDINGS) else f"{name}.png"
 
 
-def _frame(where: str, file: Path, name: str, path: Path, frame: dict, data: dict) -> Frame:
+def _frame(where: str, file: Path, name: str, path: Path, frame: dict, data: dict, origin: Origin) -> Frame:
     try:
         upright, size = _size(path, file.name, frame, data)
-        camera = _camera(frame, data, size)
+        camera = _camera(frame, data, size, origin)
     except KeyError as error:
         raise FileError(f"{where} has no {error.args[0]}.") from None
     except ArgumentError as error:
@@ -223,10 +235,11 @@ def _check_size(path: Path, found: tuple[int, int], wanted: tuple[int, int]) -> 
         )
 
 
-def _camera(frame: dict, data: dict, size: tuple[int, int]) -> Camera:
+def _camera(frame: dict, data: dict, size: tuple[int, int], origin: Origin) -> Camera:
     """ArgumentError for what is no pinhole camera; KeyError and ValueError for what is not there, or no number."""
     keys = {**data, **frame}
-    transform = _matrix(keys["transform_matrix"])
+    transform = torch.tensor(_numbers(keys["transform_matrix"]), dtype=torch.float64)
+    transform[:3, 3] -= transform.new_tensor(origin)
     check_rigid(transform, "its transform_matrix")
     _check_lens(keys)
     height, width = size
@@ -244,7 +257,8 @@ def _camera(frame: dict, data: dict, size: tuple[int, int]) -> Camera:
         and math.isclose(across, down, rel_tol=1e-6)
         and center == [width / 2, height / 2]
     ):
-        return PerspectiveCamera(transform, math.degrees(2 * math.atan(height / 2 / down)))
+        camera = PerspectiveCamera(transform, math.degrees(2 * math.atan(height / 2 / down)))
+    camera.origin = origin
     return camera
 
 
@@ -313,7 +327,8 @@ def _number(value: object, what: str) -> float:
     raise ValueError(f"{what} is {_told(value)}")
 
 
-def _matrix(rows: object) -> Float[Tensor, "4 4"]:
+def _numbers(rows: object) -> list[list[float]]:
+    """Four rows of four numbers."""
     if not isinstance(rows, list):
         raise ValueError(f"transform_matrix is {_told(rows)}")
     for row in rows:
@@ -322,7 +337,7 @@ def _matrix(rows: object) -> Float[Tensor, "4 4"]:
     numbers = [[_number(value, "one of transform_matrix") for value in row] for row in rows]
     if [len(row) for row in numbers] != [4] * 4:
         raise ArgumentError("its transform_matrix must be a 4 x 4 matrix of finite numbers.")
-    return torch.tensor(numbers, dtype=torch.float32)
+    return numbers
 
 
 def _flash(where: str, light: object) -> tuple[float, float, float]:

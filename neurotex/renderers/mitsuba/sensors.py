@@ -26,13 +26,13 @@ def sensors(
     """
     center, radius = bounds
     # nothing is cut off far away; one number for all cameras, since Mitsuba compiles it in
-    far = max(2 * (float((camera.position - center).norm()) + radius + camera.near) for camera in cameras)
+    far = max(2 * (float((camera.position - center).norm()) + radius + camera.near_plane(radius)) for camera in cameras)
     found = {}
     for k, camera in enumerate(cameras):
         film = {"type": "hdrfilm", "width": size[1], "height": size[0], "rfilter": {"type": "box"}}
         found[f"camera_{k}"] = {
             **_lens(mi, camera, f"camera {k}", size),
-            "near_clip": camera.near,
+            "near_clip": camera.near_plane(radius),
             "far_clip": far,
             "film": {**film, "pixel_format": "rgba", "component_format": "float32"},
             "sampler": {"type": "multijitter"},

@@ -91,7 +91,7 @@ class PyTorch3DRenderer(nn.Module):
             blur_radius=self.blur_radius,
             faces_per_pixel=self.faces_per_pixel,
             perspective_correct=bool(cameras.is_perspective()),
-            z_clip_value=camera.near,
+            z_clip_value=camera.near_plane(self.scene.bounds()[1]),
         )
         rasterizer = self.rasterizer(cameras=cameras, raster_settings=settings)
         fast = isinstance(rasterizer, FastMeshRasterizer)

@@ -13,6 +13,7 @@ from ...errors import SceneError
 from ..graph import DEEPEST, Node
 from ..material import Material
 from ..mesh import Mesh
+from ..origin import origin_near
 from . import nodes, primitives
 from .document import Document
 from .materials import IDENTITY, Materials, Worn
@@ -51,7 +52,8 @@ class _Builder:
         worlds = {place.number: place.world for place in places}
         made: dict[int, Node] = {}
         hung: dict[int, nodes.Place] = {}  # where nodes come to hang
-        roots: list[Node] = []
+        roots: list[tuple[Node, np.ndarray]] = []
+        boxes: list[np.ndarray] = []  # corners, in the world
         for place in places:
             item = place.item
             name = item.text("name", None) or f"node{place.number}"
@@ -66,21 +68,31 @@ class _Builder:
                     parent, transform, depth = hung[parent].parent, hung[parent].transform @ transform, depth - 1
             hung[place.number] = replace(place, parent=parent, transform=transform, depth=depth)
             node = made[place.number] = Node(None, _matrix(transform, item), name=name)
-            (roots if parent is None else made[parent].nodes).append(node)
+            if parent is None:
+                roots.append((node, transform))
+            else:
+                made[parent].nodes.append(node)
             if mesh is None:
                 continue
             if skin is None:
                 _carry(node, self._of(mesh, item))
+                boxes += [_box(each, place.world) for each in self._of(mesh, item)]
             else:  # a skin's mesh lies in the world, wherever its node is
                 matrices = nodes.joints(document, skin, worlds)
                 rest = Node(name=f"{name} skinned")
                 _carry(rest, self._of(mesh, item, matrices))
-                roots.append(rest)
+                roots.append((rest, np.eye(4)))
+                boxes += [_box(each, np.eye(4)) for each in self._of(mesh, item, matrices)]
         if document.all("animations"):
             remarks.unused("the file", "animations")
         if not any(self._meshes.values()):
             raise SceneError("there is no triangle mesh in it: export one with faces.")
-        return roots
+        origin = origin_near(np.concatenate(boxes))
+        for node, transform in roots:
+            place = node.transform.new_tensor(transform[:3, 3] - origin)  # a difference in double precision
+            node.transform[:3, 3] = place
+            node.origin = origin
+        return [node for node, _ in roots]
 
     def _of(self, mesh: Item, node: Item, matrices: np.ndarray | None = None) -> list[Mesh]:
         """The meshes of a node, one for each primitive."""
@@ -123,6 +135,14 @@ def _carry(node: Node, meshes: list[Mesh]) -> None:
         node.mesh = meshes[0]
     else:
         node.nodes.extend(Node(mesh, name=mesh.name) for mesh in meshes)
+
+
+def _box(mesh: Mesh, world: np.ndarray) -> np.ndarray:
+    """(8, 3): corners of a box around a mesh, in the world."""
+    low, high = (bound.double().numpy() for bound in mesh.vertices.aminmax(dim=0))
+    corners = np.stack(np.meshgrid(*np.stack([low, high], 1), indexing="ij"), -1).reshape(-1, 3)
+    with np.errstate(all="ignore"):
+        return corners @ world[:3, :3].T + world[:3, 3]
 
 
 def _uvs(rows: np.ndarray, transform: np.ndarray) -> Tensor:

@@ -15,6 +15,7 @@ from ...shading import face_tangents
 from ...shading.normal_map import perpendicular
 from ..latent import Evaluation
 from ..mesh import Mesh
+from ..origin import NOWHERE, Origin
 from ..shipping import shown_as_shipped
 from .glb import Glb
 from .write_materials import MaterialWriter, uv_base
@@ -50,7 +51,7 @@ def _written(scene: Scene) -> Glb:
     stack = [(node, roots) for node in reversed(scene.nodes)]
     while stack:
         node, siblings = stack.pop()
-        first, last = _nodes(glb, node, names)
+        first, last = _nodes(glb, node, names, scene.origin if siblings is roots else NOWHERE)
         if node.mesh is not None:
             last["mesh"] = meshes[node.mesh]
         siblings.append(first)
@@ -76,12 +77,13 @@ class _Names:
         return found
 
 
-def _nodes(glb: Glb, node: Node, names: _Names) -> tuple[int, dict]:
+def _nodes(glb: Glb, node: Node, names: _Names, origin: Origin) -> tuple[int, dict]:
     """A node as one of glTF, or two, one in the other, where its transform shears: (number of the first, the last).
 
     glTF has rotations and scales alone. Any matrix is U · S · Vᵀ: a rotation and a scale of what is rotated by Vᵀ.
     """
-    matrix = node.transform.double().cpu().numpy()
+    matrix = node.transform.detach().double().cpu().numpy().copy()
+    matrix[:3, 3] += origin
     last: dict = {"name": names.free(node.name)}
     if _shears(matrix[:3, :3]):
         u, s, vt = np.linalg.svd(matrix[:3, :3])
