@@ -19,7 +19,7 @@ from jaxtyping import AbstractArray
 from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensor
 
-from . import operators
+from .core.op import plain, transformed
 from .errors import ArgumentError
 
 FLOATS = (torch.float32, torch.float64)
@@ -137,8 +137,8 @@ def _has_no_values(tensor: Tensor) -> bool:
 
 def _values(look: Callable[[Tensor], None], tensor: Tensor) -> None:
     """Look at a tensor's values, beneath what `torch.func` wraps it in."""
-    if operators.transformed():
-        operators.plain(lambda values: (look(values), values.new_empty(0))[1], tensor.detach())
+    if transformed():
+        plain(lambda values: (look(values), values.new_empty(0))[1], tensor.detach())
     else:
         look(tensor)
 

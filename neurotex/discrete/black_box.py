@@ -16,7 +16,8 @@ from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
 
-from .. import images, operators
+from .. import images
+from ..core.op import Op, side_by_side
 from ..errors import ArgumentError, FileError
 from .step import Step
 
@@ -66,7 +67,7 @@ class BlackBox(Step):
         return Command(Program(argv, suffix, timeout), estimator, reshapes)
 
     def hard(self, x: Tensor) -> Tensor:
-        return torch.ops.neurotex.black_box(x.detach(), self.number)
+        return _black_box(x.detach(), self.number)
 
     def call(self, x: np.ndarray) -> np.ndarray:
         """What the function makes of (N, C, H, W), checked."""
@@ -176,13 +177,4 @@ def _fake(x: Tensor, number: int) -> Tensor:
     return x.new_empty((x.shape[0], *box.call(grey).shape[1:]))
 
 
-def _batched(info, dims: tuple, x: Tensor, number: int) -> tuple[Tensor, int]:
-    out = torch.ops.neurotex.black_box(x.movedim(dims[0], 0).flatten(0, 1), number)
-    return out.unflatten(0, (info.batch_size, -1)), 0
-
-
-operators.register(
-    "black_box(Tensor x, int number) -> Tensor", reference=_through_numpy, cpu=_through_numpy, fake=_fake
-)
-if hasattr(torch.library, "register_vmap"):  # since torch 2.5; before, torch loops, and says so
-    torch.library.register_vmap("neurotex::black_box", _batched)
+_black_box = Op("black_box(Tensor x, int number) -> Tensor", reference=_through_numpy, fake=_fake, vmap=side_by_side)

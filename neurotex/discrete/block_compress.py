@@ -8,13 +8,13 @@ Direct3D 11"; values between ends are rounded down to whole bytes, which Pillow 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from .. import operators
+from ..core.op import Backward, Op, side_by_side
 from ..errors import ArgumentError
 from ..images.dds import BLOCK_BYTES, dds
 from ..threads import parallel_for
@@ -53,13 +53,13 @@ class BlockCompress(Step):
         if x.shape[1] not in CHANNELS[self.format]:
             allowed = " or ".join(map(str, CHANNELS[self.format]))
             raise ArgumentError(f"{self.format} takes {allowed} channels, but this texture has {x.shape[1]}.")
-        return torch.ops.neurotex.block_encode(x.detach().float(), self.format)
+        return _encode(x.detach().float(), self.format)
 
     def decode(
         self, blocks: UInt8[Tensor, "n blocks bytes"], shape: Sequence[int]
     ) -> UInt8[Tensor, "n channels height width"]:
         """The bytes of textures of (channels, height, width) = `shape` that blocks stand for."""
-        return torch.ops.neurotex.block_decode(blocks, self.format, *shape)
+        return _decode(blocks, self.format, *shape)
 
     def hard(self, x: Tensor) -> Tensor:
         return self.decode(self.blocks(x), x.shape[1:]).to(x.dtype) / 255
@@ -70,7 +70,7 @@ class BlockCompress(Step):
         Blocks are held constant. Temperature in squared units of x. Where a block has holes, a texel is solid by the
         share sigmoid((2 α − 1) / temperature), which also scales its colour.
         """
-        return _Soft.apply(x.clamp(0, 1), self.blocks(x), self.format, temperature)
+        return _soft(x.clamp(0, 1), self.blocks(x), self.format, temperature)
 
     def encode(
         self, x: Float[Tensor, "1 c h w"], smaller: Sequence[Float[Tensor, "1 c _ _"]] = ()
@@ -229,62 +229,35 @@ def _fake_soft(x: Tensor, *rest: object) -> Tensor:
     return x.new_empty(x.shape)
 
 
-def _register(schema: str, reference: Callable, cpu: Callable, fake: Callable) -> None:
-    """Register an operator, under vmap too: it takes a batch, and one more dimension is a longer batch."""
-    operators.register(schema, reference=reference, cpu=cpu, fake=fake)
-    name = schema.partition("(")[0]
-    operator = getattr(torch.ops.neurotex, name)
-
-    def batched(info: object, dims: tuple, *args: object) -> tuple[Tensor, int]:
-        flat = []
-        for value, d in zip(args, dims, strict=True):
-            if isinstance(value, Tensor):
-                value = value.expand(info.batch_size, *value.shape) if d is None else value.movedim(d, 0)
-                value = value.flatten(0, 1)
-            flat.append(value)
-        return operator(*flat).unflatten(0, (info.batch_size, -1)), 0
-
-    if hasattr(torch.library, "register_vmap"):  # since torch 2.5
-        torch.library.register_vmap(f"neurotex::{name}", batched)
-
-
-_register("block_encode(Tensor x, str format) -> Tensor", encode_reference, _encode_cpu, _fake_encode)
-_register(
+_encode = Op(
+    "block_encode(Tensor x, str format) -> Tensor",
+    reference=encode_reference,
+    cpu=_encode_cpu,
+    fake=_fake_encode,
+    vmap=side_by_side,
+)
+_decode = Op(
     "block_decode(Tensor blocks, str format, int channels, SymInt height, SymInt width) -> Tensor",
-    decode_reference,
-    _decode_cpu,
-    _fake_decode,
+    reference=decode_reference,
+    cpu=_decode_cpu,
+    fake=_fake_decode,
+    vmap=side_by_side,
 )
-_register(
-    "block_soft(Tensor x, Tensor blocks, str format, float temperature) -> Tensor",
-    soft_reference,
-    _soft_cpu,
-    _fake_soft,
-)
-_register(
+_soft_backward = Op(
     "block_soft_backward(Tensor x, Tensor blocks, Tensor grad, str format, float temperature) -> Tensor",
-    soft_backward_reference,
-    _soft_backward_cpu,
-    _fake_soft,
+    reference=soft_backward_reference,
+    cpu=_soft_backward_cpu,
+    fake=_fake_soft,
+    vmap=side_by_side,
 )
-
-
-class _Soft(torch.autograd.Function):
-    """`BlockCompress.soft` for x in [0, 1]; the gradient is computed from x again, and nothing else is kept."""
-
-    generate_vmap_rule = True
-
-    @staticmethod
-    def forward(x: Tensor, blocks: Tensor, format: str, temperature: float) -> Tensor:
-        return torch.ops.neurotex.block_soft(x, blocks, format, temperature)
-
-    @staticmethod
-    def setup_context(ctx, inputs: tuple, output: Tensor) -> None:
-        x, blocks, ctx.format, ctx.temperature = inputs
-        ctx.save_for_backward(x, blocks)
-
-    @staticmethod
-    def backward(ctx, grad: Tensor) -> tuple:
-        x, blocks = ctx.saved_tensors
-        pull = torch.ops.neurotex.block_soft_backward(x, blocks, grad, ctx.format, ctx.temperature)
-        return pull, None, None, None
+# the gradient is computed from x again, and nothing else is kept
+_soft = Op(
+    "block_soft(Tensor x, Tensor blocks, str format, float temperature) -> Tensor",
+    reference=soft_reference,
+    cpu=_soft_cpu,
+    fake=_fake_soft,
+    derivative=Backward(
+        lambda grads, inputs, _: (_soft_backward(*inputs[:2], grads[0], *inputs[2:]), None, None, None)
+    ),
+    vmap=side_by_side,
+)

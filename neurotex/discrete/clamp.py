@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from .. import operators
+from ..core.op import reverse_only
 
 
 def clamp(x: Float[Tensor, "*shape"], low: float = 0.0, high: float = 1.0) -> Float[Tensor, "*shape"]:
@@ -41,4 +41,4 @@ class _Clamp(torch.autograd.Function):
         return torch.where(excess * tangent > 0, 0, tangent)
 
 
-_Compiled = operators.reverse_only(_Clamp)
+_Compiled = reverse_only(_Clamp)

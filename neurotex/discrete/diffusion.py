@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from .. import operators
+from ..core.op import Op
 from ..threads import parallel_for
 from . import dither_kernels as kernels
 
@@ -24,7 +24,7 @@ def diffuse_levels(x: Float[Tensor, "n c h w"], levels: Float[Tensor, "k"]) -> I
 
     Channels are independent; halfway between two levels the lower one is taken. Not differentiable.
     """
-    return torch.ops.neurotex.diffuse_levels(x.detach(), levels.detach())
+    return _diffuse_levels(x.detach(), levels.detach())
 
 
 def diffuse_colors(x: Float[Tensor, "n c h w"], colors: Float[Tensor, "k c"]) -> Int[Tensor, "n h w"]:
@@ -33,7 +33,7 @@ def diffuse_colors(x: Float[Tensor, "n c h w"], colors: Float[Tensor, "k c"]) ->
     Texels with the errors they take over are clamped to [0, 1], so that colours beyond the palette's reach do not pile
     up an error without end. Not differentiable.
     """
-    return torch.ops.neurotex.diffuse_colors(x.detach(), colors.detach())
+    return _diffuse_colors(x.detach(), colors.detach())
 
 
 def levels_reference(x: Float[Tensor, "n c h w"], levels: Float[Tensor, "k"]) -> Int[Tensor, "n c h w"]:
@@ -88,17 +88,15 @@ def _colors_cpu(x: Tensor, colors: Tensor) -> Tensor:
     return index
 
 
-operators.register(
+_diffuse_levels = Op(
     "diffuse_levels(Tensor x, Tensor levels) -> Tensor",
     reference=levels_reference,
     cpu=_levels_cpu,
     fake=lambda x, levels: x.new_empty(x.shape, dtype=torch.int32),
 )
-operators.register(
+_diffuse_colors = Op(
     "diffuse_colors(Tensor x, Tensor colors) -> Tensor",
     reference=colors_reference,
     cpu=_colors_cpu,
     fake=lambda x, colors: x.new_empty((x.shape[0], *x.shape[2:]), dtype=torch.int32),
 )
-operators.loop_vmap("diffuse_levels")
-operators.loop_vmap("diffuse_colors")

@@ -12,7 +12,7 @@ from PIL import Image
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, interpolate, pad
 
-from .. import operators
+from ..core.op import Op, side_by_side
 from ..errors import ArgumentError
 from .clamp import clamp
 from .levels import staircase
@@ -64,7 +64,7 @@ class Jpeg(Step):
 
     def hard(self, x: Tensor) -> Tensor:
         _check(x)
-        return torch.ops.neurotex.jpeg(x.detach(), self.quality, self.subsampling)
+        return _jpeg(x.detach(), self.quality, self.subsampling)
 
     def encode(self, x: Float[Tensor, "1 c h w"]) -> tuple[bytes, str]:
         """The JPEG file whose pixels are `hard(x)`."""
@@ -233,18 +233,9 @@ def _through_files(x: Tensor, quality: int, subsampling: str) -> Tensor:
     return (torch.from_numpy(out).movedim(-1, 1).to(x) / 255).contiguous()
 
 
-operators.register(
+_jpeg = Op(
     "jpeg(Tensor x, int quality, str subsampling) -> Tensor",
     reference=_through_files,
-    cpu=_through_files,
     fake=lambda x, quality, subsampling: x.new_empty(x.shape),
+    vmap=side_by_side,
 )
-
-
-def _batched(info, dims: tuple, x: Tensor, quality: int, subsampling: str) -> tuple[Tensor, int]:
-    front = x.movedim(dims[0], 0)
-    return torch.ops.neurotex.jpeg(front.flatten(0, 1), quality, subsampling).view(front.shape), 0
-
-
-if hasattr(torch.library, "register_vmap"):  # since torch 2.5; before, torch loops, and says so
-    torch.library.register_vmap("neurotex::jpeg", _batched)

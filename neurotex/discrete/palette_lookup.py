@@ -11,7 +11,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from .. import checked, operators
+from .. import checked
+from ..core.op import Backward, Op
 from ..threads import parallel_for
 from . import palette_kernels as kernels
 
@@ -31,13 +32,6 @@ def nearest_colors(
     return nearest_colors_unchecked(x, colors, count)
 
 
-def nearest_colors_unchecked(
-    x: Float[Tensor, "n c h w"], colors: Float[Tensor, "k c"], count: int
-) -> tuple[Int[Tensor, "n count h w"], Float[Tensor, "n count h w"]]:
-    """`nearest_colors` of colours with as many channels, `count` of them at most."""
-    return _Nearest.apply(x, colors, count)
-
-
 @checked.door()
 def blend_colors(
     weights: Float[Tensor, "n count h w"], colors: Float[Tensor, "k c"], index: Int[Tensor, "n count h w"]
@@ -45,13 +39,6 @@ def blend_colors(
     """Σ_j weights_j colors[index_j] at each texel. Differentiable in `weights` and `colors`."""
     checked.indices("index", index, len(colors), "colour")
     return blend_colors_unchecked(weights, colors, index.int())
-
-
-def blend_colors_unchecked(
-    weights: Float[Tensor, "n count h w"], colors: Float[Tensor, "k c"], index: Int[Tensor, "n count h w"]
-) -> Float[Tensor, "n c h w"]:
-    """`blend_colors` of colours that exist."""
-    return _Blend.apply(weights, colors, index)
 
 
 def nearest_reference(
@@ -148,7 +135,14 @@ def _with_total(
     return out, torch.from_numpy(sum(parts)).to(colors)
 
 
-operators.register(
+_nearest_backward = Op(
+    "nearest_colors_backward(Tensor grad, Tensor x, Tensor colors, Tensor index) -> (Tensor, Tensor)",
+    reference=nearest_backward_reference,
+    cpu=_nearest_backward_cpu,
+    fake=lambda grad, x, colors, index: (x.new_empty(x.shape), colors.new_empty(colors.shape)),
+)
+# `count` of as many colours at most, which have the channels of x
+nearest_colors_unchecked = Op(
     "nearest_colors(Tensor x, Tensor colors, int count) -> (Tensor, Tensor)",
     reference=nearest_reference,
     cpu=_nearest_cpu,
@@ -156,60 +150,21 @@ operators.register(
         x.new_empty((x.shape[0], count, *x.shape[2:]), dtype=torch.int32),
         x.new_empty((x.shape[0], count, *x.shape[2:])),
     ),
+    derivative=Backward(
+        lambda grads, inputs, outputs: (*_nearest_backward(grads[1], *inputs[:2], *outputs), None), reads=(0,)
+    ),
 )
-operators.register(
-    "nearest_colors_backward(Tensor grad, Tensor x, Tensor colors, Tensor index) -> (Tensor, Tensor)",
-    reference=nearest_backward_reference,
-    cpu=_nearest_backward_cpu,
-    fake=lambda grad, x, colors, index: (x.new_empty(x.shape), colors.new_empty(colors.shape)),
-)
-operators.register(
-    "blend_colors(Tensor weights, Tensor colors, Tensor index) -> Tensor",
-    reference=blend_reference,
-    cpu=_blend_cpu,
-    fake=lambda weights, colors, index: weights.new_empty((weights.shape[0], colors.shape[1], *weights.shape[2:])),
-)
-operators.register(
+_blend_backward = Op(
     "blend_colors_backward(Tensor grad, Tensor weights, Tensor colors, Tensor index) -> (Tensor, Tensor)",
     reference=blend_backward_reference,
     cpu=_blend_backward_cpu,
     fake=lambda grad, weights, colors, index: (weights.new_empty(weights.shape), colors.new_empty(colors.shape)),
 )
-for name in ("nearest_colors", "nearest_colors_backward", "blend_colors", "blend_colors_backward"):
-    operators.loop_vmap(name)
-
-
-class _Nearest(torch.autograd.Function):
-    generate_vmap_rule = True
-
-    @staticmethod
-    def forward(x: Tensor, colors: Tensor, count: int) -> tuple[Tensor, Tensor]:
-        return torch.ops.neurotex.nearest_colors(x, colors, count)
-
-    @staticmethod
-    def setup_context(ctx, inputs: tuple, output: tuple[Tensor, Tensor]) -> None:
-        ctx.mark_non_differentiable(output[0])
-        ctx.save_for_backward(*inputs[:2], output[0])
-
-    @staticmethod
-    def backward(ctx, _: Tensor, grad: Tensor) -> tuple:
-        # the derivative of the derivative goes through the reference
-        backward = nearest_backward_reference if torch.is_grad_enabled() else torch.ops.neurotex.nearest_colors_backward
-        return *backward(grad, *ctx.saved_tensors), None
-
-
-class _Blend(torch.autograd.Function):
-    generate_vmap_rule = True
-
-    @staticmethod
-    def forward(weights: Tensor, colors: Tensor, index: Tensor) -> Tensor:
-        return torch.ops.neurotex.blend_colors(weights, colors, index)
-
-    @staticmethod
-    def setup_context(ctx, inputs: tuple, output: Tensor) -> None:
-        ctx.save_for_backward(*inputs)
-
-    @staticmethod
-    def backward(ctx, grad: Tensor) -> tuple:
-        backward = blend_backward_reference if torch.is_grad_enabled() else torch.ops.neurotex.blend_colors_backward
-        return *backward(grad, *ctx.saved_tensors), None
+# of colours that exist
+blend_colors_unchecked = Op(
+    "blend_colors(Tensor weights, Tensor colors, Tensor index) -> Tensor",
+    reference=blend_reference,
+    cpu=_blend_cpu,
+    fake=lambda weights, colors, index: weights.new_empty((weights.shape[0], colors.shape[1], *weights.shape[2:])),
+    derivative=Backward(lambda grads, inputs, _: (*_blend_backward(grads[0], *inputs), None)),
+)

@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from .. import operators
+from ..core.op import Backward, Op
 from ..threads import parallel_for
 from . import transform_kernels as kernels
 
@@ -33,9 +33,7 @@ def transform(
     A matrix that acts on columns is handed over transposed. Differentiable in both. On CPU a kernel does it, in one
     pass over memory.
     """
-    if points.device.type != "cpu" or operators.transformed() or torch.compiler.is_compiling():
-        return transform_reference(points, matrix)
-    return _Transform.apply(points, matrix)
+    return _transform(points, matrix)
 
 
 def transform_reference(points: Tensor, matrix: Tensor) -> Tensor:
@@ -43,37 +41,27 @@ def transform_reference(points: Tensor, matrix: Tensor) -> Tensor:
     return product(points, matrix[..., :3, :]) + matrix[..., 3:, :]
 
 
-class _Transform(torch.autograd.Function):
-    """By the kernel; gradients decide about no pixel, and are torch's products of matrices."""
+def _transform_cpu(points: Tensor, matrix: Tensor) -> Tensor:
+    out = points.new_empty((*points.shape[:-1], matrix.shape[-1]))
+    for view in zip(*(t if t.ndim == 3 else t[None] for t in (points, matrix, out)), strict=True):
+        arrays = [t.contiguous().numpy() for t in view]
+        parallel_for(kernels.transform, len(arrays[0]), *arrays, grain=1 << 13)
+    return out
 
-    @staticmethod
-    def forward(points: Tensor, matrix: Tensor) -> Tensor:
-        out = points.new_empty((*points.shape[:-1], matrix.shape[-1]))
-        views = [t.detach() if t.ndim == 3 else t.detach()[None] for t in (points, matrix, out)]
-        for view in zip(*views, strict=True):
-            arrays = [t.contiguous().numpy() for t in view]
-            parallel_for(kernels.transform, len(arrays[0]), *arrays, grain=1 << 13)
-        return out
 
-    @staticmethod
-    def setup_context(ctx, inputs: tuple[Tensor, Tensor], output: Tensor) -> None:
-        ctx.save_for_backward(*inputs)
-        ctx.save_for_forward(*inputs)
+def _transform_backward(grads: tuple, inputs: tuple, _: tuple) -> tuple[Tensor, Tensor]:
+    """Gradients decide about no pixel, and are torch's products of matrices."""
+    (grad,), (points, matrix) = grads, inputs
+    return grad @ matrix[..., :3, :].mT, torch.cat([points.mT @ grad, grad.sum(-2, keepdim=True)], -2)
 
-    @staticmethod
-    def backward(ctx, grad: Tensor) -> tuple[Tensor | None, Tensor | None]:
-        points, matrix = ctx.saved_tensors
-        to_points, to_matrix = ctx.needs_input_grad
-        return (
-            grad @ matrix[..., :3, :].mT if to_points else None,
-            torch.cat([points.mT @ grad, grad.sum(-2, keepdim=True)], -2) if to_matrix else None,
-        )
 
-    @staticmethod
-    def jvp(ctx, to_points: Tensor | None, to_matrix: Tensor | None) -> Tensor:
-        points, matrix = ctx.saved_tensors
-        parts = [] if to_points is None else [to_points @ matrix[..., :3, :]]
-        return sum(parts if to_matrix is None else [*parts, transform_reference(points, to_matrix)])
+_transform = Op(
+    "transform(Tensor points, Tensor matrix) -> Tensor",
+    reference=transform_reference,
+    cpu=_transform_cpu,
+    fake=lambda points, matrix: points.new_empty((*points.shape[:-1], matrix.shape[-1])),
+    derivative=Backward(_transform_backward),
+)
 
 
 def cofactors(matrix: Float[Tensor, "3 3"]) -> Float[Tensor, "3 3"]:

@@ -15,7 +15,8 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from .. import checked, operators
+from .. import checked
+from ..core.op import Op
 from ..errors import ArgumentError
 from ..threads import parallel_for
 from . import antialias_kernels as kernels
@@ -116,10 +117,7 @@ def edge_blends_unchecked(
         none = torch.empty(0, dtype=torch.int64, device=ids.device)
         return Blends(none, none.view(0, 4), screen.new_empty(0, 4))
     opposite = opposite_corners(faces) if opposite is None else opposite
-    find = _find_crossings_kernel if ids.device.type == "cpu" else find_crossings_reference
-    found = Crossings(
-        *operators.plain(lambda *x: tuple(vars(find(*x)).values()), ids, screen.detach(), faces, opposite)
-    )
+    found = Crossings(*_find_crossings(ids, screen.detach(), faces, opposite))
     line = crossing_lines(found, screen, faces, ids.shape[1])
     shift = (-line[:, 2] / line[:, 0]).clamp(0, 1) - 0.5
     lean = (line[:, 1] / line[:, 0]).abs()
@@ -349,7 +347,7 @@ def _meet(pair: Tensor, screen: Tensor, faces: Tensor, at: Tensor, axis: Tensor)
     return order & parted & _counted(line[:, 0], line[:, 1], axis)
 
 
-def _find_crossings_kernel(ids: Tensor, screen: Tensor, faces: Tensor, opposite: Tensor) -> Crossings:
+def _find_crossings_cpu(ids: Tensor, screen: Tensor, faces: Tensor, opposite: Tensor) -> tuple[Tensor, ...]:
     seen = ids.int().contiguous().numpy()
     mesh = [t.contiguous().numpy() for t in (screen, faces.int(), opposite.long())]
     counts = np.empty(len(seen), np.int64)
@@ -359,4 +357,11 @@ def _find_crossings_kernel(ids: Tensor, screen: Tensor, faces: Tensor, opposite:
     found = np.empty((int(ends[-1]), 7), np.int64)
     parallel_for(kernels.find_crossings, len(counts), seen, *mesh, offsets, found, counts, grain=16)
     keep = np.repeat(offsets - (counts.cumsum() - counts), counts) + np.arange(int(counts.sum()))
-    return Crossings(*torch.from_numpy(found[keep]).unbind(1))
+    return tuple(torch.from_numpy(column) for column in found[keep].T.copy())
+
+
+_find_crossings = Op(
+    f"find_crossings(Tensor ids, Tensor screen, Tensor faces, Tensor opposite) -> ({', '.join(['Tensor'] * 7)})",
+    reference=lambda *inputs: tuple(vars(find_crossings_reference(*inputs)).values()),
+    cpu=_find_crossings_cpu,
+)

@@ -21,7 +21,8 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from .. import checked, operators
+from .. import checked
+from ..core.op import Backward, Op
 from ..errors import ArgumentError
 from ..threads import parallel_for
 from . import fragment_kernels as kernels
@@ -97,9 +98,7 @@ def rasterize(
     if pieces is not None and bool((pieces.neighbour >= 0).any()):
         neighbours = pieces.neighbour
     modes = (blur_radius, perspective_correct, clip_barycentric_coords, cull_backfaces)
-    pix, zbuf, bary, dists = torch.ops.neurotex.rasterize_faces(
-        drawn, starts, neighbours, *size, faces_per_pixel, *modes
-    )
+    pix, zbuf, bary, dists = _rasterize_faces(drawn, starts, neighbours, *size, faces_per_pixel, *modes)
     if pieces is not None:
         pix, bary = pieces.on_faces(pix, bary)
     return Fragments(pix, zbuf, bary, dists)
@@ -550,37 +549,27 @@ def _backward_fake(corners: Tensor, *_: object) -> Tensor:
     return torch.empty_like(corners)
 
 
-def _setup_context(ctx: object, inputs: tuple, output: tuple) -> None:
-    corners, *_, ctx.perspective, ctx.clip, _ = inputs
-    ctx.save_for_backward(corners, output[0])
-    ctx.set_materialize_grads(False)
-
-
-def _backward(ctx: object, _: Tensor | None, *grads: Tensor | None) -> tuple:
-    grad = None
-    if any(g is not None for g in grads):
-        # the derivative of the derivative goes through the reference
-        kernel = torch.ops.neurotex.rasterize_faces_backward
-        backward = rasterize_faces_backward_reference if torch.is_grad_enabled() else kernel
-        grad = backward(*ctx.saved_tensors, *grads, ctx.perspective, ctx.clip)
-    return grad, *(None,) * 9
-
-
-operators.register(
+_rasterize_faces = Op(
     "rasterize_faces(Tensor corners, int[] first, Tensor neighbours, int height, int width, int layers, float blur, "
     "bool perspective, bool clip, bool cull) -> (Tensor, Tensor, Tensor, Tensor)",
     reference=rasterize_faces_reference,
     cpu=_rasterize_faces_cpu,
     fake=_rasterize_faces_fake,
+    derivative=Backward(
+        lambda grads, inputs, outputs: (
+            _rasterize_faces_backward(inputs[0], outputs[0], *grads[1:], *inputs[7:9]),
+            *[None] * 9,
+        ),
+        reads=(0,),
+    ),
 )
-operators.register(
+_rasterize_faces_backward = Op(
     "rasterize_faces_backward(Tensor corners, Tensor pix, Tensor? grad_zbuf, Tensor? grad_bary, Tensor? grad_dists, "
     "bool perspective, bool clip) -> Tensor",
     reference=rasterize_faces_backward_reference,
     cpu=_backward_cpu,
     fake=_backward_fake,
 )
-torch.library.register_autograd("neurotex::rasterize_faces", _backward, setup_context=_setup_context)
 
 
 def _check(

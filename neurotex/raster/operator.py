@@ -8,7 +8,8 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
-from .. import checked, operators
+from .. import checked
+from ..core.op import Linear, Op
 from ..errors import ArgumentError
 from ..threads import parallel_for
 from . import operator_kernels as kernels
@@ -99,24 +100,8 @@ def _product_cpu(x: Tensor, pointers: Tensor, columns: Tensor, values: Tensor, *
     return out if x.shape[1] == PADDED else out[:, : x.shape[1]]
 
 
-def _product_anywhere(x: Tensor, pointers: Tensor, columns: Tensor, values: Tensor, *transposed: Tensor) -> Tensor:
-    return product_reference(x, pointers, columns, values)
-
-
 def _product_fake(x: Tensor, pointers: Tensor, *rest: Tensor) -> Tensor:
     return x.new_empty((pointers.shape[0] - 1, PADDED))[:, : x.shape[1]]
-
-
-# the transposed matrix comes along for the backward pass
-operators.register(
-    "sparse_product(Tensor x, Tensor pointers, Tensor columns, Tensor values, "
-    "Tensor transposed_pointers, Tensor transposed_columns, Tensor transposed_values) -> Tensor",
-    reference=_product_anywhere,
-    cpu=_product_cpu,
-    fake=_product_fake,
-)
-# the transpose's transpose is the matrix itself, so the product can be differentiated any number of times
-_product = operators.linear("sparse_product", lambda grad, shape, *pair: _product(grad, *pair[3:], *pair[:3]))
 
 
 def product_reference(x: Tensor, pointers: Tensor, columns: Tensor, values: Tensor) -> Tensor:
@@ -154,13 +139,12 @@ def assemble_rows_unchecked(
     light: Float[Tensor, "samples channels"],
 ) -> tuple[Tensor, Tensor, Tensor]:
     """`assemble_rows` of samples that exist."""
-    assemble = _assemble_kernel if weight.device.type == "cpu" else assemble_reference
-    return assemble(first, index, weight, light)
+    return _assemble(first, index, weight.detach(), light.detach())
 
 
-def _assemble_kernel(first: Tensor, index: Tensor, weight: Tensor, light: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def _assemble_cpu(first: Tensor, index: Tensor, weight: Tensor, light: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     (samples, taps), channels, rows = weight.shape, light.shape[1], len(first) - 1
-    start, taken = first.long().numpy(), [t.detach().contiguous().numpy() for t in (index.int(), weight, light)]
+    start, taken = first.long().numpy(), [t.contiguous().numpy() for t in (index.int(), weight, light)]
     columns = np.empty(samples * taps, np.int32)
     values = np.empty((samples * taps, channels), taken[1].dtype)
     lengths = np.empty(rows, np.int64)
@@ -187,11 +171,40 @@ def assemble_reference(first: Tensor, index: Tensor, weight: Tensor, light: Tens
 
 def transpose(pointers: Tensor, columns: Tensor, values: Tensor, width: int) -> tuple[Tensor, Tensor, Tensor]:
     """Compressed rows of the transposed matrix, which has `width` rows."""
-    if values.device.type != "cpu":
-        rows = torch.repeat_interleave(torch.arange(len(pointers) - 1, device=values.device), pointers.diff())
-        order = columns.argsort(stable=True)
-        lengths = torch.bincount(columns, minlength=width)
-        return torch.cat([lengths.new_zeros(1), lengths.cumsum(0)]), rows[order].int(), values[order]
+    return _transpose(pointers, columns, values, width)
+
+
+def transpose_reference(pointers: Tensor, columns: Tensor, values: Tensor, width: int) -> tuple[Tensor, Tensor, Tensor]:
+    """`transpose` in plain tensor language."""
+    rows = torch.repeat_interleave(torch.arange(len(pointers) - 1, device=values.device), pointers.diff())
+    order = columns.argsort(stable=True)
+    lengths = torch.bincount(columns, minlength=width)
+    return torch.cat([lengths.new_zeros(1), lengths.cumsum(0)]), rows[order].int(), values[order]
+
+
+def _transpose_cpu(pointers: Tensor, columns: Tensor, values: Tensor, width: int) -> tuple[Tensor, Tensor, Tensor]:
     out = torch.zeros(width + 1, dtype=torch.int64), torch.empty_like(columns), torch.empty_like(values)
     kernels.transpose_csr(*(t.contiguous().numpy() for t in (pointers, columns, values, *out)))
     return out
+
+
+# The transposed matrix comes along for the backward pass; its own transpose is the matrix itself, so the product can be
+# differentiated any number of times.
+_product = Op(
+    "sparse_product(Tensor x, Tensor pointers, Tensor columns, Tensor values, "
+    "Tensor transposed_pointers, Tensor transposed_columns, Tensor transposed_values) -> Tensor",
+    reference=lambda x, pointers, columns, values, *transposed: product_reference(x, pointers, columns, values),
+    cpu=_product_cpu,
+    fake=_product_fake,
+    derivative=Linear(lambda grad, shape, *pair: _product(grad, *pair[3:], *pair[:3])),
+)
+_assemble = Op(
+    "assemble_rows(Tensor first, Tensor index, Tensor weight, Tensor light) -> (Tensor, Tensor, Tensor)",
+    reference=assemble_reference,
+    cpu=_assemble_cpu,
+)
+_transpose = Op(
+    "transpose_rows(Tensor pointers, Tensor columns, Tensor values, int width) -> (Tensor, Tensor, Tensor)",
+    reference=transpose_reference,
+    cpu=_transpose_cpu,
+)

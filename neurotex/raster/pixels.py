@@ -6,7 +6,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from .. import checked, operators
+from .. import checked
+from ..core.op import Linear, Op
 from ..threads import parallel_for
 from . import pixel_kernels as kernels
 
@@ -48,29 +49,26 @@ def _pick_cpu(image: Tensor, pixel: Tensor) -> Tensor:
     return out
 
 
-operators.register(
-    "place_pixels(Tensor colour, Tensor alpha, Tensor pixel, int total) -> Tensor",
-    reference=place_reference,
-    cpu=_place_cpu,
-    fake=lambda colour, alpha, pixel, total: colour.new_empty((total, 4)),
-)
-operators.register(
-    "pick_pixels(Tensor image, Tensor pixel) -> Tensor",
-    reference=_pick_reference,
-    cpu=_pick_cpu,
-    fake=lambda image, pixel: image.new_empty((pixel.shape[0], 4)),
-)
-
-
-# each is the other's transpose, so both can be differentiated any number of times
 def _place_alone(colour: Tensor, pixel: Tensor, total: int) -> Tensor:
     """The part of `place_pixels` that is linear in `colour`."""
     return place_pixels_unchecked(colour, colour.new_zeros(len(pixel)), pixel, total)
 
 
-place_pixels_unchecked = operators.linear(
-    "place_pixels",
-    lambda grad, shape, alpha, pixel, total: _pick(grad, pixel),
-    along=lambda tangent, alpha, pixel, total: _place_alone(tangent, pixel, total),
+# each is the other's transpose, so both can be differentiated any number of times
+place_pixels_unchecked = Op(
+    "place_pixels(Tensor colour, Tensor alpha, Tensor pixel, int total) -> Tensor",
+    reference=place_reference,
+    cpu=_place_cpu,
+    fake=lambda colour, alpha, pixel, total: colour.new_empty((total, 4)),
+    derivative=Linear(
+        lambda grad, shape, alpha, pixel, total: _pick(grad, pixel),
+        along=lambda tangent, alpha, pixel, total: _place_alone(tangent, pixel, total),
+    ),
 )
-_pick = operators.linear("pick_pixels", lambda grad, shape, pixel: _place_alone(grad, pixel, shape[0]))
+_pick = Op(
+    "pick_pixels(Tensor image, Tensor pixel) -> Tensor",
+    reference=_pick_reference,
+    cpu=_pick_cpu,
+    fake=lambda image, pixel: image.new_empty((pixel.shape[0], 4)),
+    derivative=Linear(lambda grad, shape, pixel: _place_alone(grad, pixel, shape[0])),
+)

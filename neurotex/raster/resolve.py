@@ -6,7 +6,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from .. import checked, operators
+from .. import checked
+from ..core.op import Linear, Op
 from ..errors import ArgumentError
 from ..threads import parallel_for
 from . import resolve_kernels as kernels
@@ -32,20 +33,6 @@ def resolve(
     checked.runs("first", first, len(index), "sample")
     checked.indices("index", index, len(texels), "texel")
     return resolve_unchecked(texels, first.long(), index.int(), weight, light)
-
-
-def resolve_unchecked(
-    texels: Float[Tensor, "texels 4"],
-    first: Int[Tensor, "rows_plus_1"],
-    index: Int[Tensor, "samples taps"],
-    weight: Float[Tensor, "samples taps"],
-    light: Float[Tensor, "samples channels"],
-) -> Float[Tensor, "rows 4"]:
-    """`resolve` of samples and texels that exist."""
-    wants_grad = torch.is_grad_enabled() and (weight.requires_grad or light.requires_grad)
-    if wants_grad:
-        return resolve_reference(texels, first, index, weight, light)
-    return _resolve(texels, first, index, weight, light)
 
 
 def resolve_reference(texels: Tensor, first: Tensor, index: Tensor, weight: Tensor, light: Tensor) -> Tensor:
@@ -95,20 +82,18 @@ def _spread_cpu(grad: Tensor, first: Tensor, index: Tensor, weight: Tensor, ligh
     return total
 
 
-operators.register(
+# Of samples and texels that exist. Each is the other's transpose, so both can be differentiated any number of times.
+resolve_unchecked = Op(
     "resolve(Tensor texels, Tensor first, Tensor index, Tensor weight, Tensor light) -> Tensor",
     reference=resolve_reference,
     cpu=_resolve_cpu,
     fake=lambda texels, first, *rest: texels.new_empty((first.shape[0] - 1, 4)),
+    derivative=Linear(lambda grad, shape, *taps: _spread(grad, *taps, shape[0])),
 )
-operators.register(
+_spread = Op(
     "spread(Tensor grad, Tensor first, Tensor index, Tensor weight, Tensor light, int texels) -> Tensor",
     reference=_spread_reference,
     cpu=_spread_cpu,
     fake=lambda grad, first, index, weight, light, texels: grad.new_empty((texels, 4)),
+    derivative=Linear(lambda grad, shape, *taps: resolve_unchecked(grad, *taps[:4])),
 )
-
-
-# each is the other's transpose, so both can be differentiated any number of times
-_resolve = operators.linear("resolve", lambda grad, shape, *taps: _spread(grad, *taps, shape[0]))
-_spread = operators.linear("spread", lambda grad, shape, *taps: _resolve(grad, *taps[:4]))

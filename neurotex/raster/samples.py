@@ -9,7 +9,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from .. import checked, operators
+from .. import checked
+from ..core.op import Op
 from ..errors import ArgumentError
 from ..threads import parallel_for
 from . import sample_kernels as kernels
@@ -97,16 +98,13 @@ def gather_surface_unchecked(
     top: int = 0,
 ) -> Samples:
     """`gather_surface` of faces that exist."""
-    wants_grad = torch.is_grad_enabled() and (screen.requires_grad or attributes.requires_grad)
-    inputs = (screen, faces, attributes, ids, grid, derivatives, top)
-    if wants_grad or screen.device.type != "cpu":
-        return _gather_reference(*inputs)
-    return Samples(*operators.plain(lambda *x: tuple(vars(_gather_kernel(*x)).values()), *inputs))
+    return Samples(*_gather(screen, faces, attributes, ids, grid, derivatives, top))
 
 
-def _gather_reference(
+def gather_reference(
     fine: Tensor, faces: Tensor, attributes: Tensor, ids: Tensor, grid: int, derivatives: int, top: int
-) -> Samples:
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """`gather_surface` in plain tensor language: the parts of `Samples`."""
     height, width = ids.shape[0] // grid, ids.shape[1] // grid
     blocks = ids.view(height, grid, width, grid).transpose(1, 2).reshape(-1)
     place = (blocks >= 0).nonzero()[:, 0]
@@ -125,7 +123,7 @@ def _gather_reference(
     if derivatives:
         slopes = barycentric_derivatives(corners, centre)
     slopes = (values[:, :, :derivatives, None] * slopes[:, :, None]).sum(1)
-    return Samples(pixel, face, (bary[..., None] * values).sum(1).to(attributes), slopes.to(attributes))
+    return pixel, face, (bary[..., None] * values).sum(1).to(attributes), slopes.to(attributes)
 
 
 def _around(centre: Float[Tensor, "n 2"], like: Tensor) -> Float[Tensor, "n 3 4"]:
@@ -151,14 +149,10 @@ def barycentric_derivatives(corners: Float[Tensor, "n 3 4"], pixel: Float[Tensor
     return (slope - value / total * slope.sum(1, keepdim=True)) / total
 
 
-def _gather_kernel(
+def _gather_cpu(
     fine: Tensor, faces: Tensor, attributes: Tensor, ids: Tensor, grid: int, derivatives: int, top: int
-) -> Samples:
-    screen, index, seen = (
-        fine.detach().contiguous().numpy(),
-        faces.int().contiguous().numpy(),
-        ids.int().contiguous().numpy(),
-    )
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    screen, index, seen = (t.contiguous().numpy() for t in (fine, faces.int(), ids.int()))
     counts = np.empty(ids.shape[0], np.int64)
     parallel_for(kernels.count_samples, len(counts), seen, counts, grain=64)
     offsets = np.concatenate([[0], counts.reshape(-1, grid).sum(1).cumsum()])
@@ -168,6 +162,14 @@ def _gather_kernel(
     values = attributes.new_empty((total, attributes.shape[1]))
     slopes = attributes.new_empty((total, derivatives, 2))
     results = (pixel.numpy(), face.numpy(), values.numpy(), slopes.numpy())
-    arrays = (attributes.detach().contiguous().numpy(), grid, top, offsets, *results)
+    arrays = (attributes.contiguous().numpy(), grid, top, offsets, *results)
     parallel_for(kernels.gather_samples, len(offsets) - 1, seen, screen, index, *arrays, grain=16, pieces=4)
-    return Samples(pixel, face, values, slopes)
+    return pixel, face, values, slopes
+
+
+_gather = Op(
+    "gather_surface(Tensor screen, Tensor faces, Tensor attributes, Tensor ids, int grid, int derivatives, int top)"
+    " -> (Tensor, Tensor, Tensor, Tensor)",
+    reference=gather_reference,
+    cpu=_gather_cpu,
+)

@@ -9,7 +9,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from .. import checked, operators
+from .. import checked
+from ..core.op import Linear, Op
 from ..errors import ArgumentError
 from ..threads import parallel_for
 from . import texel_kernels as kernels
@@ -54,17 +55,20 @@ def number_seen_unchecked(
     indices: Sequence[Int[Tensor, "_ taps"]], total: int
 ) -> tuple[Int[Tensor, "m"], list[Int[Tensor, "_ taps"]]]:
     """`number_seen` of texels that exist."""
-    if indices[0].device.type != "cpu":
-        seen = torch.zeros(total, dtype=torch.bool, device=indices[0].device)
-        for index in indices:
-            seen[index.flatten()] = True
-        numbers = seen.cumsum(0, dtype=torch.int32) - 1
-        return seen.nonzero()[:, 0], [numbers[index] for index in indices]
-    texel, *renumbered = operators.plain(_number_seen_kernel, total, *indices)
+    texel, *renumbered = _number(total, list(indices))
     return texel, renumbered
 
 
-def _number_seen_kernel(total: int, *indices: Tensor) -> tuple[Tensor, ...]:
+def number_seen_reference(total: int, indices: Sequence[Tensor]) -> list[Tensor]:
+    """`number_seen` in plain tensor language."""
+    seen = torch.zeros(total, dtype=torch.bool, device=indices[0].device)
+    for index in indices:
+        seen[index.flatten()] = True
+    numbers = seen.cumsum(0, dtype=torch.int32) - 1
+    return [seen.nonzero()[:, 0], *(numbers[index] for index in indices)]
+
+
+def _number_seen_cpu(total: int, indices: Sequence[Tensor]) -> list[Tensor]:
     seen, numbers, texel = np.zeros(total, np.uint8), np.empty(total, np.int32), torch.empty(total, dtype=torch.int64)
     for index in indices:
         parallel_for(kernels.mark, len(index), index.contiguous().numpy(), seen, grain=1 << 14)
@@ -72,7 +76,7 @@ def _number_seen_kernel(total: int, *indices: Tensor) -> tuple[Tensor, ...]:
     renumbered = [torch.empty(index.shape, dtype=index.dtype) for index in indices]
     for index, out in zip(indices, renumbered, strict=True):
         parallel_for(kernels.renumber, len(index), index.contiguous().numpy(), numbers, out.numpy(), grain=1 << 14)
-    return texel[:count], *renumbered
+    return [texel[:count].clone(), *renumbered]
 
 
 def take_reference(planes: Float[Tensor, "channels n"], index: Int[Tensor, "m"]) -> Float[Tensor, "m 4"]:
@@ -96,20 +100,23 @@ def _put_cpu(texels: Tensor, index: Tensor, channels: int, n: int) -> Tensor:
     return out
 
 
-operators.register(
+# each is the other's transpose, so both can be differentiated any number of times
+take_texels_unchecked = Op(
     "take_texels(Tensor planes, Tensor index) -> Tensor",
     reference=take_reference,
     cpu=_take_cpu,
     fake=lambda planes, index: planes.new_empty((index.shape[0], PADDED)),
+    derivative=Linear(lambda grad, shape, index: _put(grad, index, *shape)),
 )
-operators.register(
+_put = Op(
     "put_texels(Tensor texels, Tensor index, int channels, int n) -> Tensor",
     reference=_put_reference,
     cpu=_put_cpu,
     fake=lambda texels, index, channels, n: texels.new_empty((channels, n)),
+    derivative=Linear(lambda grad, shape, index, *size: take_texels_unchecked(grad, index)),
 )
-
-
-# each is the other's transpose, so both can be differentiated any number of times
-take_texels_unchecked = operators.linear("take_texels", lambda grad, shape, index: _put(grad, index, *shape))
-_put = operators.linear("put_texels", lambda grad, shape, index, *size: take_texels_unchecked(grad, index))
+_number = Op(
+    "number_seen(int total, Tensor[] indices) -> Tensor[]",
+    reference=number_seen_reference,
+    cpu=_number_seen_cpu,
+)

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from .. import checked, operators
+from .. import checked
+from ..core.op import Op
 from ..errors import ArgumentError
 from ..threads import parallel_for
 from . import texture_kernels as kernels
@@ -213,26 +215,46 @@ def taps_unchecked(
         raise ArgumentError("mip-mapped lookup needs the derivatives of UV: call sample_surface with derivatives=2.")
     if set(layout.filters) == {"bilinear"}:
         return Taps(torch.arange(len(uv) + 1, device=uv.device), *_bilinear_taps(uv, texture, layout))
-    wants_grad = torch.is_grad_enabled() and (uv.requires_grad or duv.requires_grad)
-    if wants_grad or uv.device.type != "cpu":
-        return taps_reference(uv, duv, texture, layout, anisotropy)
-    return Taps(*operators.plain(_taps_kernel, uv, duv, texture, layout, anisotropy))
+    return Taps(*_filtered_taps(uv, duv, texture, *_table(layout), ",".join(layout.filters), layout.total, anisotropy))
 
 
-def _taps_kernel(
-    uv: Tensor, duv: Tensor, texture: Tensor, layout: TexelLayout, anisotropy: int
+def _table(layout: TexelLayout) -> tuple[Tensor, ...]:
+    """The tensors of a layout."""
+    return layout.first, layout.shape, layout.wraps, layout.last, layout.levels, layout.filter
+
+
+def _taps_anywhere(uv: Tensor, duv: Tensor, texture: Tensor, *table: Any) -> tuple[Tensor, Tensor, Tensor]:
+    *tensors, filters, total, anisotropy = table
+    found = taps_reference(uv, duv, texture, TexelLayout(*tensors, tuple(filters.split(",")), total), anisotropy)
+    return found.first, found.index, found.weight
+
+
+def _taps_cpu(
+    uv: Tensor,
+    duv: Tensor,
+    texture: Tensor,
+    _: Tensor,
+    shape: Tensor,
+    wraps: Tensor,
+    last: Tensor,
+    levels: Tensor,
+    filter: Tensor,
+    filters: str,
+    total: int,
+    anisotropy: int,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    points = [t.detach().contiguous().numpy() for t in (uv, duv, texture.int())]
-    table = [t.numpy() for t in (layout.filter, layout.shape, layout.last)]
+    points = [t.contiguous().numpy() for t in (uv, duv, texture.int())]
+    table = [t.numpy() for t in (filter, shape, last)]
+    names = filters.split(",")
     first = torch.arange(len(uv) + 1)
-    if "anisotropic" in layout.filters:
+    if "anisotropic" in names:
         # in place: how many probes of each point, then where the next one's begin
         parallel_for(kernels.count_probes, len(uv), *points[1:], *table, anisotropy, first[1:].numpy(), grain=4096)
         first = first.cumsum(0)
-    rows, width = int(first[-1]), max(TAPS[name] for name in layout.filters)
+    rows, width = int(first[-1]), max(TAPS[name] for name in names)
     index = torch.empty((rows, width), dtype=torch.int32)
     weight = uv.new_empty((rows, width))
-    images, results = (layout.levels.numpy(), layout.wraps.numpy()), (first.numpy(), index.numpy(), weight.numpy())
+    images, results = (levels.numpy(), wraps.numpy()), (first.numpy(), index.numpy(), weight.numpy())
     parallel_for(kernels.filtered_taps, len(uv), *points, *table, anisotropy, *images, *results, grain=4096)
     return first, index, weight
 
@@ -297,18 +319,14 @@ def bilinear_taps(
 
 
 def _bilinear_taps(uv: Tensor, texture: Tensor, layout: TexelLayout) -> tuple[Tensor, Tensor]:
-    wants_grad = torch.is_grad_enabled() and uv.requires_grad
-    if wants_grad or uv.device.type != "cpu":
-        return bilinear_taps_reference(uv, texture, layout)
-    return operators.plain(_bilinear_kernel, uv, texture, layout)
+    return _bilinear(uv, texture, layout.first, layout.shape, layout.wraps)
 
 
-def _bilinear_kernel(uv: Tensor, texture: Tensor, layout: TexelLayout) -> tuple[Tensor, Tensor]:
+def _bilinear_cpu(uv: Tensor, texture: Tensor, first: Tensor, shape: Tensor, wraps: Tensor) -> tuple[Tensor, Tensor]:
     index = torch.empty((len(uv), 4), dtype=torch.int32)
     weight = uv.new_empty((len(uv), 4))
-    points = [t.detach().contiguous().numpy() for t in (uv, texture.int())]
-    table = (layout.first.numpy(), layout.shape.numpy(), layout.wraps.numpy())
-    parallel_for(kernels.bilinear_taps, len(uv), *points, *table, index.numpy(), weight.numpy(), grain=4096)
+    arrays = [t.contiguous().numpy() for t in (uv, texture.int(), first, shape, wraps)]
+    parallel_for(kernels.bilinear_taps, len(uv), *arrays, index.numpy(), weight.numpy(), grain=4096)
     return index, weight
 
 
@@ -316,8 +334,14 @@ def bilinear_taps_reference(
     uv: Float[Tensor, "n 2"], texture: Int[Tensor, "n"], layout: TexelLayout
 ) -> tuple[Int[Tensor, "n 4"], Float[Tensor, "n 4"]]:
     """`bilinear_taps` in plain tensor language."""
+    return _bilinear_anywhere(uv, texture, layout.first, layout.shape, layout.wraps)
+
+
+def _bilinear_anywhere(
+    uv: Tensor, texture: Tensor, first: Tensor, shape: Tensor, wraps: Tensor
+) -> tuple[Tensor, Tensor]:
     texture = texture.long()
-    return _corners(uv, layout.first[texture], layout.shape[texture], layout.wraps[texture])
+    return _corners(uv, first[texture], shape[texture], wraps[texture])
 
 
 def _corners(uv: Tensor, first: Tensor, shape: Tensor, wraps: Tensor) -> tuple[Tensor, Tensor]:
@@ -360,15 +384,12 @@ def gather_texels(
     if index.shape[1] == 0:
         raise ArgumentError("index has no taps: a point reads one texel at least.")
     checked.indices("index", index, len(texels), "texel")
-    wants_grad = torch.is_grad_enabled() and (texels.requires_grad or weight.requires_grad)
-    if wants_grad or texels.device.type != "cpu":
-        return gather_texels_reference(texels, index, weight)
-    return operators.plain(_gather_kernel, texels, index, weight)
+    return _gather_texels(texels, index, weight)
 
 
-def _gather_kernel(texels: Tensor, index: Tensor, weight: Tensor) -> Tensor:
+def _gather_texels_cpu(texels: Tensor, index: Tensor, weight: Tensor) -> Tensor:
     out = texels.new_empty((len(index), texels.shape[1]))
-    arrays = [t.detach().contiguous().numpy() for t in (texels, index.int(), weight, out)]
+    arrays = [t.contiguous().numpy() for t in (texels, index.int(), weight, out)]
     parallel_for(kernels.gather_texels, len(index), *arrays, grain=4096)
     return out
 
@@ -378,3 +399,23 @@ def gather_texels_reference(
 ) -> Float[Tensor, "n channels"]:
     """`gather_texels` in plain tensor language."""
     return sum(texels[index[:, t]] * weight[:, t, None] for t in range(index.shape[1]))
+
+
+_filtered_taps = Op(
+    "filtered_taps(Tensor uv, Tensor duv, Tensor texture, Tensor first, Tensor shape, Tensor wraps, Tensor last, "
+    "Tensor levels, Tensor filter, str filters, int total, int anisotropy) -> (Tensor, Tensor, Tensor)",
+    reference=_taps_anywhere,
+    cpu=_taps_cpu,
+)
+_bilinear = Op(
+    "bilinear_taps(Tensor uv, Tensor texture, Tensor first, Tensor shape, Tensor wraps) -> (Tensor, Tensor)",
+    reference=_bilinear_anywhere,
+    cpu=_bilinear_cpu,
+    fake=lambda uv, *rest: (uv.new_empty((uv.shape[0], 4), dtype=torch.int32), uv.new_empty((uv.shape[0], 4))),
+)
+_gather_texels = Op(
+    "gather_texels(Tensor texels, Tensor index, Tensor weight) -> Tensor",
+    reference=gather_texels_reference,
+    cpu=_gather_texels_cpu,
+    fake=lambda texels, index, weight: texels.new_empty((index.shape[0], texels.shape[1])),
+)

@@ -13,7 +13,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from .. import checked, operators
+from .. import checked
+from ..core.op import Op
 from ..errors import ArgumentError
 from ..threads import parallel_for
 from . import zbuffer_kernels as kernels
@@ -61,7 +62,7 @@ def z_buffer_unchecked(
     """`z_buffer` of faces whose vertices exist."""
     if beyond is None:
         beyond = screen.new_empty((0, 0), dtype=torch.float32)
-    ids, depth = torch.ops.neurotex.z_buffer(screen.detach(), faces, *size, float(near), top, beyond.float())
+    ids, depth = _z_buffer(screen.detach(), faces, *size, float(near), top, beyond.float())
     return ids, depth
 
 
@@ -157,21 +158,15 @@ def _z_buffer_cpu(
     return ids, depth
 
 
-def _z_buffer_anywhere(
-    screen: Tensor, faces: Tensor, height: int, width: int, near: float, top: int, beyond: Tensor
-) -> tuple[Tensor, Tensor]:
-    return z_buffer_reference(screen, faces, (height, width), near, top, beyond)
-
-
 def _z_buffer_fake(screen: Tensor, faces: Tensor, height: int, width: int, *rest: object) -> tuple[Tensor, Tensor]:
     shape = (height, width)
     return screen.new_empty(shape, dtype=torch.int32), screen.new_empty(shape, dtype=torch.float32)
 
 
-operators.register(
+_z_buffer = Op(
     "z_buffer(Tensor screen, Tensor faces, int height, int width, float near, int top, Tensor beyond)"
     " -> (Tensor, Tensor)",
-    reference=_z_buffer_anywhere,
+    reference=lambda screen, faces, height, width, *rest: z_buffer_reference(screen, faces, (height, width), *rest),
     cpu=_z_buffer_cpu,
     fake=_z_buffer_fake,
 )

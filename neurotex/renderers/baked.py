@@ -23,7 +23,8 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
-from .. import operators, raster
+from .. import raster
+from ..core.op import transformed
 from ..errors import SceneError
 from ..precision import is_half, uncast
 from ..progress import Bar
@@ -227,7 +228,7 @@ class BakedSamples(BakedScene):
         if torch.is_grad_enabled() and self._lights.trained() is not None:
             return self._diffuse_light(lights)
         if self._lights.changed() is not None:
-            if operators.transformed():  # perhaps not values, and if so not those of the next call
+            if transformed():  # perhaps not values, and if so not those of the next call
                 return self._diffuse_light(lights)
             self._lights = Frozen(self.scene, ["lights"])
             self._lit = self._diffuse_light(lights)

@@ -15,7 +15,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
-from .. import operators, raster
+from .. import raster
+from ..core.op import transformed
 from ..errors import ArgumentError
 from ..precision import uncast
 from ..raster.antialias import edge_blends_unchecked
@@ -79,7 +80,7 @@ def _render(
 
 def _frugally(part: Callable[..., Tensor], several: bool, *args: object) -> Tensor:
     """One of `several` parts of a render; each is rendered again for its gradients, so that one at a time is kept."""
-    if several and torch.is_grad_enabled() and not operators.transformed():
+    if several and torch.is_grad_enabled() and not transformed():
         return checkpoint(part, *args, use_reentrant=False)
     return part(*args)
 

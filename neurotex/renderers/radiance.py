@@ -10,7 +10,8 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from .. import operators, shading
+from .. import shading
+from ..core.op import transformed
 from ..scene import EnvironmentLight, Light, Material
 from .surface import Surface
 
@@ -41,7 +42,7 @@ class Lighting:
             return cls(placed, like.new_empty((0, 3)), False, images)
         strength = torch.stack([light.intensity for light in placed]).to(like)
         # one channel serves all three; not where numbers may not be looked at, or may cease to be equal
-        told = strength.requires_grad or operators.transformed() or torch.compiler.is_compiling()
+        told = strength.requires_grad or transformed() or torch.compiler.is_compiling()
         grey = not told and not images and bool((strength == strength[:, :1]).all())
         return cls(placed, strength, grey, images)
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensor
 
-from .. import operators
+from ..core.op import transformed
 from ..errors import ArgumentError, SceneError
 from ..generators import protocol
 
@@ -200,5 +200,5 @@ class Latent(nn.Module):
 
 def _known(value: Tensor) -> bool:
     """Whether there are numbers to look at: not while something is traced, transformed or made of shapes alone."""
-    hidden = value.is_meta or isinstance(value, FakeTensor) or operators.transformed()
+    hidden = value.is_meta or isinstance(value, FakeTensor) or transformed()
     return not hidden and not torch.compiler.is_compiling()

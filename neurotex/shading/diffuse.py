@@ -9,7 +9,8 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from .. import checked, operators
+from .. import checked
+from ..core.op import Op
 from ..threads import parallel_for
 from . import kernels
 from .lights import incident, scaled
@@ -29,19 +30,7 @@ def diffuse(
     `lights` are homogeneous points (see `lights`). Differentiable in all but `eye`; without gradients on CPU a kernel
     does it.
     """
-    inputs = (position, normal, lights, intensity)
-    wants_grad = torch.is_grad_enabled() and any(t.requires_grad for t in inputs)
-    if wants_grad or position.device.type != "cpu":
-        return diffuse_reference(position, normal, eye, lights, intensity)
-    return operators.plain(_diffuse_kernel, position, normal, eye, lights, intensity)
-
-
-def _diffuse_kernel(position: Tensor, normal: Tensor, eye: Tensor, lights: Tensor, intensity: Tensor) -> Tensor:
-    out = position.new_empty((len(position), intensity.shape[1]))
-    few = [t.contiguous() for t in (eye, scaled(lights), intensity)]
-    arrays = [t.detach().contiguous().numpy() for t in (position, normal, *few, out)]
-    parallel_for(kernels.diffuse, len(position), *arrays, grain=4096)
-    return out
+    return _diffuse(position, normal, eye, lights, intensity)
 
 
 def diffuse_reference(
@@ -58,3 +47,18 @@ def diffuse_reference(
         direction, falloff = incident(light, position, normal)
         total = total + (falloff * (normal * direction).sum(1).clamp_min(0))[:, None] * strength
     return total / math.pi
+
+
+def _diffuse_cpu(position: Tensor, normal: Tensor, eye: Tensor, lights: Tensor, intensity: Tensor) -> Tensor:
+    out = position.new_empty((len(position), intensity.shape[1]))
+    arrays = [t.contiguous().numpy() for t in (position, normal, eye, scaled(lights), intensity, out)]
+    parallel_for(kernels.diffuse, len(position), *arrays, grain=4096)
+    return out
+
+
+_diffuse = Op(
+    "diffuse(Tensor position, Tensor normal, Tensor eye, Tensor lights, Tensor intensity) -> Tensor",
+    reference=diffuse_reference,
+    cpu=_diffuse_cpu,
+    fake=lambda position, normal, eye, lights, intensity: position.new_empty((position.shape[0], intensity.shape[1])),
+)

@@ -19,7 +19,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from .. import checked, operators
+from .. import checked
+from ..core.op import Backward, Op
 from ..threads import parallel_for
 from . import ggx_kernels as kernels
 from .albedo import DIELECTRIC, MIN_COSINE, MIN_ROUGHNESS, albedo_table, directional_albedo
@@ -45,11 +46,8 @@ def metallic_roughness(
     Differentiable in everything, and finite everywhere. On CPU a kernel does it, forward and backward; second
     derivatives go through `metallic_roughness_reference`.
     """
-    material = (base_color, roughness, metallic, normal, position)
-    if base_color.device.type != "cpu":
-        return metallic_roughness_reference(*material, eye, lights, intensity)
-    shade = _Compiled if torch.compiler.is_compiling() else _Shade
-    return shade.apply(*material, _placed(eye[None])[0], _placed(lights), intensity)
+    placed = (_placed(eye[None])[0], _placed(lights))
+    return _shade(base_color, roughness, metallic, normal, position, *placed, intensity)
 
 
 def metallic_roughness_reference(
@@ -157,50 +155,16 @@ _INPUTS = ", ".join(
     f"Tensor {name}"
     for name in ("base_color", "roughness", "metallic", "normal", "position", "eye", "lights", "intensity")
 )
-operators.register(
+_shade = Op(
     f"metallic_roughness({_INPUTS}) -> Tensor",
     reference=metallic_roughness_reference,
     cpu=_forward_cpu,
     fake=lambda base_color, *rest: torch.empty_like(base_color, memory_format=torch.contiguous_format),
+    derivative=Backward(lambda grads, inputs, _: _shade_backward(grads[0], *inputs)),
 )
-operators.register(
+_shade_backward = Op(
     f"metallic_roughness_backward(Tensor grad, {_INPUTS}) -> ({', '.join(['Tensor'] * 8)})",
     reference=lambda grad, *inputs: torch.func.vjp(metallic_roughness_reference, *inputs)[1](grad),
     cpu=_backward_cpu,
     fake=lambda grad, *inputs: tuple(torch.empty_like(t, memory_format=torch.contiguous_format) for t in inputs),
 )
-operators.loop_vmap("metallic_roughness")
-operators.loop_vmap("metallic_roughness_backward")
-
-
-class _Shade(torch.autograd.Function):
-    """The two operators as one differentiable function, which `torch.func` can see through, too."""
-
-    generate_vmap_rule = True
-
-    @staticmethod
-    def forward(base_color, roughness, metallic, normal, position, eye, lights, intensity) -> Tensor:
-        # by name: torch.compile takes the first of *inputs for a context
-        return torch.ops.neurotex.metallic_roughness(
-            base_color, roughness, metallic, normal, position, eye, lights, intensity
-        )
-
-    @staticmethod
-    def setup_context(ctx, inputs: tuple, output: Tensor) -> None:
-        ctx.save_for_backward(*inputs)
-        ctx.save_for_forward(*inputs)
-
-    @staticmethod
-    def backward(ctx, grad: Tensor) -> tuple:
-        if torch.is_grad_enabled():  # this derivative may be differentiated in turn
-            return torch.func.vjp(metallic_roughness_reference, *ctx.saved_tensors)[1](grad)
-        return tuple(torch.ops.neurotex.metallic_roughness_backward(grad, *ctx.saved_tensors))
-
-    @staticmethod
-    def jvp(ctx, *tangents: Tensor) -> Tensor:
-        # the pull-back is linear, and its own pull-back pushes forward: torch's forward mode cannot be nested
-        value, pull_back = torch.func.vjp(metallic_roughness_reference, *ctx.saved_tensors)
-        return torch.func.vjp(pull_back, torch.zeros_like(value))[1](tangents)[0]
-
-
-_Compiled = operators.reverse_only(_Shade)

@@ -16,7 +16,8 @@ from torch.autograd import gradcheck
 from neurotex.errors import ArgumentError
 from neurotex.raster import sample_surface, z_buffer
 from neurotex.raster.antialias import (
-    _find_crossings_kernel,
+    Crossings,
+    _find_crossings,
     _gain,
     antialias,
     edge_blends,
@@ -225,7 +226,8 @@ def test_gradcheck():
 def _assert_kernel_equals_reference(screen: Tensor, faces: Tensor, size: tuple[int, int]) -> None:
     ids, _ = z_buffer(screen, faces, size)
     table = opposite_corners(faces)
-    ours, expected = (find(ids, screen, faces, table) for find in (_find_crossings_kernel, find_crossings_reference))
+    ours = Crossings(*_find_crossings(ids, screen, faces, table))
+    expected = find_crossings_reference(ids, screen, faces, table)
     for name in ("place", "axis", "kind", "a", "b", "before", "after"):
         assert torch.equal(getattr(ours, name), getattr(expected, name)), name
 

@@ -6,7 +6,7 @@ from torch import Tensor
 from torch.autograd import gradcheck
 
 from neurotex.raster.fragments import barycentrics
-from neurotex.raster.samples import Samples, _gather_kernel, _gather_reference, sample_surface
+from neurotex.raster.samples import Samples, _gather, gather_reference, sample_surface
 from neurotex.raster.zbuffer import z_buffer
 
 
@@ -25,7 +25,7 @@ def test_the_kernel_equals_the_reference(grid, dtype, tolerance):
     fine = screen * screen.new_tensor([grid, grid, 1, 1])
     ids, _ = z_buffer(fine, faces, (26 * grid, 31 * grid))
     ours, expected = (
-        gather(fine, faces, attributes, ids, grid, 2, 0) for gather in (_gather_kernel, _gather_reference)
+        Samples(*gather(fine, faces, attributes, ids, grid, 2, 0)) for gather in (_gather, gather_reference)
     )
     assert len(ours.pixel) > 300
     assert torch.equal(ours.pixel, expected.pixel)

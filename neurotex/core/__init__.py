@@ -1,0 +1,1 @@
+"""How a hot function stands beside its reference: `Op`, and what compiles and shares out its kernels."""
