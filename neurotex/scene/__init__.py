@@ -3,13 +3,15 @@
 from ..images.write import to_image, to_photograph
 from .camera import Camera, OrthographicCamera, PerspectiveCamera, PinholeCamera, look_at, orbit
 from .channels import ChannelTexture, NormalsFromXY
+from .counts import resolution
 from .generated import GeneratedTexture
-from .graph import Geometry, Node, Scene, resolution
+from .graph import Geometry, Scene
 from .latent import Evaluation, Latent, Latents
 from .light import AmbientLight, DirectionalLight, EnvironmentLight, Flash, Light, PointLight
 from .material import Material
 from .mesh import Mesh, vertex_normals
 from .mixture import LogitTexture, MixedTexture, mixed_material
+from .node import Node
 from .shipping import encode_texture, load_texture, save_texture
 from .textures import ConstantTexture, ImageTexture, PyramidTexture, SteppedTexture, Texture
 from .views import Views

@@ -7,17 +7,21 @@ where they are; those on the "meta" device will do. The first use in a process l
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
 from ..errors import SceneError
+from .counts import resolution
 from .generated import GeneratedTexture
-from .graph import Scene, resolution
 from .kept import is_known
 from .latent import Evaluation, Latent
 from .material import Material
 from .textures import SteppedTexture, Texture
+
+if TYPE_CHECKING:
+    from .graph import Scene
 
 Shape = tuple[int, ...]
 

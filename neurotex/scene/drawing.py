@@ -17,17 +17,21 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
 
 from ..errors import SceneError
 from .check import FakeEvaluation, batches, fake_tensors
-from .graph import Node, Scene
 from .latent import Latent
 from .material import Material
 from .mesh import Mesh
+from .node import Node
 from .textures import ConstantTexture, Texture
+
+if TYPE_CHECKING:
+    from .graph import Scene
 
 
 def draw(scene: Scene) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ..errors import ArgumentError, FileError, NeurotexError
 from . import gltf, obj, ply, stl
-from .graph import Node
+from .node import Node
 from .origin import NOWHERE, common_origin
 
 READERS: dict[str, Callable[[Path], list[Node]]] = {

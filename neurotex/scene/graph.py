@@ -1,4 +1,4 @@
-"""The scene graph: nodes with transforms, and the flat geometry that a renderer sees."""
+"""The scene: what is rendered, and the flat geometry of it that a renderer sees."""
 
 from __future__ import annotations
 
@@ -16,86 +16,18 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
-from ..errors import ArgumentError, SceneError
-from ..geometry import cofactors, determinant, product, transform
+from ..errors import SceneError
+from ..geometry import cofactors, determinant, transform
 from ..precision import uncast
 from .camera import Camera
-from .counts import is_count
 from .light import Light
 from .material import Material
 from .mesh import Mesh, coincidence
-from .origin import NOWHERE, Origin, Placed, common_origin
+from .node import Node
+from .origin import NOWHERE, common_origin
 
 if TYPE_CHECKING:
     from .check import Shapes
-
-
-# a module within a module is a call within a call for torch, several for copies and pickles, and Python ends at 1,000
-DEEPEST = 64
-
-
-class Node(Placed):
-    """A place in the graph: `transform` (4, 4) takes this node's space to its parent's.
-
-    It may carry a mesh and have children. Two nodes with the same Mesh are two instances of it.
-    """
-
-    def __init__(
-        self,
-        mesh: Mesh | None = None,
-        transform: Float[Tensor, "4 4"] | None = None,
-        children: Iterable[Node] = (),
-        name: str = "node",
-    ):
-        super().__init__()
-        self.name = name
-        transform = torch.eye(4) if transform is None else torch.as_tensor(transform, dtype=torch.get_default_dtype())
-        if tuple(transform.shape) != (4, 4) or not bool(transform.isfinite().all()):
-            raise SceneError(f"node '{name}' needs a transform of 4 x 4 finite numbers.")
-        self.register_buffer("transform", transform.clone())
-        self.mesh = mesh
-        self.nodes = nn.ModuleList(children)
-        self._take_origin(common_origin(self.nodes))
-
-    def _take_origin(self, origin: Origin | None) -> None:
-        """Have the origin of children that come from a file, which theirs is relative to from now on."""
-        for child in self.nodes:
-            if origin is not None:
-                child.move_origin(origin)
-            child.origin = None
-        self.origin = origin
-        if origin not in (None, NOWHERE):
-            matrix = self.transform.double()
-            self.origin = tuple((matrix[:3, :3] @ matrix.new_tensor(origin) + matrix[:3, 3]).tolist())
-            self.transform[:3, 3] = 0
-
-    def visit(self, path: str = "") -> Iterator[tuple[str, Node, int]]:
-        """Every node below and including this one, parents first: (path, node, how many of them it lies within).
-
-        Raises SceneError beyond DEEPEST.
-        """
-        stack = [(self, path, 0)]
-        while stack:
-            node, path, depth = stack.pop()
-            path = f"{path}/{node.name}"
-            if depth > DEEPEST:
-                raise SceneError(
-                    f"node '{node.name}' lies within more than {DEEPEST} others, or within itself: hang it higher, by "
-                    "the product of their transforms."
-                )
-            yield path, node, depth
-            stack += [(child, path, depth + 1) for child in reversed(node.nodes)]
-
-    def walk(self, parent: Tensor | None = None, path: str = "") -> Iterator[tuple[str, Node, Tensor]]:
-        """`visit` with transforms: (path, node, node-to-world transform)."""
-        above = [parent]
-        for place, node, depth in self.visit(path):
-            world = node.transform if above[depth] is None else product(above[depth], node.transform)
-            above[depth + 1 :] = [world]
-            yield place, node, world
-
-    def extra_repr(self) -> str:
-        return f"'{self.name}'"
 
 
 @dataclass(frozen=True)
@@ -290,14 +222,6 @@ class Scene(nn.Module):
         low, high = vertices.amin(0), vertices.amax(0)
         center = (low + high) / 2
         return center, float((vertices - center).norm(dim=1).max())
-
-
-def resolution(size: int | tuple[int, int]) -> tuple[int, int]:
-    """(height, width) from one number or two; ArgumentError unless they are whole and at least 1."""
-    pair = tuple(size) if isinstance(size, tuple | list) else (size, size)
-    if len(pair) != 2 or not all(map(is_count, pair)):
-        raise ArgumentError(f"an image size is one whole number or (height, width), at least 1, not {size!r}.")
-    return int(pair[0]), int(pair[1])
 
 
 def _members(what: str, given: object, kind: type | UnionType) -> list:

@@ -12,9 +12,9 @@ import torch
 from ..errors import FileError, SceneError
 from ..images.colour import srgb_to_linear
 from .corners import HUGE, Corners, Part, by_first
-from .graph import Node
 from .mtl import PLACEMENT, Library, MtlMaterial
 from .named_files import find_file
+from .node import Node
 from .polygons import triangulate
 from .text_lines import Lines, count_words, parsed, shown
 

@@ -13,9 +13,9 @@ import torch
 from .. import images
 from ..errors import FileError, SceneError
 from .corners import Corners, Part, by_first, same_points
-from .graph import Node
 from .material import Material
 from .named_files import find_file
+from .node import Node
 from .polygons import triangulate
 from .text_lines import decoded, parsed, shown
 from .textures import ImageTexture

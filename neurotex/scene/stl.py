@@ -8,8 +8,8 @@ import numpy as np
 
 from ..errors import FileError, SceneError
 from .corners import Corners, Part, same_points
-from .graph import Node
 from .material import Material
+from .node import Node
 from .text_lines import Lines
 
 HEADER, FACET = 84, 50  # bytes

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from ...errors import SceneError
-from ..graph import DEEPEST, Node
 from ..material import Material
 from ..mesh import Mesh
+from ..node import DEEPEST, Node
 from ..origin import origin_near
 from . import nodes, primitives
 from .document import Document

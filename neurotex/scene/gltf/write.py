@@ -21,7 +21,8 @@ from .glb import Glb
 from .write_materials import MaterialWriter, uv_base
 
 if TYPE_CHECKING:
-    from ..graph import Node, Scene
+    from ..graph import Scene
+    from ..node import Node
 
 ORTHOGONAL = 1e-5  # cosines between a matrix's columns that rounding leaves
 

@@ -275,7 +275,7 @@ def test_a_chain_of_nodes_has_no_end(tmp_path):
 
 def test_a_deep_scene_of_ones_own_is_refused():
     node = nt.Node()
-    for _ in range(nt.scene.graph.DEEPEST + 1):
+    for _ in range(nt.scene.node.DEEPEST + 1):
         node = nt.Node(None, None, [node])
     with pytest.raises(nt.SceneError, match="within more than 64 others"):
         list(nt.Scene(node).walk())
