@@ -18,7 +18,8 @@ from rich.console import Console
 from rich.table import Table
 
 import neurotex as nt
-from neurotex import raster, storage
+from neurotex import raster
+from neurotex.core import storage
 from neurotex.raster.operator import product_reference
 from neurotex.raster.zbuffer import z_buffer_reference
 

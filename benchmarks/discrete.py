@@ -26,7 +26,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 import neurotex as nt
-from neurotex import storage
+from neurotex.core import storage
 from neurotex.fit.plan import Options
 from neurotex.shading import linear_to_srgb
 

@@ -23,7 +23,7 @@ from pathlib import Path
 
 import torch
 
-from neurotex import storage
+from neurotex.core import storage
 
 from . import rows, run, sweeps, with_mitsuba
 from .report import Row, find_markers, markdown, print_table, splice

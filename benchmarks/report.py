@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from neurotex import storage
+from neurotex.core import storage
 from neurotex.errors import FileError
 
 HEADINGS = ("what", "neurotex", "beside", "", "ratio", "target")

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import neurotex as nt
-from neurotex import storage
+from neurotex.core import storage
 
 from . import plot, work
 from .run import Run

@@ -1,7 +1,7 @@
-"""`python -m benchmarks.threads`: what it gains that torch's idle threads sleep (see `neurotex.threads`).
+"""`python -m benchmarks.threads`: what it gains that torch's idle threads sleep (see `neurotex.core.threads`).
 
 Each row is one step of the README's code in milliseconds, alone and beside two busy processes. "spinning" is torch as
-it is, "asleep" with what `neurotex.threads` does, "passive" with OMP_WAIT_POLICY=passive ahead of torch. The three are
+it is, "asleep" with what `core.threads` does, "passive" with OMP_WAIT_POLICY=passive ahead of torch. The three are
 processes that take turns.
 """
 
@@ -18,7 +18,7 @@ from collections.abc import Callable
 from rich.console import Console
 from rich.table import Table
 
-from neurotex.threads import DECIDED
+from neurotex.core.threads import DECIDED
 
 WAYS = {"spinning": {"GOMP_SPINCOUNT": "300000"}, "asleep": {}, "passive": {"OMP_WAIT_POLICY": "passive"}}
 STEPS = ("baked, generator", "baked, 512² pixels", "render and backward", "200 additions of 64 Ki")

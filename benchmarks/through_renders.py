@@ -27,9 +27,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemaining
 from rich.table import Table
 from torch import Tensor
 
-from neurotex import ArgumentError, gan, generators, storage
+from neurotex import ArgumentError, gan, generators
+from neurotex.core import storage
+from neurotex.core.interrupts import Interrupted, stoppable
 from neurotex.gan.checkpoint import load_state, save_state
-from neurotex.interrupts import Interrupted, stoppable
 
 from .bundled import UNSEEN
 from .work import Data

@@ -76,7 +76,7 @@ def kill_runs(verb: str, kills: int, seed: int, terms: int = 0) -> int:
 
 def _disturb(command: list[str], seconds: float, draw: random.Random, left: dict[signal.Signals, int]) -> None:
     """One run, killed a few times, to its end."""
-    from neurotex import storage
+    from neurotex.core import storage
 
     out = Path(command[-1])
     for _ in range(draw.randint(1, 3)):
@@ -136,7 +136,7 @@ def _compare(expected: Path, found: Path) -> None:
 
 def _timeless(path: Path) -> object:
     """What is in a file, but for seconds."""
-    from neurotex import storage
+    from neurotex.core import storage
 
     if path.name == "checkpoint.safetensors":
         tensors, metadata = storage.read_tensors(path)
@@ -173,7 +173,7 @@ def child(moment: str) -> None:
             plan.search_latent = partial(plan.search_latent, draws=8, rounds=((2, 3),))
             report.turntable = partial(report.turntable, size=32, frames=3)
         if moment:
-            from neurotex import storage
+            from neurotex.core import storage
 
             storage.replacing = _killing(storage.replacing, *moment.split())
     cli.main()

@@ -8,7 +8,7 @@ from random import Random
 
 import torch
 
-from neurotex import storage
+from neurotex.core import storage
 
 VALUES = (None, -1, 10**40, 0.5, float("nan"), "x", [], {}, [[1]], True, {"tensor": "nowhere"}, {"dict": 3})
 ANOTHER = (

@@ -13,7 +13,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 import neurotex as nt
-from neurotex import checked
+from neurotex.core import checked
 from neurotex.errors import ArgumentError, SceneError
 from neurotex.scene.kept import Kept
 from neurotex.scene.mesh import vertex_normals

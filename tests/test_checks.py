@@ -5,7 +5,7 @@ from jaxtyping import Float, TypeCheckError, config
 from torch import Tensor, ones
 
 import neurotex as nt
-from neurotex.threads import parallel_for
+from neurotex.core.threads import parallel_for
 from tests.checks import check, jaxtyped
 
 

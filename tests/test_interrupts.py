@@ -8,7 +8,7 @@ import threading
 import pytest
 
 import neurotex as nt
-from neurotex.interrupts import SIGNALS, Interrupted, stoppable
+from neurotex.core.interrupts import SIGNALS, Interrupted, stoppable
 
 
 @pytest.mark.parametrize("number", SIGNALS)
@@ -59,7 +59,7 @@ def test_what_is_ignored_stays_ignored():
     code = """
 import signal
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
-from neurotex.interrupts import stoppable
+from neurotex.core.interrupts import stoppable
 with stoppable() as stop:
     signal.raise_signal(signal.SIGTERM)
     print(bool(stop))

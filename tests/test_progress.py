@@ -8,7 +8,7 @@ import torch
 from rich.console import Console
 
 import neurotex as nt
-from neurotex.progress import Bar
+from neurotex.core.progress import Bar
 
 
 def count(console: Console, shown: bool | None, **options: float) -> str:

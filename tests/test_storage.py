@@ -7,7 +7,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from neurotex import ArgumentError, FileError, storage
+from neurotex import ArgumentError, FileError
+from neurotex.core import storage
 
 
 def test_a_file_appears_whole(tmp_path):
@@ -114,7 +115,8 @@ def test_results_are_replaced_only_where_it_is_asked_for(tmp_path):
 
 WRITE = """
 import sys, torch
-from neurotex import generators, storage
+from neurotex import generators
+from neurotex.core import storage
 from neurotex.generators import MaterialGenerator
 torch.manual_seed(0)
 storage.write_tensors(sys.argv[1] + "/a", {"ü": torch.ones(3), "i": torch.arange(5)}, {k: k for k in "zyxwvuäb"})

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from neurotex import threads
+from neurotex.core import threads
 
 # the processor time that 10 of torch's loops leave behind, before and after the first loop of a kernel
 MEASURE = """
 import sys, time, torch
-from neurotex.threads import parallel_for
+from neurotex.core.threads import parallel_for
 
 torch.set_num_threads(2)
 numbers = torch.ones(1 << 20)

@@ -63,8 +63,8 @@ def run() -> None:
 
 def _sentence(error: Exception) -> str | None:
     """What to say of an error; None of one that is a fault of neurotex's."""
+    from ..core.memory import ran_out
     from ..errors import NeurotexError
-    from ..memory import ran_out
 
     if isinstance(error, NeurotexError):
         return str(error)

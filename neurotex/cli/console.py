@@ -7,7 +7,7 @@ import math
 from rich.console import Console
 from rich.markup import escape
 
-from ..progress import Bar
+from ..core.progress import Bar
 
 console = Console(stderr=True)
 

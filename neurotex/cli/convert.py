@@ -20,9 +20,10 @@ def convert(
     overwrite: Overwrite = False,
 ) -> None:
     """Write the generator in any checkpoint in neurotex's own format: safetensors with its configuration."""
-    from .. import generators, storage
+    from .. import generators
+    from ..core import storage
+    from ..core.memory import memory_for
     from ..errors import ArgumentError
-    from ..memory import memory_for
 
     if out.suffix.lower() != ".safetensors":
         raise ArgumentError(f"{out} must end in .safetensors.")

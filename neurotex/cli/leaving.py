@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ..interrupts import SIGNALS
+from ..core.interrupts import SIGNALS
 
 # the folder of the run that is going on: what there is to say depends on whether it has a checkpoint
 running: Path | None = None
@@ -37,7 +37,7 @@ def leaving_at_once() -> Iterator[None]:
 
 
 def _leave(number: int, frame: object) -> None:
-    storage = sys.modules.get("neurotex.storage")
+    storage = sys.modules.get("neurotex.core.storage")
     if hasattr(storage, "drop_unfinished"):
         storage.drop_unfinished()
     try:

@@ -10,7 +10,7 @@ from typing import Annotated, TypeVar
 
 import typer
 
-from ..interrupts import Interrupted
+from ..core.interrupts import Interrupted
 from . import leaving
 from .console import ImageBar, StageBars, say
 

@@ -50,9 +50,9 @@ def render(
     """Render MESH with its own materials or a generator's texture."""
     import torch
 
-    from .. import storage
+    from ..core import storage
+    from ..core.memory import memory_for
     from ..errors import ArgumentError
-    from ..memory import memory_for
     from ..renderers import around, on_background, save_gif, turntable
     from ..renderers import render as render_scene
     from ..scene import AmbientLight, Scene, Views
@@ -109,7 +109,7 @@ def _worn(texture: str | None, seed: int, label: int | None) -> Material | None:
 
 def _save_png(image: torch.Tensor, path: Path) -> None:
     """Whole or not at all."""
-    from .. import storage
+    from ..core import storage
     from ..scene import to_photograph
 
     with storage.replacing(path) as file:

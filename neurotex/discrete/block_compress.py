@@ -15,9 +15,9 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from ..core.op import Backward, Op, side_by_side
+from ..core.threads import parallel_for
 from ..errors import ArgumentError
 from ..images.dds import BLOCK_BYTES, dds
-from ..threads import parallel_for
 from . import block_kernels as kernels
 from .block_kernels import THREE
 from .block_search import encode_reference

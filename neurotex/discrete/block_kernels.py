@@ -13,7 +13,7 @@ from collections import namedtuple
 
 import numpy as np
 
-from ..jit import jit
+from ..core.jit import jit
 
 F = np.float32
 FOUR, THREE, EIGHT, SIX = range(4)  # modes: how many codes lie on the line from the first end to the second

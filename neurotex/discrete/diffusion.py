@@ -15,7 +15,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from ..core.op import Op
-from ..threads import parallel_for
+from ..core.threads import parallel_for
 from . import dither_kernels as kernels
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..jit import jit
+from ..core.jit import jit
 from .palette_kernels import find_cell, list_candidates, no_lists
 
 

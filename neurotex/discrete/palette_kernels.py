@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..jit import jit
+from ..core.jit import jit
 
 CELLS = 4096  # of the cube, at most
 MARGIN = 1e-5  # relative; well above the rounding of distances in single precision

@@ -11,9 +11,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from .. import checked
+from ..core import checked
 from ..core.op import Backward, Op
-from ..threads import parallel_for
+from ..core.threads import parallel_for
 from . import palette_kernels as kernels
 
 TEXELS = 1 << 16  # at a time: the reference holds distances of so many to all colours

@@ -7,8 +7,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from ..core.precision import uncast, widened
 from ..errors import ArgumentError
-from ..precision import uncast, widened
 from .estimators import make_estimator
 from .estimators.common import logits
 

@@ -1,6 +1,6 @@
 """Images → latents, weights, or plain pixels."""
 
-from ..interrupts import Interrupted
+from ..core.interrupts import Interrupted
 from . import losses
 from .best import Best
 from .optimise import Fit

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from .. import storage
+from ..core import storage
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
+from ..core.interrupts import stoppable
+from ..core.progress import Bar
 from ..discrete import Perturbation, Step, expected_loss
 from ..errors import ArgumentError, SceneError
-from ..interrupts import stoppable
-from ..progress import Bar
 from ..renderers import BakedScene, bake
 from ..scene import Evaluation, Latent, Scene, Views
 from ..shading import linear_to_srgb
@@ -138,8 +138,8 @@ class Fit:
         """Do the steps that are left, calling `on_step(self)` after each; returns the history of losses.
 
         Ctrl-C and SIGTERM end the step first, then raise `Interrupted`, a KeyboardInterrupt: `state_dict()` is whole,
-        and another `run()` goes on. Where `on_step` is given, `progress` (see `neurotex.progress`) is shown only if
-        asked for.
+        and another `run()` goes on. Where `on_step` is given, `progress` (see `core.progress`) is shown only if asked
+        for.
         """
         with stoppable() as stop, Bar("fit", self.steps, progress if on_step is None else bool(progress)) as bar:
             while self.step_number < self.steps:

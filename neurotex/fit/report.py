@@ -13,7 +13,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from .. import generators, storage
+from .. import generators
+from ..core import storage
 from ..renderers import on_background, save_gif, turntable
 from ..scene import Texture, save_texture, to_image
 from ..shading import linear_to_srgb

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import torch
 
-from .. import storage
+from ..core import storage
+from ..core.memory import memory_for
 from ..errors import ArgumentError
-from ..memory import memory_for
 from ..renderers import bake
 from . import losses, report
 from .checkpoint import Checkpoint

@@ -9,8 +9,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from .. import storage
-from ..interrupts import Interrupted, Stop, stoppable
+from ..core import storage
+from ..core.interrupts import Interrupted, Stop, stoppable
 from ..renderers import BakedScene
 from .adam import Adam
 from .best import Best

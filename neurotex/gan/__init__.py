@@ -1,6 +1,6 @@
 """Adversarial training: textures, or nothing but pictures of objects wearing them → a generator."""
 
-from ..interrupts import Interrupted
+from ..core.interrupts import Interrupted
 from .augment import AdaptiveAugment, Augmentation
 from .average import Average
 from .discriminators import PatchDiscriminator, StyleGAN2Discriminator, TextureDiscriminator

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from .. import storage
+from ..core import storage
 from ..errors import FileError
 
 

@@ -15,11 +15,11 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from .. import storage
+from ..core import storage
+from ..core.interrupts import Interrupted
+from ..core.memory import memory_for
 from ..errors import ArgumentError, MissingError, TrainingError
 from ..generators.files import save
-from ..interrupts import Interrupted
-from ..memory import memory_for
 from . import seeds
 from .checkpoint import load_state, save_state
 from .log import Log

@@ -11,9 +11,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
+from ..core.interrupts import Stop, stoppable
+from ..core.progress import Bar
 from ..errors import ArgumentError, TrainingError
-from ..interrupts import Stop, stoppable
-from ..progress import Bar
 from . import seeds
 from .average import Average
 from .losses import NonSaturating
@@ -97,7 +97,7 @@ class Trainer:
         progress: bool | None = None,
     ) -> dict[str, float]:
         """Go on until `steps` are done in all; `watch(trainer, measured)` is called after each. Where it is given,
-        `progress` (see `neurotex.progress`) is shown only if asked for; of many processes the first one shows it.
+        `progress` (see `neurotex.core.progress`) is shown only if asked for; of many processes the first one shows it.
 
         Returns the means of what the steps measured, and `images_per_second`. TrainingError when a loss is no number.
         Ctrl-C and SIGTERM, whichever process they reach, end the step first, then raise `Interrupted` in all.
@@ -169,7 +169,7 @@ class Trainer:
 
         `data` defaults to what the discriminator learns from, and is then compared with what it sees: renders, where
         there is `observe`. Given a source of textures, textures are compared. The same samples are drawn each time. Of
-        many processes, all have to call it, and the first one shows its `progress` (see `neurotex.progress`).
+        many processes, all have to call it, and the first one shows its `progress` (see `neurotex.core.progress`).
         """
         from .metrics import evaluate
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from torch import nn
 
-from .. import assets, storage
+from .. import assets
+from ..core import storage
 from ..errors import ArgumentError, FileError
 
 if TYPE_CHECKING:

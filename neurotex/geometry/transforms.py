@@ -15,7 +15,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ..core.op import Backward, Op
-from ..threads import parallel_for
+from ..core.threads import parallel_for
 from . import transform_kernels as kernels
 
 

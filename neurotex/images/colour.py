@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ..core.op import Backward, Op, elementwise
-from ..threads import parallel_for
+from ..core.threads import parallel_for
 from . import colour_kernels as kernels
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..jit import jit_simd
+from ..core.jit import jit_simd
 
 F = np.float32
 INT = np.int32

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
 
-from .. import storage
+from ..core import storage
 from ..errors import ArgumentError
 from .colour import linear_to_srgb
 

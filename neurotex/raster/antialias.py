@@ -15,10 +15,10 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from .. import checked
+from ..core import checked
 from ..core.op import Op
+from ..core.threads import parallel_for
 from ..errors import ArgumentError
-from ..threads import parallel_for
 from . import antialias_kernels as kernels
 from .antialias_kernels import COPLANAR, COVERS, EDGE, LOST, MEETING, SMOOTH, STEPS
 from .zbuffer import edge_functions

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..jit import jit
+from ..core.jit import jit
 
 EDGE, MEETING = 1, 2  # kinds of crossing
 COVERS, SMOOTH, LOST = -1, -2, -3  # how a walk ends, unless at a corner, whose opposite edge it fell off

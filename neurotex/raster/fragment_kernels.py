@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..jit import jit
+from ..core.jit import jit
 
 EPSILON = 1e-8  # PyTorch3D's, as a double; added to areas, and below it an area or a depth counts as none
 

@@ -21,10 +21,10 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from .. import checked
+from ..core import checked
 from ..core.op import Backward, Op
+from ..core.threads import parallel_for
 from ..errors import ArgumentError
-from ..threads import parallel_for
 from . import fragment_kernels as kernels
 from .clipping import clip_faces
 from .zbuffer import edge_functions

@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import grid_sample, pad
 
-from .. import checked
+from ..core import checked
 from ..errors import ArgumentError
 
 PADDINGS = ("border", "zeros", "reflection", "repeat")

@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from .. import checked
+from ..core import checked
 from ..errors import ArgumentError
 
 

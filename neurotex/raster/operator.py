@@ -8,10 +8,10 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
-from .. import checked
+from ..core import checked
 from ..core.op import Linear, Op
+from ..core.threads import parallel_for
 from ..errors import ArgumentError
-from ..threads import parallel_for
 from . import operator_kernels as kernels
 from .texels import PADDED
 

@@ -6,9 +6,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from .. import checked
+from ..core import checked
 from ..core.op import Linear, Op
-from ..threads import parallel_for
+from ..core.threads import parallel_for
 from . import pixel_kernels as kernels
 
 

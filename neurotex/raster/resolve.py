@@ -6,10 +6,10 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from .. import checked
+from ..core import checked
 from ..core.op import Linear, Op
+from ..core.threads import parallel_for
 from ..errors import ArgumentError
-from ..threads import parallel_for
 from . import resolve_kernels as kernels
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..jit import jit_simd
+from ..core.jit import jit_simd
 
 
 @jit_simd

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..jit import jit, jit_simd
+from ..core.jit import jit, jit_simd
 from .zbuffer_kernels import edge_functions
 
 

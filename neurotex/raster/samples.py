@@ -9,10 +9,10 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from .. import checked
+from ..core import checked
 from ..core.op import Op
+from ..core.threads import parallel_for
 from ..errors import ArgumentError
-from ..threads import parallel_for
 from . import sample_kernels as kernels
 from .fragments import barycentrics
 from .zbuffer import edge_functions, z_buffer_unchecked

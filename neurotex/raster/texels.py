@@ -9,10 +9,10 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from .. import checked
+from ..core import checked
 from ..core.op import Linear, Op
+from ..core.threads import parallel_for
 from ..errors import ArgumentError
-from ..threads import parallel_for
 from . import texel_kernels as kernels
 
 PADDED = 4  # channels of a texel, unused ones 0: four floats make one vector register

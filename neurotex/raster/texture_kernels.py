@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from ..jit import jit
+from ..core.jit import jit
 
 NEAREST, BILINEAR, TRILINEAR, ANISOTROPIC = range(4)  # places in `textures.FILTERS`
 REPEAT, CLAMP, MIRROR = range(3)  # places in `textures.WRAPS`

@@ -14,10 +14,10 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from .. import checked
+from ..core import checked
 from ..core.op import Op
+from ..core.threads import parallel_for
 from ..errors import ArgumentError
-from ..threads import parallel_for
 from . import texture_kernels as kernels
 from .mipmap import level_of_detail, level_shapes, mip_levels, probes
 

@@ -13,10 +13,10 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from .. import checked
+from ..core import checked
 from ..core.op import Op
+from ..core.threads import parallel_for
 from ..errors import ArgumentError
-from ..threads import parallel_for
 from . import zbuffer_kernels as kernels
 
 CANDIDATES = 1 << 22  # face-pixel pairs the reference expands at a time: bounds its memory at about 0.5 GB

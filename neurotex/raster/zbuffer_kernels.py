@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..jit import jit
+from ..core.jit import jit
 
 BAND = 16  # rows of the image that one task owns; small enough that its depth rows stay in the L1/L2 cache
 

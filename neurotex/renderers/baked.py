@@ -25,9 +25,9 @@ from torch.nn.functional import pad
 
 from .. import raster
 from ..core.op import transformed
+from ..core.precision import is_half, uncast
+from ..core.progress import Bar
 from ..errors import SceneError
-from ..precision import is_half, uncast
-from ..progress import Bar
 from ..raster.operator import assemble_rows_unchecked
 from ..raster.pixels import place_pixels_unchecked
 from ..raster.texels import number_seen_unchecked
@@ -255,7 +255,7 @@ def bake(
     progress: bool | None = None,
 ) -> BakedMatrix | BakedSamples:
     """Freeze geometry, cameras, cut-outs and, if all is diffuse, lights of a scene; for the arguments see `render`,
-    for `progress` `neurotex.progress`.
+    for `progress` `neurotex.core.progress`.
 
     Of textures only the sizes count, so latents may be unbound; but not those that cut something out.
     """

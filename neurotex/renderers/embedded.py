@@ -17,8 +17,8 @@ from torch.utils.checkpoint import checkpoint
 
 from .. import raster
 from ..core.op import transformed
+from ..core.precision import uncast
 from ..errors import ArgumentError
-from ..precision import uncast
 from ..raster.antialias import edge_blends_unchecked
 from ..raster.pixels import place_pixels_unchecked
 from ..raster.resolve import resolve_unchecked

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from ..precision import uncast
+from ..core.precision import uncast
 from ..scene import Latents, Scene, resolution
 from ..scene.check import check_cameras
 from ..shading.ggx import facing

@@ -13,10 +13,10 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from ..core.precision import uncast
 from ..discrete.visibility import Visibility
 from ..errors import ArgumentError, SceneError
 from ..geometry import transform
-from ..precision import uncast
 from ..raster.fragments import Fragments, rasterize
 from ..raster.interpolate import interpolate_at
 from ..raster.lookup import sample_texture

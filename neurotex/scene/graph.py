@@ -16,9 +16,9 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
+from ..core.precision import uncast
 from ..errors import SceneError
 from ..geometry import cofactors, determinant, transform
-from ..precision import uncast
 from .camera import Camera
 from .light import Light
 from .material import Material

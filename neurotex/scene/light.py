@@ -15,9 +15,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from .. import shading
+from ..core.precision import uncast, widened
 from ..errors import ArgumentError, SceneError
 from ..images.read import read_radiance
-from ..precision import uncast, widened
 from .kept import Kept, is_known
 
 Color = float | Sequence[float]

@@ -12,7 +12,7 @@ from jaxtyping import Float
 from PIL import Image
 from torch import Tensor, nn
 
-from .. import storage
+from ..core import storage
 from ..discrete import Step
 from ..errors import ArgumentError
 from ..images.png import png

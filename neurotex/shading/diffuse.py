@@ -9,9 +9,9 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from .. import checked
+from ..core import checked
 from ..core.op import Op
-from ..threads import parallel_for
+from ..core.threads import parallel_for
 from . import kernels
 from .lights import incident, scaled
 

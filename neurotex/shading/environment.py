@@ -18,7 +18,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import grid_sample, interpolate
 
-from .. import checked
+from ..core import checked
 from ..errors import ArgumentError
 from .albedo import MIN_COSINE, MIN_ROUGHNESS, directional_albedo
 from .ggx import dot, even_light, facing, split_base_color

@@ -19,9 +19,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from .. import checked
+from ..core import checked
 from ..core.op import Backward, Op
-from ..threads import parallel_for
+from ..core.threads import parallel_for
 from . import ggx_kernels as kernels
 from .albedo import DIELECTRIC, MIN_COSINE, MIN_ROUGHNESS, albedo_table, directional_albedo
 from .lights import incident, scaled

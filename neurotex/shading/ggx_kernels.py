@@ -1,4 +1,4 @@
-"""CPU kernels of the metallic-roughness surface; see `ggx` for the maths and `neurotex.jit` for the rules they keep.
+"""CPU kernels of the metallic-roughness surface; see `ggx` for the maths, `core.jit` for the rules they keep.
 
 Lights and eye come as (x, y, z, 1) places or (x, y, z, 0) unit directions; a light of four zeros comes from
 everywhere. `table` is `albedo.albedo_table()`.
@@ -15,7 +15,7 @@ import math
 
 import numpy as np
 
-from ..jit import jit, jit_simd
+from ..core.jit import jit, jit_simd
 from .albedo import DIELECTRIC, MIN_COSINE, MIN_ROUGHNESS
 
 BLOCK = 128  # a block's rows stay in the first-level cache in single precision

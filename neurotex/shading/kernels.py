@@ -1,4 +1,4 @@
-"""Compiled CPU kernels of the shading functions; see `neurotex.jit` for the rules they keep."""
+"""Compiled CPU kernels of the shading functions; see `neurotex.core.jit` for the rules they keep."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from ..jit import jit_simd
+from ..core.jit import jit_simd
 
 BLOCK = 64  # points at a time: their intermediate values stay in the first cache, in rows that fill vector registers
 

@@ -14,7 +14,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from .. import checked
+from ..core import checked
 
 
 @checked.door()

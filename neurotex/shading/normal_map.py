@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from .. import checked
+from ..core import checked
 
 # a UV triangle is a line if it is this much thinner than long: then rounding decides about its direction
 THINNEST = 1e-6

@@ -8,8 +8,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from ...core.progress import Bar
 from ...errors import ArgumentError
-from ...progress import Bar
 from .features import TextureFeatures
 from .scores import FID, KID, Features, PrecisionRecall
 
@@ -32,7 +32,7 @@ def evaluate(
     at: 3 for the base colour of material maps. With "kid" comes "kid_std", its standard deviation over 100 subsets of
     half of the images, or of 1,000 if that is less. Each image goes through the network once, whatever the scores.
     Under torch.distributed every process brings batches of its own, and all get the scores of all images. `progress`
-    is that of `neurotex.progress`.
+    is that of `neurotex.core.progress`.
     """
     if not scores or set(scores) - set(SCORES):
         raise ArgumentError(f"scores must be some of {', '.join(SCORES)}; got {', '.join(scores) or 'none'}.")

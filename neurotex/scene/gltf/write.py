@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ... import storage
+from ...core import storage
 from ...errors import ArgumentError, SceneError
 from ...shading import face_tangents
 from ...shading.normal_map import perpendicular

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from .errors import OutOfMemoryError
+from ..errors import OutOfMemoryError
 
 # what torch and C++ say, as RuntimeError; the first group is a number of bytes
 ASKED = re.compile(r"allocate (?:memory: you tried to allocate )?(\d+) bytes|size calculation overflowed|bad[_ ]alloc")

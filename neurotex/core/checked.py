@@ -19,8 +19,8 @@ from jaxtyping import AbstractArray
 from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensor
 
-from .core.op import plain, transformed
-from .errors import ArgumentError
+from ..errors import ArgumentError
+from .op import plain, transformed
 
 FLOATS = (torch.float32, torch.float64)
 BITS31 = 1 << 31  # numbers of vertices, faces, texels and pixels are int32 in kernels

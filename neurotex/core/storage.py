@@ -16,7 +16,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from .errors import ArgumentError, FileError
+from ..errors import ArgumentError, FileError
 from .memory import ran_out
 
 T = TypeVar("T")
