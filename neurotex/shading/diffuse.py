@@ -37,7 +37,7 @@ def diffuse_reference(
     position: Tensor, normal: Tensor, eye: Tensor, lights: Tensor, intensity: Tensor
 ) -> Float[Tensor, "n channels"]:
     """`diffuse` in plain tensor language."""
-    normal = normalize(normal, dim=1)
+    normal, eye = normalize(normal, dim=1), scaled(eye)
     # the shading normal, not the face's, decides which side is seen (as Mitsuba's `twosided` does), else samples near
     # a silhouette, whose normal already looks away, would be black
     facing = (normal * (eye[:3] - eye[3] * position)).sum(1, keepdim=True)
@@ -51,7 +51,7 @@ def diffuse_reference(
 
 def _diffuse_cpu(position: Tensor, normal: Tensor, eye: Tensor, lights: Tensor, intensity: Tensor) -> Tensor:
     out = position.new_empty((len(position), intensity.shape[1]))
-    arrays = [t.contiguous().numpy() for t in (position, normal, eye, scaled(lights), intensity, out)]
+    arrays = [t.contiguous().numpy() for t in (position, normal, scaled(eye), scaled(lights), intensity, out)]
     parallel_for(kernels.diffuse, len(position), *arrays, grain=4096)
     return out
 

@@ -110,6 +110,7 @@ def facing(
     normal: Float[Tensor, "n 3"], position: Float[Tensor, "n 3"], eye: Float[Tensor, "4"]
 ) -> tuple[Float[Tensor, "n 3"], Float[Tensor, "n 3"]]:
     """Unit directions towards the eye, and unit normals turned to it; (0, 0, 0) stays, with the gradient 0."""
+    eye = scaled(eye)
     view, normal = unit(eye[:3] - eye[3] * position), unit(normal)
     return view, torch.where(dot(normal, view)[:, None] < 0, -normal, normal)
 
@@ -128,9 +129,8 @@ def dot(a: Float[Tensor, "*n 3"], b: Float[Tensor, "*n 3"]) -> Float[Tensor, "*n
 def _placed(points: Tensor) -> Tensor:
     """Homogeneous points as the kernel wants them: (x, y, z, 1) places, (x, y, z, 0) of unit length, or all zero."""
     points = scaled(points)
-    w = points[:, 3:]
-    place = torch.where(w == 0, unit(points[:, :3]), points[:, :3] / torch.where(w == 0, 1, w))
-    return torch.cat([place, (w != 0).to(points)], 1)
+    placed = points[:, 3:]
+    return torch.cat([torch.where(placed == 0, unit(points[:, :3]), points[:, :3]), placed], 1)
 
 
 def _arrays(*tensors: Tensor) -> list:

@@ -16,6 +16,8 @@ from torch.nn.functional import normalize
 
 from ..core import checked
 
+FAR = 1e15
+
 
 @checked.door()
 def incident(
@@ -29,15 +31,21 @@ def incident(
     light = scaled(light)
     if not bool(light.any()):
         return normal, torch.full_like(normal[:, 0], math.pi)
-    if float(light.detach()[3]) == 0:
+    if not bool(light[3]):
         return normalize(light[:3], dim=0).expand_as(position), torch.ones_like(position[:, 0])
-    offset = light[:3] / light[3] - position
+    offset = light[:3] - position
     squared = (offset * offset).sum(-1).clamp_min(1e-12)
     return offset * squared.rsqrt()[:, None], 1 / squared
 
 
-def scaled(lights: Float[Tensor, "*lights 4"]) -> Float[Tensor, "*lights 4"]:
-    """The same lights, directions about as long as 1: of a short one the square is 0, as of light from everywhere."""
-    size = lights[..., :3].abs().amax(-1, keepdim=True)
-    far = (lights.detach()[..., 3:] == 0) & (size > 0)
-    return lights / torch.where(far, size, 1)
+def scaled(points: Float[Tensor, "*points 4"]) -> Float[Tensor, "*points 4"]:
+    """The same homogeneous points with w = 1, or with w = 0 and 1 as the largest coordinate; all zero stays.
+
+    Of a short direction the square is 0, as of light from everywhere. A place further away than FAR is moved to FAR
+    along its direction, where the square of its distance is still a number.
+    """
+    size, w = points[..., :3].abs().amax(-1, keepdim=True), points[..., 3:]
+    least = (size / FAR).detach()
+    placed = torch.where(w < 0, torch.minimum(w, -least), torch.maximum(w, least))
+    divisor = torch.where(w == 0, size.where(size > 0, 1), placed.where(w != 0, 1))
+    return torch.cat([points[..., :3] / divisor, (w != 0).to(points)], -1)

@@ -6,6 +6,8 @@ import pytest
 import torch
 
 from neurotex.shading import diffuse, incident, metallic_roughness
+from neurotex.shading.diffuse import diffuse_reference
+from neurotex.shading.ggx import metallic_roughness_reference
 
 POINTS = torch.tensor([[0.0, 0, 0], [1, 2, 3]])
 UP = torch.tensor([[0.0, 0, 1], [0, 0, 1]])
@@ -47,3 +49,25 @@ def test_a_direction_counts_however_long_it_is(length):
         torch.testing.assert_close(direction, way[:, :3].expand(2, 3))
         shone = metallic_roughness(*maps, UP, POINTS, eye, lights, torch.ones(1, 3))
         torch.testing.assert_close(shone, metallic_roughness(*maps, UP, POINTS, eye, way, torch.ones(1, 3)))
+
+
+@pytest.mark.parametrize("w", [1e-30, 1e-20, 0.5, -2.0])
+def test_homogeneous_eyes_and_lights_stand_where_they_are_divided(w):
+    """What is 1e30 away is as a direction, the square of whose distance no float32 holds; a negative w is no mirror."""
+    maps = (torch.full((2, 3), 0.5), torch.full((2,), 0.5), torch.full((2,), 0.5))
+    normals, sun = UP * torch.tensor([[1.0], [-1]]), torch.tensor([0.6, 0, 0.8, 0])
+    point = torch.tensor([1.0, 2, 3, w])
+    if abs(w) < 1e-9:  # seen from there is as seen from infinitely far; a lamp there sends nothing
+        eye, lights = point * torch.tensor([1.0, 1, 1, 0]), sun[None]
+    else:
+        eye = point / w
+        lights = torch.stack([eye, sun])
+    given, plain = torch.stack([point, sun]), torch.ones(len(lights), 3)
+
+    found = metallic_roughness(*maps, normals, POINTS, point, given, torch.ones(2, 3))
+    torch.testing.assert_close(found, metallic_roughness(*maps, normals, POINTS, eye, lights, plain))
+    expected = metallic_roughness_reference(*maps, normals, POINTS, point, given, torch.ones(2, 3))
+    torch.testing.assert_close(found, expected)
+    found = diffuse(POINTS, normals, point, given, torch.ones(2, 3))
+    torch.testing.assert_close(found, diffuse(POINTS, normals, eye, lights, plain))
+    torch.testing.assert_close(found, diffuse_reference(POINTS, normals, point, given, torch.ones(2, 3)))
