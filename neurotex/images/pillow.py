@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
+import zlib
 from collections.abc import Iterator
 from contextlib import suppress
 
@@ -28,6 +29,8 @@ LOWER = {
 }
 SRGB = ("srgb", "c2")  # in names of profiles; the latter is a small one that is sRGB
 DEFLATED = 1032  # bytes that one of zlib's stands for, at most
+# where the passes of interlaced PNG files begin, and their steps: x, y
+ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
 GAMMA = 1 / 2.2  # sRGB's, as PNG files say it
 
 
@@ -40,6 +43,8 @@ def decode(data: bytes, name: str = "", upright: bool = True) -> Picture:
         stored = _orientation(image) if kind == "TIFF" else None
         raw = {_raw(tile[3]) for tile in image.tile}
         image.load()
+        if kind == "PNG" and not _is_whole(image, data):
+            raise ValueError("it has fewer pixels than it says")
         orientation = _orientation(image) if stored is None else stored
         values = _deep(image, data, name, raw.pop()) if len(raw) == 1 and raw <= set(LOWER) else _values(image)
         picture = Picture(
@@ -75,6 +80,33 @@ def _open(data: bytes, name: str) -> Image.Image:
 
 def _formats(name: str) -> tuple[str, ...]:
     return (*FORMATS, "TGA") if name.lower().endswith(".tga") else FORMATS
+
+
+def _is_whole(image: Image.Image, data: bytes) -> bool:
+    """Whether a PNG file's compressed pixels reach to its last row. Pillow leaves rows black that they do not reach."""
+    depth, kind, interlaced = data[24], data[25], data[28]
+    last = image.crop((0, image.height - 1, image.width, image.height))
+    if not interlaced and any(last.tobytes()):
+        return True
+    bits = depth * {2: 3, 4: 2, 6: 4}.get(kind, 1)
+    passes = ADAM7 if interlaced else ((0, 0, 1, 1),)
+    sizes = [(-((x - image.width) // dx), -((y - image.height) // dy)) for x, y, dx, dy in passes]
+    missing = sum(height * (1 + (width * bits + 7) // 8) for width, height in sizes if width)
+    inflate = zlib.decompressobj()
+    for body in _pixel_chunks(data):
+        while body and missing > 0 and not inflate.eof:
+            missing -= len(inflate.decompress(body, 1 << 20))
+            body = inflate.unconsumed_tail
+    return missing - len(inflate.flush()) <= 0
+
+
+def _pixel_chunks(data: bytes) -> Iterator[bytes]:
+    at = 8
+    while at + 8 <= len(data):
+        length, kind = int.from_bytes(data[at : at + 4], "big"), data[at + 4 : at + 8]
+        if kind == b"IDAT":
+            yield data[at + 8 : at + 8 + length]
+        at += length + 12
 
 
 def _raw(args: object) -> str:

@@ -19,6 +19,7 @@ from neurotex import images
 from neurotex.images import Picture
 from neurotex.images import picture as picture_module
 from neurotex.images.colour import srgb_to_linear
+from neurotex.images.pillow import ADAM7
 from neurotex.images.read import of_image
 from tests.conftest import SHARED
 
@@ -361,6 +362,31 @@ BROKEN = {
     + struct.pack("<5I", 95, 3, 0, 1, 0)
     + bytes(16),
 }
+
+
+def _stream(values: np.ndarray, kept: int, interlaced: bool = False) -> bytes:
+    """A whole PNG file of 8-bit colours, of whose pixels only the first `kept` bytes are there, in two chunks."""
+    height, width, channels = values.shape
+    passes = ADAM7 if interlaced else [(0, 0, 1, 1)]
+    parts = [values[y::dy, x::dx] for x, y, dx, dy in passes]
+    body = zlib.compress(b"".join(b"\0" + row.tobytes() for part in parts if part.size for row in part)[:kept])
+    header = struct.pack(">2I5B", width, height, 8, (0, 4, 2, 6)[channels - 1], 0, 0, interlaced)
+    chunks = [(b"IHDR", header), (b"IDAT", body[:20]), (b"IDAT", body[20:]), (b"IEND", b"")]
+    packed = [struct.pack(">I", len(d)) + n + d + struct.pack(">I", zlib.crc32(n + d)) for n, d in chunks]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(packed)
+
+
+@pytest.mark.parametrize("channels", [1, 3, 4])
+@pytest.mark.parametrize("interlaced", [False, True])
+@pytest.mark.parametrize("black", [False, True])
+def test_a_png_whose_pixels_end_early_is_refused(channels, interlaced, black):
+    """Its file is whole, and every checksum right: decoders leave the rows that are missing black."""
+    values = numbers(channels, size=(11, 7))
+    values[-1] *= not black
+    assert np.array_equal(images.decode(_stream(values, 1 << 20, interlaced), "a.png").values, values)
+    for kept in (1, 40, 11 * (1 + 7 * channels) - 1):
+        with pytest.raises(nt.FileError, match=r"a\.png cannot be read as an image"):
+            images.decode(_stream(values, kept, interlaced), "a.png")
 
 
 @pytest.mark.parametrize("name", BROKEN)
