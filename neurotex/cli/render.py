@@ -67,7 +67,7 @@ def render(
             height, width = max(round(height * scale), 1), max(round(width * scale), 1)
             folder = out.with_suffix("") if out.suffix.lower() in (".png", ".gif") else out
             scene = Scene.load(mesh, _worn(texture, seed, label))
-            scene = Scene(list(scene.nodes), found.cameras, found.lights or [AmbientLight(1.0)])
+            scene = scene.replace(cameras=found.cameras, lights=found.lights or AmbientLight(1.0))
             storage.claim(folder, [glob.escape(f"{name}.png") for name in found.names], overwrite)
             with storage.new_folder(folder):
                 for name, image in zip(found.names, render_scene(scene, (height, width)), strict=True):

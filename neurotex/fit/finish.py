@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ..renderers import BakedScene, render
-from ..scene import ImageTexture, Scene, Texture, Views
+from ..scene import ImageTexture, Texture, Views
 from . import losses, seams
 from .plan import Plan, stepped
 
@@ -46,8 +46,7 @@ def closed(plan: Plan, baked: BakedScene, texture: Tensor) -> Tensor:
 def holdout_psnr(plan: Plan) -> float | None:
     """Mean PSNR in dB on views that were not fitted, rendered with the scene as it is now; None if none sees it."""
     views = plan.holdout
-    scene = Scene(list(plan.scene.nodes), views.cameras, views.lights or list(plan.scene.lights))
-    images = render(scene.to(plan.options.device), views.size)
+    images = render(plan.scene, views.size, cameras=views.cameras, lights=views.lights or None)
     targets = views.images.to(images)
     level = float(losses.psnr(images, targets, losses.judged(images, targets)).nanmean())
     return level if math.isfinite(level) else None

@@ -34,8 +34,12 @@ def imagine(scene: Scene, views: Views, count: int, seed: int = 0, *, grid: int 
     middle, _ = scene.bounds()
     rng = torch.Generator().manual_seed(seed)
     cameras = [_moved(views.cameras[k % len(views.cameras)], middle.cpu(), rng) for k in range(count)]
-    stage = Scene(list(scene.nodes), cameras, list(scene.lights)).to(scene.nodes[0].transform)
-    return Views(cameras, render(stage, views.size, grid=grid), views.lights, [f"imagined {k}" for k in range(count)])
+    return Views(
+        cameras,
+        render(scene, views.size, cameras=cameras, grid=grid),
+        views.lights,
+        [f"imagined {k}" for k in range(count)],
+    )
 
 
 def join(*parts: Views) -> Views:

@@ -58,7 +58,7 @@ class Rehearsal:
         self.material.base_color = self.worn = worn
 
     def _prepare(self, scene: Scene, views: Views, grid: int) -> tuple[Scene, BakedScene]:
-        stage = Scene(list(scene.nodes), views.cameras, list(scene.lights)).to(self.texture.device)
+        stage = scene.replace(cameras=views.cameras)
         return stage, bake(stage, views.size, grid=grid)
 
     @torch.no_grad()

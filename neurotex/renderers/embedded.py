@@ -7,7 +7,7 @@ shaded one by one.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import torch
@@ -23,7 +23,7 @@ from ..raster.antialias import edge_blends_unchecked
 from ..raster.pixels import place_pixels_unchecked
 from ..raster.resolve import resolve_unchecked
 from ..raster.texels import number_seen_unchecked
-from ..scene import Latents, Scene, resolution
+from ..scene import Camera, Latents, Light, Scene, resolution
 from ..scene.batches import over_batches
 from ..scene.check import check_views
 from ..scene.counts import is_count
@@ -38,6 +38,8 @@ def render(
     scene: Scene,
     size: int | tuple[int, int] = 256,
     *,
+    cameras: Iterable[Camera] | Camera | None = None,
+    lights: Iterable[Light] | Light | None = None,
     grid: int = 4,
     antialias: bool = False,
     latents: Latents | None = None,
@@ -45,6 +47,7 @@ def render(
 ) -> Float[Tensor, "*batches views 4 h w"]:
     """Render every camera of the scene: (views, 4, H, W), linear RGB over black, and coverage as alpha.
 
+    `cameras` and `lights`, if given, stand in for the scene's own (see `Scene.replace`).
     `size` is the side of a square image or (height, width), pixels; `grid` × `grid` samples per pixel, box filtered.
     `antialias` blends samples across visible edges, which gives silhouettes a gradient to the vertices (see
     `neurotex.raster.antialias`). `latents` gives values to latents by name for this render; each name of a batch
@@ -53,6 +56,7 @@ def render(
     with `antialias`. A pure function of `latents`, under the transforms of `torch.func`, too. An image whose samples
     need more than about `budget` bytes is worked off in strips, which for gradients are rendered a second time.
     """
+    scene = scene.replace(cameras=cameras, lights=lights)
     size = check_scene(scene, size, grid)
     return over_batches(lambda given: _render(scene, size, grid, antialias, given, budget), scene, latents)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
@@ -9,7 +10,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from ..core.precision import uncast
-from ..scene import Latents, Scene, resolution
+from ..scene import Camera, Latents, Scene, resolution
 from ..scene.check import check_cameras
 from ..shading.ggx import facing
 from .maps import SceneMaps
@@ -37,12 +38,21 @@ class Passes:
     """base_color as linear light, without any shading."""
 
 
-def render_passes(scene: Scene, size: int | tuple[int, int] = 256, *, latents: Latents | None = None) -> Passes:
+def render_passes(
+    scene: Scene,
+    size: int | tuple[int, int] = 256,
+    *,
+    cameras: Iterable[Camera] | Camera | None = None,
+    latents: Latents | None = None,
+) -> Passes:
     """Depth, position, normal, UV, face, material and albedo of every view of a scene; it needs no light.
+
+    `cameras`, if given, stand in for the scene's own.
 
     One sample per pixel, at its centre: averages of depths or face numbers over an edge would mean nothing.
     Differentiable in vertices and textures, but not through visibility.
     """
+    scene = scene.replace(cameras=cameras)
     check_cameras(scene)
     size = resolution(size)
     geometry = scene.geometry()

@@ -50,8 +50,7 @@ def turntable(
 ) -> Float[Tensor, "frames 4 h w"]:
     """The scene's meshes from all sides, under a flash at the camera; as `render` returns images. See `around`."""
     cameras, flash = around(scene, frames, elevation, azimuth, distance)
-    stage = Scene(list(scene.nodes), cameras, flash).to(scene.nodes[0].transform.device)
-    return render(stage, size, grid=2)
+    return render(scene, size, cameras=cameras, lights=flash, grid=2)
 
 
 def on_background(image: Float[Tensor, "4 h w"], white: float = 1.0) -> Image.Image:

@@ -111,6 +111,29 @@ class Scene(nn.Module):
                 mesh.material = material
         return scene
 
+    def replace(
+        self,
+        *,
+        cameras: Iterable[Camera] | Camera | None = None,
+        lights: Iterable[Light] | Light | None = None,
+    ) -> Scene:
+        """The same nodes before other cameras, under other lights; None leaves them. This scene stays as it is.
+
+        Nothing is copied: meshes and materials are shared, and the new cameras and lights come to their device.
+        """
+        if cameras is None and lights is None:
+            return self
+        scene = Scene(
+            list(self.nodes),
+            list(self.cameras) if cameras is None else cameras,
+            list(self.lights) if lights is None else lights,
+        )
+        if len(self.nodes):
+            for new in (scene.cameras, scene.lights):
+                new.to(self.nodes[0].transform.device)
+        scene.training = self.training
+        return scene
+
     def save(self, path: str | Path) -> None:
         """Write a GLB with the textures as they are now (8 bits, what `eval()` shows); cameras and lights stay out."""
         from .gltf import save

@@ -111,3 +111,17 @@ def test_sizes_are_one_number_or_two():
 def test_other_sizes_are_refused(size):
     with pytest.raises(nt.ArgumentError, match="at least 1"):
         resolution(size)
+
+
+def test_the_same_nodes_before_other_cameras_under_other_lights(scene):
+    cameras, light = nt.orbit(3, 2.5, elevation=10.0), nt.DirectionalLight((0.0, -1.0, -1.0), 2.0)
+    other = scene.replace(cameras=cameras, lights=light)
+    assert list(other.nodes) == list(scene.nodes)
+    assert (len(scene.cameras), len(other.cameras)) == (2, 3)
+    assert list(other.lights) == [light]
+    assert list(scene.replace(lights=light).cameras) == list(scene.cameras)
+    expected = nt.render(nt.Scene(list(scene.nodes), cameras, light), 16)
+    assert torch.equal(nt.render(scene, 16, cameras=cameras, lights=light), expected)
+    passes = nt.render_passes(scene, 16, cameras=cameras)
+    assert torch.equal(passes.depth, nt.render_passes(other, 16).depth)
+    assert len(scene.cameras) == 2
