@@ -70,13 +70,16 @@ def test_stones_are_those_of_a_search_among_all_points():
     points = torch.cat([points + torch.tensor([i, j]) for j in (-1, 0, 1) for i in (-1, 0, 1)], 1)  # (n, 9 m², 2)
     x, y = patterns.grid(size)
     texels = torch.stack(torch.broadcast_tensors(x[0], y[0]), -1).view(1, -1, 2)
-    distance = torch.cdist(texels.expand(n, -1, -1), points)
+    points = points.double()
+    distance = (texels.double()[:, :, None] - points[:, None]).norm(dim=3)
     two, index = distance.topk(2, 2, largest=False)
     pair = points.gather(1, index.flatten(1)[..., None].expand(-1, -1, 2)).view(n, -1, 2, 2)
     to_edge = (two[..., 1] ** 2 - two[..., 0] ** 2) / (2 * (pair[:, :, 0] - pair[:, :, 1]).norm(dim=2))
-    assert torch.allclose(middle.flatten(1), two[..., 0], atol=1e-5)
-    assert torch.allclose(gap.flatten(1), to_edge, atol=1e-4)
-    assert torch.equal(which.flatten(1), index[..., 0] % (m * m))
+    assert torch.allclose(middle.flatten(1).double(), two[..., 0], atol=1e-6)
+    assert torch.allclose(gap.flatten(1).double(), to_edge, atol=1e-5)
+    inside = to_edge > 1e-6  # on an edge two are as near
+    assert float(inside.double().mean()) > 0.999
+    assert torch.equal(which.flatten(1)[inside], (index[..., 0] % (m * m))[inside])
 
 
 def test_planes_make_whole_turns():
