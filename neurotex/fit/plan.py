@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from .. import discrete, generators
-from ..errors import ArgumentError, SceneError
+from ..errors import ArgumentError
 from ..scene import (
     AmbientLight,
     GeneratedTexture,
@@ -25,6 +25,7 @@ from ..scene import (
 from .backproject import backproject
 from .optimise import Fit
 from .search import BETAS, RATE, search_latent
+from .uvs import check_uvs
 
 # Adam's learning rate and momenta for each kind of parameter. A texel's gradient has hardly any noise, since every step
 # sees all views: short memories converge fastest there.
@@ -142,12 +143,10 @@ def make_plan(options: Options) -> Plan:
         base = Stage(options.optimize, source, groups, steps, _searcher(latent, options.seed))
 
     material = Material(source)
-    scene = Scene.load(options.mesh, material, views.cameras, views.lights or [AmbientLight(1.0)])
+    scene = Scene.load(options.mesh, None, views.cameras, views.lights or [AmbientLight(1.0)])
+    check_uvs(scene, options.mesh)
     for mesh in scene.meshes():
-        if mesh.uvs is None:
-            raise SceneError(
-                f"{options.mesh} has no UVs: unwrap it (in Blender: UV > Smart UV Project) and export again."
-            )
+        mesh.material = material
 
     stages = [base]
     if through:
