@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from ..core.precision import widened
 from .filters import wrap
 from .style_network import Linear
 
@@ -68,21 +69,24 @@ class Waves(nn.Module):
         self.place = Linear(style_dim, 4 * groups)
 
     def forward(self, w: Float[Tensor, "n style"]) -> Float[Tensor, "n channels size size"]:
-        phase = (self.cycles * angles(self.place(w))[:, :, self.group]).sum(1) + 2 * math.pi * self.phases
+        # of a phase of many turns half precision would leave no digit
+        place, cycles, phases = (widened(x) for x in (self.place(w), self.cycles, self.phases))
+        phase = (cycles * angles(place)[:, :, self.group]).sum(1) + 2 * math.pi * phases
         ticks = torch.arange(self.size, dtype=phase.dtype, device=phase.device) * (2 * math.pi / self.size)
-        across = self.cycles[0, :, None] * ticks + phase[:, :, None]
-        down = self.cycles[1, :, None] * ticks
-        strength = GAIN * self.strength(w)[:, :, None]
+        across = cycles[0, :, None] * ticks + phase[:, :, None]
+        down = cycles[1, :, None] * ticks
+        strength = self.strength(w)
+        sine, cosine = ((GAIN * strength[:, :, None] * part).to(strength) for part in (across.sin(), across.cos()))
         # cos(a + b), of which a varies along a row and b along a column: an outer product, twice
-        return (down.cos()[..., None] * (strength * across.cos())[:, :, None, :]) - (
-            down.sin()[..., None] * (strength * across.sin())[:, :, None, :]
+        return down.cos().to(strength)[..., None] * cosine[:, :, None, :] - (
+            down.sin().to(strength)[..., None] * sine[:, :, None, :]
         )
 
 
 def angles(places: Float[Tensor, "n four_groups"]) -> Float[Tensor, "n 2 groups"]:
     """Where things lie along each axis, an angle: of a direction in the plane, so that it has no end either."""
     y, x = places.unflatten(1, (2, 2, -1)).unbind(1)
-    return torch.atan2(y, x + 1e-6 * (x == 0))
+    return torch.atan2(y, x + 1e-6 * (x == 0).to(x))
 
 
 def upsample(x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c 2*h 2*w"]:

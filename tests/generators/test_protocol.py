@@ -103,3 +103,20 @@ def test_eval_mode_for_a_while():
     with protocol.in_eval_mode(module):
         assert not any(part.training for part in module.modules())
     assert [part.training for part in module.modules()] == [True, True, False]
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16], ids=str)
+@pytest.mark.parametrize("make", [*MAKE.values(), lambda: generators.load("materials")], ids=[*MAKE, "bundled"])
+def test_networks_work_in_half_precision(make, dtype):
+    torch.manual_seed(0)
+    generator = make().eval()
+    z = protocol.normal(1, protocol.latent_shape(generator), torch.Generator().manual_seed(0))
+    full = generator(z.requires_grad_())
+    expected = torch.autograd.grad(full.square().mean(), z)[0]
+    z = z.detach().to(dtype).requires_grad_()
+    found = generator.to(dtype)(z)
+    assert found.dtype == dtype
+    assert float((found - full).abs().max()) < 32 * torch.finfo(dtype).eps * max(float(full.abs().max()), 1)
+    (slope,) = torch.autograd.grad(found.float().square().mean(), z)
+    assert bool(slope.isfinite().all())
+    assert bool(slope.any()) == bool(expected.any())  # noise has no strength yet
