@@ -37,7 +37,7 @@ from ..scene.check import stand_ins
 from .embedded import BUDGET, check_scene, pixel_runs
 from .frozen import Frozen, Guard
 from .maps import Key, SceneMaps
-from .radiance import Illumination, Lighting, radiance
+from .radiance import Illumination, Lighting, radiance, with_emitted
 from .surface import Surface, View
 
 
@@ -176,7 +176,7 @@ class Strip:
         """Linear RGB of the samples."""
         values = maps.look_up(texels, self.taps)
         if lit is not None:
-            return values["base_color"] * lit
+            return with_emitted(values["base_color"] * lit, values)
         return radiance(values, self.surface, self.materials, light)
 
     def moved(self, move: Callable[[Tensor], Tensor]) -> Strip:

@@ -15,18 +15,18 @@ from ..raster.resolve import resolve_unchecked
 from ..raster.texels import take_texels_unchecked
 from ..raster.textures import taps_unchecked
 from ..scene import Evaluation, Latents, Material, Scene
+from ..scene.map_kinds import MAPS
 from ..scene.textures import UVTransform
 
-# what a material that lacks a map has instead: it stands in where another material of the scene has one
-DEFAULTS = {"base_color": (0.0, 0.0, 0.0), "alpha": (1.0,), "roughness": (1.0,), "metallic": (0.0,)}
-DEFAULTS["normal"] = (0.5, 0.5, 1.0)
+# as a map's, and that of the alpha of base_color, which is looked up by itself
+NEUTRAL = {**{name: kind.neutral for name, kind in MAPS.items()}, "alpha": (1.0,)}
 IDENTITY = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0))  # of UVs
 
 Key = tuple  # of shapes and samplers: maps that share it share their taps
 
 
 class SceneMaps:
-    """All maps of a scene, evaluated once. Values by name: base_color (encoded), alpha, roughness, metallic, normal.
+    """All maps of a scene, evaluated once. Values by name: those of `MAPS`, colours still encoded, and alpha.
 
     A kind that no material has is left out. Textures of any float type are read in the precision of `like`; nodes are
     evaluated in their own, and as autocast says.
@@ -45,9 +45,9 @@ class SceneMaps:
         for material, maps in zip(self.materials, values, strict=True):
             if material.alpha_cutoff is not None:
                 maps["base_color"], maps["alpha"] = maps["base_color"].split([3, 1], dim=1)
-        for name, default in DEFAULTS.items():
+        for name, neutral in NEUTRAL.items():
             if any(name in maps for maps in values):
-                missing = like.new_tensor(default)[None, :, None, None]
+                missing = like.new_tensor(neutral)[None, :, None, None]
                 self.planes[name] = [maps.get(name, missing) for maps in values]
                 self.keys[name] = self._key(name, values)
 
@@ -109,7 +109,7 @@ class SceneMaps:
         return shading.srgb_to_linear(take_texels_unchecked(flat, seen))
 
     def texels(self) -> dict[str, Float[Tensor, "_ 4"]]:
-        """All maps but alpha as lists of texels: base_color as linear light, the others as they are."""
+        """All maps but alpha as lists of texels: colours as linear light, the others as they are."""
         return {name: self.albedo() if name == "base_color" else self._data(name) for name in self._seen()}
 
     def look_up(self, texels: Mapping[str, Tensor], taps: Mapping[Key, raster.Taps]) -> dict[str, Float[Tensor, "n _"]]:
@@ -121,20 +121,23 @@ class SceneMaps:
         return self.look_up(self.texels(), taps)
 
     def data(self, name: str, taps: raster.Taps) -> Float[Tensor, "n c"]:
-        """What samples find in a map that is not a colour."""
+        """What samples find in one map."""
         return self._gather(name, self._data(name), taps)
 
     def _seen(self) -> list[str]:
         return [name for name in self.keys if name != "alpha"]
 
     def _data(self, name: str) -> Float[Tensor, "texels 4"]:
-        texels = raster.flatten_maps([plane[0] for plane in self.planes[name]], self.layout(name))
+        planes = self.planes[name]
+        if name in MAPS and MAPS[name].encoded:  # levels are averages of light
+            planes = [shading.srgb_to_linear(plane) for plane in planes]
+        texels = raster.flatten_maps([plane[0] for plane in planes], self.layout(name))
         return pad(texels, (0, 4 - texels.shape[1]))
 
     def _gather(self, name: str, texels: Float[Tensor, "texels 4"], taps: raster.Taps) -> Float[Tensor, "n c"]:
         one = taps.weight.new_ones(1, 1).expand(len(taps.index), 1)
         found = resolve_unchecked(texels, taps.first, taps.index, taps.weight, one)
-        return found[:, : len(DEFAULTS[name])]
+        return found[:, : len(NEUTRAL[name])]
 
 
 def uv_transforms(transforms: Sequence[UVTransform | None], like: Tensor) -> Float[Tensor, "textures 2 3"] | None:

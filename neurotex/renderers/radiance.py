@@ -91,6 +91,18 @@ def radiance(
     """Light towards the eye from surfaces of all kinds; `values` are what their maps say there (see `SceneMaps`)."""
     if "normal" in values:
         surface = Surface(**{**vars(surface), "normal": mapped_normal(surface, values["normal"], light.eye)})
+    reflected = _reflected(values, surface, materials, light)
+    return with_emitted(reflected, values)
+
+
+def with_emitted(reflected: Float[Tensor, "n 3"], values: Mapping[str, Tensor]) -> Float[Tensor, "n 3"]:
+    """What surfaces reflect, and what they send out by themselves."""
+    return reflected + values["emissive"] if "emissive" in values else reflected
+
+
+def _reflected(
+    values: Mapping[str, Tensor], surface: Surface, materials: Sequence[Material], light: Illumination
+) -> Float[Tensor, "n 3"]:
     glossy = [material.roughness is not None for material in materials]
     if all(glossy):
         return _glossy(values, surface, light)

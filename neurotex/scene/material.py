@@ -16,13 +16,11 @@ from ..errors import ArgumentError, SceneError
 from ..generators.protocol import out_channels
 from .generated import GeneratedTexture
 from .latent import Evaluation
+from .map_kinds import MAPS
 from .texels import Pixels, texels
 from .textures import ConstantTexture, ImageTexture, Texture
 
 Map = Texture | Pixels | Sequence[float] | float
-
-# channels that the value of each map may have
-CHANNELS = {"base_color": (3, 4), "roughness": (1,), "metallic": (1,), "normal": (3,)}
 
 
 class Material(nn.Module):
@@ -36,9 +34,11 @@ class Material(nn.Module):
       metallic-roughness surface does (see `neurotex.shading.ggx`).
     - `metallic`, 1 channel, 0 for dielectrics, 1 for metals; goes with `roughness`.
     - `normal`, 3 channels: tangent-space normals, 2 · value − 1 along +u, +v and outwards.
+    - `emissive`, 3 channels, sRGB-encoded: light that the surface sends out by itself, the same in all directions. It
+      is added to what it reflects, and lights nothing else.
 
-    All but base_color are data and linear. `alpha_cutoff`, above 0, cuts out where alpha is less (glTF's MASK);
-    above 1 that is everywhere.
+    Roughness, metallic and normals are data, and linear. `alpha_cutoff`, above 0, cuts out where alpha is less (glTF's
+    MASK); above 1 that is everywhere.
     Raises ArgumentError for values that do not fit each other.
     """
 
@@ -50,6 +50,7 @@ class Material(nn.Module):
         roughness: Map | None = None,
         metallic: Map = 0.0,
         normal: Map | None = None,
+        emissive: Map | None = None,
         alpha_cutoff: float | None = None,
     ):
         super().__init__()
@@ -65,6 +66,7 @@ class Material(nn.Module):
             )
         self.metallic = None if roughness is None else metallic
         self.normal = None if normal is None else self._texture("normal", normal)
+        self.emissive = None if emissive is None else self._texture("emissive", emissive)
         if alpha_cutoff is not None:
             if not 0 < alpha_cutoff < math.inf:
                 raise ArgumentError(f"material '{name}': alpha_cutoff is above 0, but is {alpha_cutoff}.")
@@ -79,7 +81,7 @@ class Material(nn.Module):
             self._check_generated(what, value)
             return value
         if isinstance(value, str | Path | Image.Image) or (isinstance(value, Tensor | np.ndarray) and value.ndim >= 2):
-            texture = ImageTexture(_in_channels(texels(value), CHANNELS[what]))
+            texture = ImageTexture(_in_channels(texels(value), MAPS[what].channels))
         else:
             try:
                 numbers = torch.as_tensor(value, dtype=torch.get_default_dtype())
@@ -88,11 +90,9 @@ class Material(nn.Module):
                     f"material '{self.name}': {what} is a texture node, numbers or pixels, not {value!r}."
                 ) from None
             texture = ImageTexture(numbers) if numbers.ndim >= 3 else ConstantTexture(numbers.reshape(-1))
-        pixels = texture()
-        if pixels.shape[1] not in CHANNELS[what]:
-            raise ArgumentError(
-                f"material '{self.name}': {what} has {_numbers(CHANNELS[what])}, but got {pixels.shape[1]}."
-            )
+        pixels, channels = texture(), MAPS[what].channels
+        if pixels.shape[1] not in channels:
+            raise ArgumentError(f"material '{self.name}': {what} has {_numbers(channels)}, but got {pixels.shape[1]}.")
         if not bool(((pixels >= 0) & (pixels <= 1)).all()):
             raise ArgumentError(f"material '{self.name}': {what} lies in [0, 1], but got {_range(pixels)}.")
         return texture
@@ -100,21 +100,21 @@ class Material(nn.Module):
     def _check_generated(self, what: str, texture: Texture) -> None:
         """ArgumentError where a generator's whole texture is to be one map, and says itself that it is more."""
         channels = out_channels(texture.generator) if isinstance(texture, GeneratedTexture) else None
-        if channels is not None and channels not in CHANNELS[what]:
+        if channels is not None and channels not in MAPS[what].channels:
             remedy = "neurotex.Material(**texture.maps()) wears all its maps, " if channels == 6 else ""
             raise ArgumentError(
-                f"material '{self.name}': {what} has {_numbers(CHANNELS[what])}, but this generator makes {channels}: "
-                f"{remedy}neurotex.scene.ChannelTexture(texture, first, stop) takes some of them."
+                f"material '{self.name}': {what} has {_numbers(MAPS[what].channels)}, but this generator makes "
+                f"{channels}: {remedy}neurotex.scene.ChannelTexture(texture, first, stop) takes some of them."
             )
 
     def maps(self) -> dict[str, Texture]:
         """The maps there are, by name, base_color first."""
-        maps = {name: getattr(self, name) for name in CHANNELS}
+        maps = {name: getattr(self, name) for name in MAPS}
         return {name: texture for name, texture in maps.items() if texture is not None}
 
     def channels(self, name: str) -> tuple[int, ...]:
         """How many channels the map of this name may have."""
-        return (4,) if name == "base_color" and self.alpha_cutoff is not None else CHANNELS[name]
+        return (4,) if name == "base_color" and self.alpha_cutoff is not None else MAPS[name].channels
 
     def needs_uvs(self) -> bool:
         """Whether any of the maps is more than one value everywhere."""

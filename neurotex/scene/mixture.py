@@ -13,10 +13,9 @@ from torch import Tensor, nn
 
 from ..errors import ArgumentError, SceneError
 from .latent import Evaluation
+from .map_kinds import MAPS
 from .material import Material
 from .textures import ConstantTexture, Texture, Wrap
-
-FLAT = (0.5, 0.5, 1.0)  # the normal map of a material that has none
 
 
 class LogitTexture(Texture):
@@ -98,7 +97,8 @@ def mixed_material(materials: Sequence[Material], weights: Texture, name: str = 
 
         found = nt.scene.mixed_material([gold, leather, paint], logits.through(nt.discrete.Select("gumbel")))
 
-    Who has no normal map is flat. All are diffuse or none is, and alpha cuts all alike or none; else ArgumentError.
+    Who has no normal map is flat, and who has no emissive one is dark. All are diffuse or none is, and alpha cuts all
+    alike or none; else ArgumentError.
     """
     materials = list(materials)
     if not materials:
@@ -112,12 +112,12 @@ def mixed_material(materials: Sequence[Material], weights: Texture, name: str = 
             raise ArgumentError(
                 f"{pair}: alpha cuts at {first.alpha_cutoff} and {material.alpha_cutoff}; give both the same."
             )
-    flat = ConstantTexture(FLAT)
     maps = {}
-    for what in ("base_color", "roughness", "metallic", "normal"):
+    for what, kind in MAPS.items():
         found = [getattr(material, what) for material in materials]
         if any(texture is not None for texture in found):
-            maps[what] = MixedTexture([flat if texture is None else texture for texture in found], weights)
+            neutral = ConstantTexture(kind.neutral)
+            maps[what] = MixedTexture([neutral if texture is None else texture for texture in found], weights)
     return Material(name=name, alpha_cutoff=first.alpha_cutoff, **maps)
 
 

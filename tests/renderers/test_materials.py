@@ -192,3 +192,39 @@ def test_passes_say_what_is_where(plate, torus):
     normal = torch.linalg.cross(corner[:, 1] - corner[:, 0], corner[:, 2] - corner[:, 0])
     gap = ((position[seen] - corner[:, 0]) * normal).sum(1)
     torch.testing.assert_close(gap, torch.zeros_like(gap), atol=1e-9, rtol=0)
+
+
+@pytest.mark.parametrize("roughness", [None, 0.4])
+def test_emitted_light_is_added_to_what_is_reflected(plate, torus, roughness):
+    glow = nt.ImageTexture(torch.rand(3, 6, 5), trainable=True)
+    plate.material = nt.Material(nt.ImageTexture(torch.rand(3, 4, 4)), "lamp", roughness=roughness)
+    scene = nt.Scene([nt.Node(plate), nt.Node(torus)], nt.orbit(2, 3.5), [nt.Flash(7.0)]).to(DOUBLE)
+    without = nt.render(scene, 12, grid=2)
+    plate.material.emissive = glow.to(DOUBLE)
+    image = nt.render(scene, 12, grid=2)
+    assert torch.equal(image[:, 3], without[:, 3])
+    # a surface that reflects nothing shows just what it sends out
+    dark = nt.Material((0.0, 0.0, 0.0), "dark", emissive=glow).to(DOUBLE)
+    bare = nt.Material((0.0, 0.0, 0.0), "bare").to(DOUBLE)
+    plate.material, torus.material = dark, bare
+    emitted = nt.render(scene, 12, grid=2)
+    assert bool(emitted[:, :3].any())
+    torch.testing.assert_close(image[:, :3] - without[:, :3], emitted[:, :3], atol=1e-12, rtol=0)
+    colour = nt.Material(glow, "colour").to(DOUBLE)  # as linear light, filtered as base colours are
+    plate.material = colour
+    albedo = nt.render(nt.Scene(list(scene.nodes), list(scene.cameras), nt.AmbientLight(1.0).to(DOUBLE)), 12, grid=2)
+    torch.testing.assert_close(emitted[:, :3], albedo[:, :3], atol=1e-12, rtol=0)
+    plate.material = dark
+    baked = nt.bake(scene, 12, grid=2)
+    torch.testing.assert_close(baked(), emitted, atol=1e-12, rtol=0)
+    (slope,) = torch.autograd.grad(baked().sum(), glow.image)
+    (expected,) = torch.autograd.grad(nt.render(scene, 12, grid=2).sum(), glow.image)
+    torch.testing.assert_close(slope, expected, atol=1e-12, rtol=0)
+    assert bool(slope.any())
+
+
+def test_a_mix_of_dark_and_emissive_materials(plate):
+    weights = nt.ImageTexture(torch.tensor([0.25, 0.75])[:, None, None].expand(2, 2, 2).clone())
+    lamp = nt.Material((0.1, 0.1, 0.1), emissive=(0.8, 0.4, 0.0))
+    mixed = nt.mixed_material([lamp, nt.Material((0.5, 0.5, 0.5))], weights)
+    torch.testing.assert_close(mixed.emissive()[0, :, 0, 0], torch.tensor([0.2, 0.1, 0.0]))

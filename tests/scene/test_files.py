@@ -148,8 +148,8 @@ def test_a_mask_of_a_gltf_cuts_out(plate, tmp_path):
 
 def test_what_of_a_gltf_is_not_used_is_said(plate, tmp_path):
     image, _ = _random_image("RGBA")
-    with pytest.warns(UserWarning, match="emissiveTexture, alphaMode BLEND not used"):
-        _through_glb(plate, tmp_path, emissiveTexture=image, alphaMode="BLEND")
+    with pytest.warns(UserWarning, match="occlusionTexture, alphaMode BLEND not used"):
+        _through_glb(plate, tmp_path, occlusionTexture=image, alphaMode="BLEND")
 
 
 MATERIALS = {

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from ...errors import SceneError
 from ...scene import Evaluation, Latents, Scene, resolution
-from ...scene.material import CHANNELS
+from ...scene.map_kinds import MAPS
 from ..embedded import check_scene
 from .bound import check_device, check_samples
 from .draw import Shot, draw, seeds
@@ -43,7 +43,7 @@ class MitsubaRenderer(nn.Module):
         materials = scene.materials()
         self._variant = fitting(scene.geometry().vertices.device)
         with using(self._variant) as mi:
-            blank = [{name: torch.full((1, CHANNELS[name][0], 2, 2), 0.5) for name in m.maps()} for m in materials]
+            blank = [{name: torch.full((1, MAPS[name].channels[0], 2, 2), 0.5) for name in m.maps()} for m in materials]
             world = describe(mi, scene, blank, how(integrator, max_depth, scene.lights))
             # sensors are made for each size; Mitsuba would complain of a scene without any
             self.mi_scene = mi.load_dict({**world, "sensor": {"type": "perspective"}})

@@ -71,6 +71,11 @@ def _check(material: Material, geometry: Geometry, number: int) -> None:
             f"material '{material.name}' has an alpha_cutoff, which Mitsuba has no counterpart for: leave it out and "
             "cut the mesh, or use neurotex.render."
         )
+    if material.emissive is not None:
+        raise SceneError(
+            f"material '{material.name}' is emissive, which in Mitsuba is a lamp that shines on everything: leave it "
+            "out, or use neurotex.render."
+        )
     for name, texture in material.maps().items():
         if not isinstance(texture.wrap, str):
             raise SceneError(

@@ -19,13 +19,15 @@ MAGIC, JSON, BINARY = b"glTF", b"JSON", b"BIN\0"
 EXTERNAL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")  # a scheme; one letter is a drive of Windows
 
 # all that they say is heeded
-READ = ("KHR_texture_transform", "KHR_mesh_quantization", "EXT_texture_webp", "MSFT_texture_dds")
+READ = (
+    *("KHR_texture_transform", "KHR_mesh_quantization", "KHR_materials_emissive_strength"),
+    *("EXT_texture_webp", "MSFT_texture_dds"),
+)
 # nothing that is drawn changes, or what does not know them finds the same elsewhere in the file
 HARMLESS = ("KHR_draco_mesh_compression", "EXT_meshopt_compression", "KHR_xmp", "KHR_xmp_json_ld")
 # without them surfaces look otherwise, but lie where they lie: that is said
 OPTIONAL = (
     "KHR_materials_unlit",
-    "KHR_materials_emissive_strength",
     "KHR_materials_pbrSpecularGlossiness",
     "KHR_materials_variants",
     "KHR_lights_punctual",

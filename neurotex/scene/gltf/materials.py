@@ -57,6 +57,7 @@ class Materials:
             "base_color": (surface, "baseColorTexture") if glossy is None else (glossy, "diffuseTexture"),
             "normal": (item, "normalTexture"),
             "roughness": (surface, "metallicRoughnessTexture"),
+            "emissive": (item, "emissiveTexture"),
         }
         found = {name: reference(self.document, *place) for name, place in places.items()}
         found = {name: texture for name, texture in found.items() if texture is not None}
@@ -78,7 +79,7 @@ class Materials:
     def _read(self, item: Item, references: dict[str, Reference], coordinates: int | None) -> Worn:
         self._remark(item)
         # frames of normal maps come from UVs as they are turned for them
-        order = sorted(references, key=["normal", "base_color", "roughness"].index)
+        order = sorted(references, key=["normal", "base_color", "roughness", "emissive"].index)
         base = references[order[0]].transform if order else IDENTITY
         if abs(np.linalg.det(base)) < 1e-12:
             base = IDENTITY
@@ -89,18 +90,21 @@ class Materials:
         owner, key = (surface, "baseColorFactor") if glossy is None else (glossy, "diffuseFactor")
         factor = torch.tensor(self._unit(item, owner, key, [1.0] * 4)[: 4 if cut else 3])
         maps: dict[str, Texture | float] = {
-            "base_color": self._colour(item, references.get("base_color"), factor, base)
+            "base_color": self._colour(item, "base_color", references.get("base_color"), factor, base)
         }
         maps |= self._roughness(item, surface, references.get("roughness"), base)
         normal = references.get("normal")
         if normal is not None:
             maps |= self._normal(item, normal, base)
+        emitted = self._emitted(item)
+        if bool(emitted.any()):  # else it is dark, whatever its texture
+            maps["emissive"] = self._colour(item, "emissive", references.get("emissive"), emitted, base)
         textured = any(isinstance(texture, ImageTexture) for texture in maps.values())
         name = item.text("name", None) or "material"
         return Worn(Material(name=name, **maps, **cut), coordinates if textured else None, base)
 
-    def _colour(self, item: Item, texture: Reference | None, factor: Tensor, base: np.ndarray) -> Texture:
-        """The base colour; the linear factor is folded into it."""
+    def _colour(self, item: Item, name: str, texture: Reference | None, factor: Tensor, base: np.ndarray) -> Texture:
+        """The map of a colour; the linear factor is folded into it."""
         constant = ConstantTexture(torch.cat([linear_to_srgb(factor[:3]), factor[3:]]).to(torch.get_default_dtype()))
         if texture is None:
             return constant
@@ -114,7 +118,16 @@ class Materials:
             light = srgb_to_linear(texels[:3]) * factor[:3, None, None]
             return torch.cat([linear_to_srgb(light), texels[3:] * factor[3:, None, None]])
 
-        return self._image(("base_color", *factor.tolist()), texture, base, make) or constant
+        return self._image((name, *factor.tolist()), texture, base, make) or constant
+
+    def _emitted(self, item: Item) -> Tensor:
+        """The linear factor of what a material sends out, (3,) in [0, 1]."""
+        said = item.extension("KHR_materials_emissive_strength")
+        strength = 1.0 if said is None else said.number("emissiveStrength", 1.0)
+        factor = torch.tensor(self._unit(item, item, "emissiveFactor", [0.0] * 3)) * strength
+        if bool((factor > 1).any()):
+            self.document.remarks.fault(f"{_named(item)} shines brighter than white, which is cut off")
+        return factor.clamp(0, 1)
 
     def _roughness(
         self, item: Item, surface: Item, texture: Reference | None, base: np.ndarray
@@ -170,9 +183,9 @@ class Materials:
         return self._textures[key]
 
     def _unit(self, item: Item, owner: Item, key: str, default: float | list[float]) -> float | list[float]:
-        """A factor, or four, in [0, 1]."""
+        """A factor, or several, in [0, 1]."""
         many = isinstance(default, list)
-        values = owner.numbers(key, 4, default) if many else [owner.number(key, default)]
+        values = owner.numbers(key, len(default), default) if many else [owner.number(key, default)]
         if any(not 0 <= value <= 1 for value in values):
             self.document.remarks.fault(f"{_named(item)} has a {key} outside of [0, 1], which is cut off")
         values = [min(max(value, 0.0), 1.0) for value in values]
@@ -181,8 +194,6 @@ class Materials:
     def _remark(self, item: Item) -> None:
         """Say what is not rendered."""
         features: Iterable[tuple[bool, str]] = (
-            ("emissiveTexture" in item, "emissiveTexture"),
-            (any(item.numbers("emissiveFactor", 3, [0.0] * 3)), "emissiveFactor"),
             ("occlusionTexture" in item, "occlusionTexture"),
             (item.text("alphaMode", "OPAQUE") == "BLEND", "alphaMode BLEND"),
         )

@@ -41,9 +41,7 @@ class MaterialWriter:
         maps, values = material.maps(), material.values(self.evaluation)
         surface: dict = {"metallicFactor": 0.0, "roughnessFactor": 1.0}
         if isinstance(maps["base_color"], ConstantTexture):
-            color = values["base_color"].flatten()
-            linear = [*srgb_to_linear(color[:3]).tolist(), *color[3:].tolist(), 1.0][:4]
-            surface["baseColorFactor"] = [min(max(value, 0.0), 1.0) for value in linear]
+            surface["baseColorFactor"] = [*_factor(values["base_color"]), 1.0][:4]
         else:
             surface["baseColorTexture"] = self._texture(material, "base_color")
         if "roughness" in maps:
@@ -53,6 +51,11 @@ class MaterialWriter:
             out |= {"alphaMode": "MASK", "alphaCutoff": float(material.alpha_cutoff)}
         if "normal" in maps:
             out["normalTexture"] = self._texture(material, "normal")
+        if "emissive" in maps:
+            plain = isinstance(maps["emissive"], ConstantTexture)
+            out["emissiveFactor"] = _factor(values["emissive"]) if plain else [1.0] * 3
+            if not plain:
+                out["emissiveTexture"] = self._texture(material, "emissive")
         return out
 
     def _texture(self, material: Material, name: str) -> dict:
@@ -134,6 +137,13 @@ class MaterialWriter:
             picture = self._png(_roughness_in_green(channels))
             self._written[key] = self.glb.add("textures", {**self._sampler(maps[name]), "source": picture})
         return {**factors, "metallicRoughnessTexture": self._reference(self._written[key], material, name)}
+
+
+def _factor(color: Tensor) -> list[float]:
+    """Linear factors of a constant colour, as encoded as textures are; alpha stays as it is."""
+    color = color.flatten()
+    linear = [*srgb_to_linear(color[:3]).tolist(), *color[3:].tolist()]
+    return [min(max(value, 0.0), 1.0) for value in linear]
 
 
 def uv_base(material: Material) -> np.ndarray:

@@ -180,9 +180,9 @@ def test_what_is_not_rendered_is_one_warning(tmp_path):
     file.tree["scenes"] = [{"nodes": [0]}]
     colours = np.random.default_rng(0).random((4, 4), np.float32)
     with pytest.warns(UserWarning, match="not used") as said:
-        _scene(file, tmp_path, {"COLOR_0": colours}, emissiveFactor=[1, 1, 0], occlusionTexture={"index": 0})
+        _scene(file, tmp_path, {"COLOR_0": colours}, alphaMode="BLEND", occlusionTexture={"index": 0})
     (message,) = [str(warning.message) for warning in said]
-    for what in (*names[:3], "cameras", "material 'paint': emissiveFactor, occlusionTexture"):
+    for what in (*names[:3], "cameras", "material 'paint': occlusionTexture, alphaMode BLEND"):
         assert what in message
     assert names[3] not in message  # the file has the same without it
 
@@ -299,3 +299,28 @@ def test_pictures_of_strips_without_normals_are_those_of_their_triangles(tmp_pat
     ]
     torch.testing.assert_close(*images, atol=1e-5, rtol=0)
     assert float(images[0][:, 3].mean()) > 0.2
+
+
+def test_what_shines_by_itself_is_read_and_written(tmp_path):
+    file = Gltf()
+    texture = file.texture(PIXELS)
+    material = {"emissiveTexture": {"index": texture}, "emissiveFactor": [1.0, 0.5, 0.25]}
+    scene = _scene(file, tmp_path, **material)
+    light = nt.shading.srgb_to_linear(TEXELS[:3]) * torch.tensor([1.0, 0.5, 0.25])[:, None, None]
+    found = scene.materials()[0].emissive
+    torch.testing.assert_close(found()[0], nt.shading.linear_to_srgb(light), atol=1e-6, rtol=0)
+    scene.save(tmp_path / "b.glb")
+    again = nt.Scene.load(tmp_path / "b.glb").materials()[0].emissive
+    torch.testing.assert_close(again(), found(), atol=0.5001 / 255, rtol=0)
+
+    strength = {"extensions": {"KHR_materials_emissive_strength": {"emissiveStrength": 0.5}}}
+    plain = _paint(Gltf(), tmp_path, emissiveFactor=[1.0, 0.5, 0.0], **strength)
+    torch.testing.assert_close(nt.shading.srgb_to_linear(plain.emissive().flatten()), torch.tensor([0.5, 0.25, 0.0]))
+    assert _paint(Gltf(), tmp_path).emissive is None
+    dark = Gltf()
+    assert (
+        _paint(dark, tmp_path, emissiveTexture={"index": dark.texture(PIXELS)}).emissive is None
+    )  # glTF's factor is 0
+    strength["extensions"]["KHR_materials_emissive_strength"]["emissiveStrength"] = 4.0
+    with pytest.warns(UserWarning, match="brighter than white"):
+        _paint(Gltf(), tmp_path, emissiveFactor=[1.0, 0.5, 0.0], **strength)
