@@ -75,15 +75,41 @@ def test_nonsense_in_an_option_is_success_or_exit_code_2(verb, option, case, run
         if code == 2:
             assert out == ""
             assert "Traceback" not in err
-            if "Usage:" not in err:
-                (line,) = [line for line in err.splitlines() if line.strip() and not line.startswith("warning: ")]
-                assert line.startswith("error: ")
-                assert line.endswith(".")
+            (line,) = [line for line in err.splitlines() if line.strip() and not line.startswith("warning: ")]
+            assert line.startswith("error: ")
+            assert line.endswith(".")
             assert not (tmp_path / "out").exists(), value
         elif (tmp_path / "out").exists():
             for path in (tmp_path / "out").iterdir():
                 path.unlink()
             (tmp_path / "out").rmdir()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["render"], "missing argument 'mesh': see neurotex render --help."),
+        (["render", "a.obj", "b.obj"], "got unexpected extra argument"),
+        (["render", "a.obj", "--sizee", "3"], "no such option"),
+        (["render", "a.obj", "--size"], "'--size' requires an argument"),
+        (["fit", "a.obj", "b", "--size", "big"], "invalid value for '--size'"),
+        (["renders"], "no such command 'renders'"),
+    ],
+)
+def test_words_that_a_command_does_not_take_are_one_sentence(words, said, run):
+    code, out, err = run(*words)
+    assert (code, out) == (2, "")
+    assert err.startswith("error: ")
+    assert said in err.lower()
+    assert err.endswith(" --help.\n")
+    assert err.count("\n") == 1
+
+
+def test_without_words_there_is_the_help(run):
+    code, out, err = run()
+    assert "Usage: neurotex" in out
+    assert "error" not in err
+    assert code in (0, 2)  # as click has it, before and after 8.2
 
 
 @pytest.mark.parametrize(("verb", "kind"), [("fit", Options), ("train", gan.Options)])
@@ -204,6 +230,17 @@ def test_a_reader_that_leaves_is_no_matter_and_a_terminal_without_unicode_no_err
     out, err = child.communicate(timeout=60)
     assert (child.returncode, err) == (0, "")
     assert "MaterialGenerator" in out
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has other words for it")
+@pytest.mark.parametrize("how", [">&- 2>&-", "2> >(true)"])
+def test_a_run_that_nobody_listens_to_ends_as_others_do(how, case, tmp_path):
+    """Of a file that would get the number of a closed stream, what is printed would spoil the beginning."""
+    words = [sys.executable, "-m", "neurotex", "fit", *arguments("fit", case, tmp_path / "out"), "--json"]
+    done = subprocess.run(["bash", "-c", f'exec "$@" {how}', "-", *map(str, words)], timeout=60)
+    assert done.returncode == 0
+    assert json.loads((tmp_path / "out" / "metrics.json").read_text())["steps"] == 1
+    assert nt.Scene.load(tmp_path / "out" / "model.glb").meshes()
 
 
 # --- signals ----------------------------------------------------------------------------------------------------------

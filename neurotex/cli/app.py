@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import os
 import sys
 import warnings
 from typing import Annotated
@@ -12,6 +11,7 @@ import typer
 
 from . import convert, demo, fit, info, render, train
 from .console import console, say_error, say_warning
+from .streams import silence
 
 app = typer.Typer(
     name="neurotex",
@@ -19,6 +19,8 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
+# what typer raises about words that a command does not take; newer ones have a copy of click of their own
+UsageError = typer.BadParameter.__base__
 for module in (demo, fit, train, render, info, convert):
     app.command()(getattr(module, module.__name__.rpartition(".")[2]))
 
@@ -49,16 +51,24 @@ def run() -> None:
     warnings.showwarning = lambda message, *_, **__: say_warning(str(message))
     code = 0
     try:
-        app(prog_name="neurotex")
+        code = app(prog_name="neurotex", standalone_mode=False)
     except SystemExit as leaving:
         code = leaving.code
     except Exception as error:
-        sentence = _sentence(error)
+        sentence = _usage(error) if isinstance(error, UsageError) else _sentence(error)
         if sentence is None:
             raise
-        say_error(sentence)
+        if sentence:
+            say_error(sentence)
         code = 2
     sys.exit(_flushed(code))
+
+
+def _usage(error: Exception) -> str:
+    """What to say of words that a command does not take; nothing where there are none and typer has shown the help."""
+    text = " ".join(error.format_message().split()).rstrip(".")
+    where = error.ctx.command_path if error.ctx else "neurotex"
+    return f"{text[0].lower()}{text[1:]}: see {where} --help." if text else ""
 
 
 def _sentence(error: Exception) -> str | None:
@@ -81,8 +91,7 @@ def _flushed(code: int | str | None) -> int | str | None:
     try:
         sys.stdout.flush()
     except OSError as error:
-        # or Python would try again, and speak of it
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        silence(sys.stdout.fileno())  # or Python would try again, and speak of it
         if error.errno == errno.EPIPE:
             return 1
         say_error(f"what is printed cannot be written ({error.strerror}): check where it goes.")

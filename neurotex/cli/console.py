@@ -8,8 +8,9 @@ from rich.console import Console
 from rich.markup import escape
 
 from ..core.progress import Bar
+from .streams import StandardError
 
-console = Console(stderr=True)
+console = Console(file=StandardError())
 
 
 def say(text: str) -> None:
