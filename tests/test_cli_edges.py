@@ -337,6 +337,10 @@ def test_the_camera_stands_where_it_is_told_and_sees_the_front_by_default(run, t
     assert seen("a.glb")[0] == "red"
     assert seen("a.obj")[0] == "blue"
     assert seen("a.obj", "--azimuth", 0)[0] == "red"
+    nt.Scene.load(tmp_path / "a.obj").save(tmp_path / "b.glb")  # as a fit does
+    assert seen("b.glb")[0] == "blue"
+    nt.Scene(list(nt.Scene.load(tmp_path / "b.glb").nodes)).save(tmp_path / "c.glb")
+    assert seen("c.glb")[0] == "blue"
     assert seen("a.glb", "--azimuth", 180)[0] == "blue"
     straight, aside, above = (seen("a.glb", "--elevation", e, "--azimuth", a)[1] for e, a in ((0, 0), (0, 60), (70, 0)))
     assert straight > 1.5 * aside

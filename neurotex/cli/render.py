@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
     from ..scene import Material
 
-# glTF's models face +Z; those in other files have no rule, but OBJ files of research (ShapeNet, Spot) face −Z
-FACES_Z = (".glb", ".gltf")
 ASIDE = 30.0  # degrees: two sides of an object show more of its shape than one
 SIZE = 512
 
@@ -80,10 +78,11 @@ def render(
         raise ArgumentError(f"{out} must end in .png (a picture) or .gif (a turntable).")
     storage.claim_file(out, overwrite)
     side = SIZE if size is None else size
-    front = 0.0 if mesh.suffix.lower() in FACES_Z else 180.0
-    place = {"elevation": elevation, "azimuth": front + ASIDE if azimuth is None else azimuth, "distance": distance}
     with memory_for(f"a picture of {side} x {side} pixels", "turn down --size"), torch.no_grad():
         scene = Scene.load(mesh, _worn(texture, seed, label))
+        if azimuth is None:
+            azimuth = ASIDE if scene.front == "+Z" else 180 + ASIDE
+        place = {"elevation": elevation, "azimuth": azimuth, "distance": distance}
         with storage.new_folder(out.parent):
             if kind == ".gif":
                 save_gif([on_background(image) for image in turntable(scene, side, **place)], out)

@@ -45,6 +45,9 @@ def load_nodes(path: str | Path) -> list[Node]:
         raise
     except NeurotexError as error:
         raise FileError(f"{path}: {error}") from None
+    if read is not gltf.load:
+        for node in nodes:
+            node.front = "-Z"
     origin = common_origin(nodes)
     if origin not in (None, NOWHERE):
         place = ", ".join(f"{coordinate:g}" for coordinate in origin)

@@ -81,6 +81,11 @@ class Scene(nn.Module):
         """
         return common_origin(self.nodes) or NOWHERE
 
+    @property
+    def front(self) -> str:
+        """Where the scene's first node looks, "+Z" or "-Z"; see `Node`."""
+        return self.nodes[0].front if len(self.nodes) else "+Z"
+
     @classmethod
     def load(
         cls,

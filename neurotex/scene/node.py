@@ -20,8 +20,12 @@ DEEPEST = 64
 class Node(Placed):
     """A place in the graph: `transform` (4, 4) takes this node's space to its parent's.
 
-    It may carry a mesh and have children. Two nodes with the same Mesh are two instances of it.
+    It may carry a mesh and have children. Two nodes with the same Mesh are two instances of it. `front` is where a root
+    node looks as its file has it: "+Z" in glTF; in other files "-Z", as OBJ files of research (ShapeNet, Spot) do,
+    which have no rule.
     """
+
+    front = "+Z"
 
     def __init__(
         self,

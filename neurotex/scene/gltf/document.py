@@ -102,6 +102,12 @@ class Document:
             self._buffers[number] = memoryview(data)[:length]
         return self._buffers[number]
 
+    @property
+    def front(self) -> str:
+        """Where the model looks: glTF's +Z, unless we wrote the file and have said otherwise."""
+        extras = self.tree.item("asset").get("extras")
+        return "-Z" if isinstance(extras, dict) and extras.get("front") == "-Z" else "+Z"
+
     def _check(self) -> None:
         asset = self.tree.item("asset")
         version = asset.text("minVersion", asset.text("version", "2.0"))

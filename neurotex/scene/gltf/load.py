@@ -92,6 +92,7 @@ class _Builder:
             place = node.transform.new_tensor(transform[:3, 3] - origin)  # a difference in double precision
             node.transform[:3, 3] = place
             node.origin = origin
+            node.front = document.front
         return [node for node, _ in roots]
 
     def _of(self, mesh: Item, node: Item, matrices: np.ndarray | None = None) -> list[Mesh]:

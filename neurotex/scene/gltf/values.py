@@ -79,6 +79,10 @@ class Item:
             raise self.wrong(key, f"{'a list of' if count is None else count} numbers")
         return found
 
+    def get(self, key: str) -> Any:
+        """Whatever is there; None if nothing is."""
+        return self._values.get(key)
+
     def truth(self, key: str) -> bool:
         """True or false; false if there is no such key."""
         value = self._values.get(key, False)

@@ -58,6 +58,8 @@ def _written(scene: Scene) -> Glb:
         siblings.append(first)
         if len(node.nodes):
             stack += [(child, last.setdefault("children", [])) for child in reversed(node.nodes)]
+    if scene.front != "+Z":
+        glb.tree["asset"]["extras"] = {"front": scene.front}  # glTF would have it turned, and away from its cameras
     glb.tree |= {"scene": 0, "scenes": [{"nodes": roots} if roots else {}]}
     return glb
 
