@@ -10,18 +10,19 @@ from ..errors import OutOfMemoryError
 
 # what torch and C++ say, as RuntimeError; the first group is a number of bytes
 ASKED = re.compile(r"allocate (?:memory: you tried to allocate )?(\d+) bytes|size calculation overflowed|bad[_ ]alloc")
-# numpy: "Unable to allocate 3.21 GiB for an array"; CUDA: "Tried to allocate 20.00 GiB"
-SAID = re.compile(r"to allocate ([\d.]+ [KMGTPE]?i?B)")
+# numpy: "Unable to allocate 3.21 GiB for an array"; CUDA: "Tried to allocate 20.00 GiB"; and ourselves
+SAID = re.compile(r"(?:to allocate|a piece of) ([\d.]+ [KMGTPE]?i?B)")
 UNITS = ("bytes", "kB", "MB", "GB", "TB", "PB")
 
 
 @contextmanager
 def memory_for(what: str, remedy: str) -> Iterator[None]:
-    """OutOfMemoryError where what is inside runs out of memory: "`what` needs more memory …: `remedy`."."""
+    """OutOfMemoryError where what is inside runs out of memory: "`what` needs more memory …: `remedy`.".
+
+    Of several, one within the other, the outermost speaks: it knows what the user has asked for.
+    """
     try:
         yield
-    except OutOfMemoryError:
-        raise
     except (MemoryError, RuntimeError) as error:
         if not ran_out(error):
             raise

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
 from ..core.interrupts import stoppable
+from ..core.memory import memory_for
 from ..core.progress import Bar
 from ..discrete import Perturbation, Step, expected_loss
 from ..errors import ArgumentError, SceneError
@@ -89,6 +91,12 @@ class Fit:
         """Steps done."""
         return len(self.history)
 
+    def memory(self) -> AbstractContextManager:
+        """A context in which memory that runs out is told as this fit's: OutOfMemoryError."""
+        count, _, height, width = self.images.shape
+        what = f"a step of a fit to {count} views of {width} x {height} pixels"
+        return memory_for(what, "give fewer or smaller views, or a smaller texture or generator")
+
     def loss(self) -> Tensor:
         """The loss now, as a tensor with a gradient."""
         if self.ssim:
@@ -111,16 +119,17 @@ class Fit:
             group["lr"] = rate * factor
         if self.temperature is not None:
             self._set_temperatures(done / max(self.steps - 1, 1))
-        self.optimizer.zero_grad()
-        with torch.random.fork_rng():
-            torch.manual_seed((self.seed * 1_000_003 + done) % 2**63)
-            loss = expected_loss(self.loss, self.scene, self.draws)
-        if not bool(loss.isfinite()):
-            raise ArgumentError(
-                f"the loss is {float(loss)} at step {done + 1}: lower the learning rate or check inputs."
-            )
-        loss.backward()
-        self.optimizer.step()
+        with self.memory():
+            self.optimizer.zero_grad()
+            with torch.random.fork_rng():
+                torch.manual_seed((self.seed * 1_000_003 + done) % 2**63)
+                loss = expected_loss(self.loss, self.scene, self.draws)
+            if not bool(loss.isfinite()):
+                raise ArgumentError(
+                    f"the loss is {float(loss)} at step {done + 1}: lower the learning rate or check inputs."
+                )
+            loss.backward()
+            self.optimizer.step()
         self.history.append(float(loss.detach()))
         return self.history[-1]
 

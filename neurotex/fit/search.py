@@ -33,7 +33,7 @@ def search_latent(
     given, `progress` (see `neurotex.core.progress`) is shown only if asked for.
     """
     total = draws + sum(n * steps for n, steps in rounds)
-    with Bar("search", total, progress if on_render is None else bool(progress)) as bar:
+    with fit.memory(), Bar("search", total, progress if on_render is None else bool(progress)) as bar:
 
         def watch(done: int) -> None:
             bar(done)

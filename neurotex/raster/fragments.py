@@ -22,6 +22,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from ..core import checked
+from ..core.memory import memory_for
 from ..core.op import Backward, Op
 from ..core.threads import parallel_for
 from ..errors import ArgumentError
@@ -98,7 +99,9 @@ def rasterize(
     if pieces is not None and bool((pieces.neighbour >= 0).any()):
         neighbours = pieces.neighbour
     modes = (blur_radius, perspective_correct, clip_barycentric_coords, cull_backfaces)
-    pix, zbuf, bary, dists = _rasterize_faces(drawn, starts, neighbours, *size, faces_per_pixel, *modes)
+    what = f"rasterising {len(first)} x {faces_per_pixel} layers of {size[1]} x {size[0]} pixels"
+    with memory_for(what, "turn down the size or faces_per_pixel"):
+        pix, zbuf, bary, dists = _rasterize_faces(drawn, starts, neighbours, *size, faces_per_pixel, *modes)
     if pieces is not None:
         pix, bary = pieces.on_faces(pix, bary)
     return Fragments(pix, zbuf, bary, dists)

@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from torch.nn.functional import pad
 
 from .. import raster
+from ..core.memory import memory_for
 from ..core.op import transformed
 from ..core.precision import is_half, uncast
 from ..core.progress import Bar
@@ -34,7 +35,7 @@ from ..raster.texels import number_seen_unchecked
 from ..scene import Geometry, Latents, Material, Scene
 from ..scene.batches import over_batches
 from ..scene.check import stand_ins
-from .embedded import BUDGET, check_scene, pixel_runs
+from .embedded import BUDGET, check_scene, described, pixel_runs
 from .frozen import Frozen, Guard
 from .maps import Key, SceneMaps
 from .radiance import Illumination, Lighting, radiance, with_emitted
@@ -260,6 +261,13 @@ def bake(
     Of textures only the sizes count, so latents may be unbound; but not those that cut something out.
     """
     size = check_scene(scene, size, grid)
+    with memory_for(f"a bake of {described(scene, size)}", "turn down size or grid, or give fewer cameras"):
+        return _frozen(scene, size, grid, budget, progress)
+
+
+def _frozen(
+    scene: Scene, size: tuple[int, int], grid: int, budget: int, progress: bool | None
+) -> BakedMatrix | BakedSamples:
     cut = any(material.alpha_cutoff is not None for material in scene.materials())
     geometry = scene.geometry()
     maps = SceneMaps(scene, None if cut else stand_ins(scene), geometry.vertices)

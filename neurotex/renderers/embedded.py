@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from .. import raster
+from ..core.memory import memory_for
 from ..core.op import transformed
 from ..core.precision import uncast
 from ..errors import ArgumentError
@@ -55,10 +56,12 @@ def render(
     node is evaluated once. Differentiable in textures, latents, weights, vertices and lights; through visibility only
     with `antialias`. A pure function of `latents`, under the transforms of `torch.func`, too. An image whose samples
     need more than about `budget` bytes is worked off in strips, which for gradients are rendered a second time.
+    Raises OutOfMemoryError where memory does not suffice.
     """
     scene = scene.replace(cameras=cameras, lights=lights)
     size = check_scene(scene, size, grid)
-    return over_batches(lambda given: _render(scene, size, grid, antialias, given, budget), scene, latents)
+    with memory_for(f"a render of {described(scene, size)}", "turn down size, grid or budget, or give fewer cameras"):
+        return over_batches(lambda given: _render(scene, size, grid, antialias, given, budget), scene, latents)
 
 
 def _render(
@@ -87,6 +90,12 @@ def _frugally(part: Callable[..., Tensor], several: bool, *args: object) -> Tens
     if several and torch.is_grad_enabled() and not transformed():
         return checkpoint(part, *args, use_reentrant=False)
     return part(*args)
+
+
+def described(scene: Scene, size: tuple[int, int]) -> str:
+    """What is rendered, for messages."""
+    views = len(scene.cameras)
+    return f"{views} view{'' if views == 1 else 's'} of {size[1]} x {size[0]} pixels"
 
 
 def check_scene(scene: Scene, size: int | tuple[int, int], grid: int) -> tuple[int, int]:

@@ -9,10 +9,12 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from ..core.memory import memory_for
 from ..core.precision import uncast
 from ..scene import Camera, Latents, Scene, resolution
 from ..scene.check import check_cameras
 from ..shading.ggx import facing
+from .embedded import described
 from .maps import SceneMaps
 from .radiance import mapped_normal
 from .surface import View
@@ -55,11 +57,12 @@ def render_passes(
     scene = scene.replace(cameras=cameras)
     check_cameras(scene)
     size = resolution(size)
-    geometry = scene.geometry()
-    maps = SceneMaps(scene, latents, geometry.vertices)
-    with uncast(geometry.vertices.device):
-        views = [_seen(View.of(geometry, maps, camera, size, 1)) for camera in scene.cameras]
-    return Passes(**{name: torch.stack([view[name] for view in views]) for name in views[0]})
+    with memory_for(f"drawing the passes of {described(scene, size)}", "turn down size, or give fewer cameras"):
+        geometry = scene.geometry()
+        maps = SceneMaps(scene, latents, geometry.vertices)
+        with uncast(geometry.vertices.device):
+            views = [_seen(View.of(geometry, maps, camera, size, 1)) for camera in scene.cameras]
+        return Passes(**{name: torch.stack([view[name] for view in views]) for name in views[0]})
 
 
 def _seen(view: View) -> dict[str, Tensor]:

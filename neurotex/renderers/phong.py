@@ -13,6 +13,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from ..core.memory import memory_for
 from ..core.precision import uncast
 from ..discrete.visibility import Visibility
 from ..errors import ArgumentError, SceneError
@@ -26,6 +27,7 @@ from ..scene.latent import by_name, check_names
 from ..shading.blend import Blend, hard_rgb_blend, sigmoid_alpha_blend, softmax_rgb_blend
 from ..shading.phong import PhongLight, PhongMaterial, area_normals, face_normals
 from ..shading.phong import phong as light_surface
+from .embedded import described
 from .maps import uv_transforms
 
 TINY = 1e-6  # scene units
@@ -85,31 +87,33 @@ def render_phong(
     """
     size = resolution(size)
     check_cameras(scene)
-    geometry = scene.geometry()
-    if shading == "soft_silhouette":
-        check_names(by_name(latents), [part.name for part in scene.modules() if isinstance(part, Latent)])
-        textures = []
-    else:
-        textures = scene_textures(scene, latents, lookup)
-    with uncast(geometry.vertices.device):
-        corners = geometry.vertices[geometry.faces.long()]
-        normals = area_normals(corners, scene.welded()[geometry.faces.long()])
-        uvs = corner_uvs(geometry)
-        surface = Surface(corners, normals, uvs, geometry.face_material)
-        images = []
-        look = {"shading": shading, "light": light, "material": material, "blend": blend, "visibility": visibility}
-        for camera in scene.cameras:
-            ndc = ndc_corners(geometry, camera, size)
-            modes = {
-                "perspective_correct": bool(camera.eye[3]),
-                "cull_backfaces": cull_backfaces,
-                "near": camera.near_plane(geometry.radius),
-            }
-            fragments = rasterize(ndc, size, faces_per_pixel=faces_per_pixel, blur_radius=blur_radius, **modes)
-            if visibility is not None and blur_radius > 0:
-                fragments = with_first_layer(fragments, rasterize(ndc, size, **modes))
-            images.append(shade(fragments, surface, textures, camera.position[None].to(corners), **look))
-        return torch.cat(images)
+    what, remedy = described(scene, size), "turn down size or faces_per_pixel, or give fewer cameras"
+    with memory_for(f"a render of {what}, {faces_per_pixel} faces to a pixel,", remedy):
+        geometry = scene.geometry()
+        if shading == "soft_silhouette":
+            check_names(by_name(latents), [part.name for part in scene.modules() if isinstance(part, Latent)])
+            textures = []
+        else:
+            textures = scene_textures(scene, latents, lookup)
+        with uncast(geometry.vertices.device):
+            corners = geometry.vertices[geometry.faces.long()]
+            normals = area_normals(corners, scene.welded()[geometry.faces.long()])
+            uvs = corner_uvs(geometry)
+            surface = Surface(corners, normals, uvs, geometry.face_material)
+            images = []
+            look = {"shading": shading, "light": light, "material": material, "blend": blend, "visibility": visibility}
+            for camera in scene.cameras:
+                ndc = ndc_corners(geometry, camera, size)
+                modes = {
+                    "perspective_correct": bool(camera.eye[3]),
+                    "cull_backfaces": cull_backfaces,
+                    "near": camera.near_plane(geometry.radius),
+                }
+                fragments = rasterize(ndc, size, faces_per_pixel=faces_per_pixel, blur_radius=blur_radius, **modes)
+                if visibility is not None and blur_radius > 0:
+                    fragments = with_first_layer(fragments, rasterize(ndc, size, **modes))
+                images.append(shade(fragments, surface, textures, camera.position[None].to(corners), **look))
+            return torch.cat(images)
 
 
 def shade(
