@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,6 +13,10 @@ from tests import checks
 
 # before torch is loaded: threads of two test processes that wait by spinning take the cores from each other
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
+# shells start what runs in the background without it, and tests of Ctrl-C send it
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 REPOSITORY = Path(__file__).parents[1]
 # numba compiles what *kernels.py define, and cannot compile what a hook has wrapped
