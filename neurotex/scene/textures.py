@@ -6,6 +6,7 @@ v = 1; a base_color is sRGB-encoded.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 
 import torch
@@ -22,6 +23,8 @@ from .texels import Pixels, texels
 
 Wrap = str | tuple[str, str]
 UVTransform = tuple[tuple[float, float, float], tuple[float, float, float]]
+
+ASTRAY = 2.0  # no fit comes there
 
 
 class Texture(nn.Module):
@@ -87,7 +90,8 @@ class ImageTexture(Texture):
     """Given pixels, (C, H, W) in [0, 1]; a parameter if `trainable`.
 
     They may also come from a file, as an image of Pillow's, as an array, in 8 or 16 bits, or with channels last: see
-    `texels`. What is not in [0, 1], but finite, is kept: a fit may go astray for a while.
+    `texels`. What is not in [0, 1], but finite, is kept: a fit may go astray for a while. Values far beyond, as of
+    floats up to 255, are warned of.
     """
 
     def __init__(
@@ -102,6 +106,12 @@ class ImageTexture(Texture):
         image = texels(image)
         if not bool(image.isfinite().all()):
             raise ArgumentError("an image texture lies in [0, 1], but this image holds NaN or infinity: repair it.")
+        if float(image.max()) > ASTRAY:
+            warnings.warn(
+                f"an image texture lies in [0, 1], but this image goes up to {float(image.max()):g}: divide it by what "
+                "white is in it, such as 255.",
+                stacklevel=2,
+            )
         image = image.detach()[None].clone(memory_format=torch.contiguous_format)
         if trainable:
             self.image = nn.Parameter(image)

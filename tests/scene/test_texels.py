@@ -59,6 +59,12 @@ def test_precision_is_kept_but_for_half():
     torch.testing.assert_close(nt.ImageTexture(RIGHT.half())(), RIGHT[None].half().float())
 
 
+def test_floats_up_to_255_are_warned_of():
+    with pytest.warns(UserWarning, match=r"lies in \[0, 1\], but this image goes up to 255: divide it"):
+        texture = nt.ImageTexture(255 * RIGHT / RIGHT.max())
+    assert float(texture().max()) == 255
+
+
 def test_what_is_given_is_copied():
     array = RIGHT.numpy().copy()
     texture, fitted = nt.ImageTexture(array), nt.ImageTexture(torch.from_numpy(array), trainable=True)
