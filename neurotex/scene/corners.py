@@ -99,13 +99,13 @@ class Corners:
             own = normal[faces].reshape(-1)[first]
             given = self.normals[own]
             normals = given if normals is None else np.where((own < 0)[:, None], normals, given)
-        mixed = bare and self.uv is not None and part.plain is not None and part.material.needs_uvs()
+        untextured = bare and part.plain is not None and part.material.needs_uvs()
         mesh = Mesh(
             _tensor(positions[place[first]]),
             torch.from_numpy(inverse.reshape(-1, 3).astype(np.int32)),
             None if bare else _tensor(self.uvs[columns[1][first]]),
             None if normals is None else _tensor(normals),
-            part.plain() if mixed else part.material,
+            part.plain() if untextured else part.material,
             part.name,
         )
         return mesh

@@ -7,6 +7,7 @@ import warnings
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 import neurotex as nt
 from neurotex.scene.polygons import triangulate
@@ -110,6 +111,14 @@ def test_a_face_without_vt_is_untextured_and_said(load):
     assert len(plain.faces) == 1
     # the surface is one all the same
     torch.testing.assert_close(plain.normals, torch.tensor([[0.0, 0, 1]]).expand(3, 3))
+
+
+def test_a_mesh_without_any_vt_is_untextured_and_said(load, tmp_path):
+    (tmp_path / "it.mtl").write_text("newmtl red\nKd 0.2 0.4 0.6\nmap_Kd it.png\n")
+    Image.new("RGB", (2, 2), (255, 0, 0)).save(tmp_path / "it.png")
+    scene = load("mtllib it.mtl\n" + SQUARE + "usemtl red\nf 1 2 3 4\n", r"line 7: 1 of 1 faces have no vt")
+    assert not scene.materials()[0].needs_uvs()
+    torch.testing.assert_close(scene.materials()[0].base_color()[0, :, 0, 0], torch.tensor([0.2, 0.4, 0.6]))
 
 
 def test_a_vt_that_is_not_there_is_as_none(load):
