@@ -62,6 +62,8 @@ class Fit:
             )
         if steps < 1:
             raise ArgumentError(f"a fit takes at least 1 step, not {steps}.")
+        if isinstance(optimizer, torch.optim.LBFGS):
+            raise ArgumentError("LBFGS renders as often as it likes within a step: give an optimizer such as Adam.")
         if temperature is not None and not all(0 < t < math.inf for t in temperature):
             raise ArgumentError(
                 f"temperatures are above 0, but this fit is to go from {temperature[0]} to {temperature[1]}."
@@ -126,9 +128,15 @@ class Fit:
                 loss = expected_loss(self.loss, self.scene, self.draws)
             if not bool(loss.isfinite()):
                 raise ArgumentError(
-                    f"the loss is {float(loss)} at step {done + 1}: lower the learning rate or check inputs."
+                    f"the loss is {float(loss.detach())} at step {done + 1}: lower the learning rate or check inputs."
                 )
-            loss.backward()
+            if loss.requires_grad:
+                loss.backward()
+            if all(p.grad is None for group in self.optimizer.param_groups for p in group["params"]):
+                raise SceneError(
+                    "nothing of what the optimizer holds is seen: give it parameters of the scene's textures, as in "
+                    "torch.optim.Adam(latent.parameters())."
+                )
             self.optimizer.step()
         self.history.append(float(loss.detach()))
         return self.history[-1]

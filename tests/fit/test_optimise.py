@@ -128,6 +128,14 @@ def test_what_cannot_be_fitted_is_refused(views):
     scene.nodes[0].transform[0, 3] = 100.0
     with pytest.raises(SceneError, match="no view sees"):
         nt.Fit(scene, views, Adam(scene.parameters()), 1)
+    with pytest.raises(ArgumentError, match="an optimizer such as Adam"):
+        pixels_fit(views, 1, torch.optim.LBFGS)
+    other = nt.PyramidTexture(16)
+    for texture in (nt.PyramidTexture(16), nt.ImageTexture(tiny.picture(16))):
+        fit = nt.Fit(scene_with(texture), views, Adam(other.parameters()), 1)
+        with pytest.raises(SceneError, match="nothing of what the optimizer holds is seen"):
+            fit.step()
+        assert fit.history == []
 
 
 # --- through discrete steps -------------------------------------------------------------------------------------------
