@@ -140,6 +140,21 @@ def test_smooth_normals_follow_faces_and_vertices_that_change_in_place(torus):
     assert torus.shading_normals() is torus.shading_normals()  # once for all renders
 
 
+@pytest.mark.parametrize("way", ["data", "numpy", "another's data"])
+@pytest.mark.parametrize("what", ["faces", "vertices"])
+def test_smooth_normals_follow_what_is_written_past_torch(torus, what, way):
+    torus.normals = None
+    torus.shading_normals()
+    tensor = getattr(torus, what)
+    changed = tensor.flip(1)
+    if way == "another's data":
+        tensor.data = changed
+    else:
+        {"data": tensor.data, "numpy": torch.from_numpy(tensor.numpy())}[way][:] = changed
+    torch.testing.assert_close(torus.shading_normals(), vertex_normals(torus.vertices, torus.faces), rtol=0, atol=0)
+    assert torus.shading_normals() is torus.shading_normals()
+
+
 def test_a_copy_keeps_nothing_of_its_original(torus):
     torus.normals = None
     torus.faces.copy_(torus.faces.flip(1))
