@@ -49,7 +49,10 @@ def holdout_psnr(plan: Plan) -> float | None:
     images = render(plan.scene, views.size, cameras=views.cameras, lights=views.lights or None)
     targets = views.images.to(images)
     level = float(losses.psnr(images, targets, losses.judged(images, targets)).nanmean())
-    return level if math.isfinite(level) else None
+    if math.isfinite(level):
+        return level
+    warnings.warn(f"no view of {plan.options.holdout} sees the mesh: nothing is judged by it.", stacklevel=2)
+    return None
 
 
 def warn_of_blind(views: Views, baked: BakedScene) -> None:

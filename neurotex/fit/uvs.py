@@ -11,6 +11,7 @@ from torch import Tensor
 from ..errors import SceneError
 from ..raster import z_buffer
 from ..scene import Material, Scene
+from ..scene.check import UNWRAP, check_unwrapped
 
 SIDE = 256  # of the grid on which places are told apart
 SHARED = 0.01  # of the texels covered: islands that only touch share less
@@ -18,7 +19,6 @@ FARTHEST = 16  # squares that UVs may reach over
 SLACK = 1e-3  # how far a face may reach out of its square: rounding, and islands that touch the border
 TILES = 10  # to a row of UDIM's
 NAMED = 5  # materials and tiles that a message names at most
-UNWRAP = "unwrap it (in Blender: UV > Smart UV Project) and export again"
 PACK = "pack its UVs into one square (in Blender: join, then UV > Pack Islands), or fit each part alone"
 
 
@@ -29,11 +29,7 @@ def check_uvs(scene: Scene, path: str) -> None:
     same texels. Warns where one material repeats its texture.
     """
     meshes = scene.meshes()
-    bare = [mesh for mesh in meshes if mesh.uvs is None]
-    if bare:
-        count, total = (sum(len(mesh.faces) for mesh in some) for some in (bare, meshes))
-        which = "" if count == total else f" for {count} of {total} faces"
-        raise SceneError(f"{path} has no UVs{which}: {UNWRAP}.")
+    check_unwrapped(meshes, path)
     corners = {mesh: mesh.uvs.detach()[mesh.faces.long()] for mesh in meshes}
     every = torch.cat(list(corners.values()))
     a, b = every[:, 1] - every[:, 0], every[:, 2] - every[:, 0]

@@ -9,9 +9,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ..errors import ArgumentError, SceneError
+from ..errors import ArgumentError
 from ..renderers.radiance import transport
 from ..scene import AmbientLight, Camera, Flash, Mesh, Node, PerspectiveCamera, Scene, Views, look_at
+from ..scene.check import check_unwrapped
 from ..scene.counts import is_count
 
 LIGHTS = ("flash", "uniform")
@@ -24,10 +25,7 @@ def objects(meshes: Object) -> list[Node]:
     if meshes == "sphere":
         meshes = sphere()
     scene = Scene(meshes) if isinstance(meshes, Mesh) else Scene.load(meshes)
-    for mesh in scene.meshes():
-        if mesh.uvs is None:
-            what = f"mesh '{mesh.name}'" if isinstance(meshes, Mesh) else str(meshes)
-            raise SceneError(f"{what} has no UVs: unwrap it (in Blender: UV > Smart UV Project) and export again.")
+    check_unwrapped(scene.meshes(), f"mesh '{meshes.name}'" if isinstance(meshes, Mesh) else str(meshes))
     return list(scene.nodes)
 
 

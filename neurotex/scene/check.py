@@ -6,6 +6,7 @@ where they are; those on the "meta" device will do. The first use in a process l
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,9 @@ from .textures import SteppedTexture, Texture
 
 if TYPE_CHECKING:
     from .graph import Scene
+    from .mesh import Mesh
+
+UNWRAP = "unwrap it (in Blender: UV > Smart UV Project) and export again"
 
 Shape = tuple[int, ...]
 
@@ -132,6 +136,16 @@ def check_cameras(scene: Scene) -> None:
     if len(scene.cameras) == 0:
         raise SceneError("the scene has no camera: pass cameras=[...], or scene.cameras.append(...).")
     _check_finite("cameras", scene.cameras)
+
+
+def check_unwrapped(meshes: Iterable[Mesh], what: str) -> None:
+    """Raise SceneError, naming `what` they come from, where some faces have no UVs."""
+    count = {True: 0, False: 0}
+    for mesh in meshes:
+        count[mesh.uvs is None] += len(mesh.faces)
+    if count[True]:
+        which = f" for {count[True]} of {sum(count.values())} faces" if count[False] else ""
+        raise SceneError(f"{what} has no UVs{which}: {UNWRAP}.")
 
 
 def _check_finite(kind: str, members: nn.ModuleList) -> None:

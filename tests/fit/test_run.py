@@ -38,6 +38,16 @@ def test_a_hidden_texture_is_recovered(seed, fit, tmp_path, monkeypatch):
     assert np.abs(png(tmp_path / "out") / 255 - truth).mean() < 0.02
 
 
+def test_held_out_views_that_see_nothing_are_said(case, fit, tmp_path):
+    file = case["holdout"] / "transforms.json"
+    tree = json.loads(file.read_text())
+    for frame in tree["frames"]:
+        frame["transform_matrix"][0][3] += 100
+    file.write_text(json.dumps(tree))
+    with pytest.warns(UserWarning, match=r"no view of .*holdout sees the mesh: nothing is judged by it"):
+        assert fit(tmp_path / "out", steps=1)["holdout_psnr_db"] is None
+
+
 def test_weights_reach_further_than_latents(case, fit, short_search, tmp_path):
     options = {"texture": str(case["generator"]), "steps": 60}
     latents = fit(tmp_path / "latents", optimize="latents", **options)
