@@ -43,6 +43,8 @@ def test_held_out_views_that_see_nothing_are_said(case, fit, tmp_path):
     tree = json.loads(file.read_text())
     for frame in tree["frames"]:
         frame["transform_matrix"][0][3] += 100
+        picture = case["holdout"] / frame["file_path"]
+        Image.open(picture).convert("RGB").save(picture)  # opaque: what the mesh covers is judged
     file.write_text(json.dumps(tree))
     with pytest.warns(UserWarning, match=r"no view of .*holdout sees the mesh: nothing is judged by it"):
         assert fit(tmp_path / "out", steps=1)["holdout_psnr_db"] is None
