@@ -35,6 +35,7 @@ from .scene import Camera as Camera
 from .scene import ConstantTexture as ConstantTexture
 from .scene import DirectionalLight as DirectionalLight
 from .scene import EnvironmentLight as EnvironmentLight
+from .scene import FaceTexture as FaceTexture
 from .scene import Flash as Flash
 from .scene import GeneratedTexture as GeneratedTexture
 from .scene import ImageTexture as ImageTexture
@@ -52,6 +53,7 @@ from .scene import PointLight as PointLight
 from .scene import PyramidTexture as PyramidTexture
 from .scene import Scene as Scene
 from .scene import Texture as Texture
+from .scene import VertexTexture as VertexTexture
 from .scene import Views as Views
 from .scene import look_at as look_at
 from .scene import mixed_material as mixed_material

@@ -4,19 +4,22 @@ from .antialias import antialias, edge_blends, opposite_corners
 from .fragments import Fragments, rasterize
 from .interpolate import interpolate
 from .lookup import sample_texture
+from .mesh_taps import MeshPoints, surface_taps
 from .mipmap import mip_levels
 from .operator import SparseOperator, assemble_rows
 from .pixels import place_pixels
 from .resolve import resolve
 from .samples import Samples, gather_surface, sample_surface
 from .texels import number_seen, take_texels
-from .textures import FILTERS, WRAPS, Taps, TexelLayout, bilinear_taps, flatten_maps, taps
+from .textures import FILTERS, ON_MESH, WRAPS, Taps, TexelLayout, bilinear_taps, flatten_maps, taps
 from .zbuffer import z_buffer
 
 __all__ = [
     "FILTERS",
+    "ON_MESH",
     "WRAPS",
     "Fragments",
+    "MeshPoints",
     "Samples",
     "SparseOperator",
     "Taps",
@@ -36,6 +39,7 @@ __all__ = [
     "resolve",
     "sample_surface",
     "sample_texture",
+    "surface_taps",
     "take_texels",
     "taps",
     "z_buffer",

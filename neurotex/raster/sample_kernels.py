@@ -19,17 +19,20 @@ def count_samples(start, stop, ids, counts):
 
 
 @jit_simd
-def gather_samples(start, stop, ids, screen, faces, attributes, grid, top, offsets, pixel, face, values, derivatives):
+def gather_samples(
+    start, stop, ids, screen, faces, attributes, grid, top, offsets, pixel, face, values, derivatives, barycentrics
+):
     """Covered samples of the output rows [start, stop), pixel by pixel, with their interpolated vertex attributes.
 
     The leading attributes, as many as `derivatives` has columns, are also differentiated by x and y; see
-    `samples.barycentric_derivatives`.
+    `samples.barycentric_derivatives`. `barycentrics` has three columns, or none if they are not wanted.
 
     `ids` is `grid` times finer than the output image, and begins with row number `top`. `offsets[y]` is where output
     row y starts in the results. Order within a row: output pixel, then sample row, then sample column.
     """
     width = ids.shape[1] // grid
     channels, columns, real = attributes.shape[1], derivatives.shape[1], values.dtype.type
+    placed = barycentrics.shape[1] > 0
     last = -1  # neighbours often see the same face: its edge functions and corners are kept
     a0 = b0 = c0 = a1 = b1 = c1 = a2 = b2 = c2 = 0.0
     corner = np.empty((3, channels), attributes.dtype)
@@ -56,6 +59,8 @@ def gather_samples(start, stop, ids, screen, faces, attributes, grid, top, offse
                     row_of_values = values[s]
                     for c in range(channels):
                         row_of_values[c] = t0 * corner[0, c] + t1 * corner[1, c] + t2 * corner[2, c]
+                    if placed:
+                        barycentrics[s, 0], barycentrics[s, 1], barycentrics[s, 2] = t0, t1, t2
                     if columns > 0:
                         mean_a, mean_b = (a0 + a1 + a2) * scale, (b0 + b1 + b2) * scale
                         x0, y0 = real((a0 - e0 * mean_a) * scale), real((b0 - e0 * mean_b) * scale)

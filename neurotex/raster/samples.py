@@ -23,13 +23,15 @@ class Samples:
     """Only what is covered is kept: an image is mostly background.
 
     `pixel` is the row-major index into the output image, ascending; `values` are the vertex attributes there, and
-    `derivatives` says how fast the leading ones change per sample step to the right and down.
+    `derivatives` says how fast the leading ones change per sample step to the right and down. `barycentrics` say where
+    on its face a sample lies; they have no columns unless asked for.
     """
 
     pixel: Int[Tensor, "samples"]
     face: Int[Tensor, "samples"]
     values: Float[Tensor, "samples channels"]
     derivatives: Float[Tensor, "samples columns 2"]
+    barycentrics: Float[Tensor, "samples corners"]
 
 
 @checked.door(mixed=["attributes"])
@@ -70,11 +72,12 @@ def gather_surface(
     grid: int = 1,
     derivatives: int = 0,
     top: int = 0,
+    barycentrics: bool = False,
 ) -> Samples:
     """The covered samples of `ids`, which `z_buffer(screen, faces, …, top=top)` saw; see `sample_surface`.
 
     Here `screen` is in samples, of which `grid` × `grid` make a pixel, and `top` is the number of the first row of
-    samples. `pixel` counts from that row on.
+    samples. `pixel` counts from that row on. `barycentrics` are wanted where texels lie on the mesh itself.
     """
     grid = checked.whole("grid", grid, 1)
     if ids.shape[0] % grid or ids.shape[1] % grid:
@@ -85,7 +88,7 @@ def gather_surface(
     top = checked.whole("top", top, -checked.BITS31)
     checked.indices("ids", ids, len(faces), "face", least=-checked.BITS31)
     checked.indices("faces", faces, len(screen), "vertex")
-    return gather_surface_unchecked(ids, screen, faces, attributes, grid, derivatives, top)
+    return gather_surface_unchecked(ids, screen, faces, attributes, grid, derivatives, top, barycentrics)
 
 
 def gather_surface_unchecked(
@@ -96,14 +99,22 @@ def gather_surface_unchecked(
     grid: int = 1,
     derivatives: int = 0,
     top: int = 0,
+    barycentrics: bool = False,
 ) -> Samples:
     """`gather_surface` of faces that exist."""
-    return Samples(*_gather(screen, faces, attributes, ids, grid, derivatives, top))
+    return Samples(*_gather(screen, faces, attributes, ids, grid, derivatives, top, barycentrics))
 
 
 def gather_reference(
-    fine: Tensor, faces: Tensor, attributes: Tensor, ids: Tensor, grid: int, derivatives: int, top: int
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    fine: Tensor,
+    faces: Tensor,
+    attributes: Tensor,
+    ids: Tensor,
+    grid: int,
+    derivatives: int,
+    top: int,
+    placed: bool = False,
+) -> tuple[Tensor, ...]:
     """`gather_surface` in plain tensor language: the parts of `Samples`."""
     height, width = ids.shape[0] // grid, ids.shape[1] // grid
     blocks = ids.view(height, grid, width, grid).transpose(1, 2).reshape(-1)
@@ -123,7 +134,9 @@ def gather_reference(
     if derivatives:
         slopes = barycentric_derivatives(corners, centre)
     slopes = (values[:, :, :derivatives, None] * slopes[:, :, None]).sum(1)
-    return pixel, face, (bary[..., None] * values).sum(1).to(attributes), slopes.to(attributes)
+    placed_at = bary if placed else bary[:, :0]
+    values = (bary[..., None] * values).sum(1)
+    return pixel, face, *(t.to(attributes) for t in (values, slopes, placed_at))
 
 
 def _around(centre: Float[Tensor, "n 2"], like: Tensor) -> Float[Tensor, "n 3 4"]:
@@ -150,8 +163,15 @@ def barycentric_derivatives(corners: Float[Tensor, "n 3 4"], pixel: Float[Tensor
 
 
 def _gather_cpu(
-    fine: Tensor, faces: Tensor, attributes: Tensor, ids: Tensor, grid: int, derivatives: int, top: int
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    fine: Tensor,
+    faces: Tensor,
+    attributes: Tensor,
+    ids: Tensor,
+    grid: int,
+    derivatives: int,
+    top: int,
+    placed: bool,
+) -> tuple[Tensor, ...]:
     screen, index, seen = (t.contiguous().numpy() for t in (fine, faces.int(), ids.int()))
     counts = np.empty(ids.shape[0], np.int64)
     parallel_for(kernels.count_samples, len(counts), seen, counts, grain=64)
@@ -161,15 +181,16 @@ def _gather_cpu(
     face = torch.empty(total, dtype=torch.int64)
     values = attributes.new_empty((total, attributes.shape[1]))
     slopes = attributes.new_empty((total, derivatives, 2))
-    results = (pixel.numpy(), face.numpy(), values.numpy(), slopes.numpy())
+    bary = attributes.new_empty((total, 3 * placed))
+    results = (pixel.numpy(), face.numpy(), values.numpy(), slopes.numpy(), bary.numpy())
     arrays = (attributes.contiguous().numpy(), grid, top, offsets, *results)
     parallel_for(kernels.gather_samples, len(offsets) - 1, seen, screen, index, *arrays, grain=16, pieces=4)
-    return pixel, face, values, slopes
+    return pixel, face, values, slopes, bary
 
 
 _gather = Op(
-    "gather_surface(Tensor screen, Tensor faces, Tensor attributes, Tensor ids, int grid, int derivatives, int top)"
-    " -> (Tensor, Tensor, Tensor, Tensor)",
+    "gather_surface(Tensor screen, Tensor faces, Tensor attributes, Tensor ids, int grid, int derivatives, int top, "
+    "bool placed) -> (Tensor, Tensor, Tensor, Tensor, Tensor)",
     reference=gather_reference,
     cpu=_gather_cpu,
 )

@@ -7,7 +7,7 @@ taps: nearest reads 1 texel, bilinear 4, trilinear 4 in each of two mip levels, 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -24,6 +24,7 @@ from .mipmap import level_of_detail, level_shapes, mip_levels, probes
 # glTF's REPEAT, CLAMP_TO_EDGE and MIRRORED_REPEAT; numbered so in the kernels
 WRAPS = ("repeat", "clamp", "mirror")
 FILTERS = ("nearest", "bilinear", "trilinear", "anisotropic")  # numbered so in the kernels
+ON_MESH = ("vertex", "face")  # texels that no UVs lead to: see `mesh_taps`
 MIPMAPPED = FILTERS[2:]
 TAPS = {"nearest": 1, "bilinear": 4, "trilinear": 8, "anisotropic": 8}  # per row
 
@@ -83,7 +84,7 @@ class TexelLayout:
             )
         shapes = [checked.image_size("a texture", shape) for shape in shapes]
         axes = [both_axes(wrap) for wrap in wraps]
-        for names, known in (*((pair, WRAPS) for pair in axes), (filters, FILTERS)):
+        for names, known in (*((pair, WRAPS) for pair in axes), (filters, FILTERS + ON_MESH)):
             for name in names:
                 if name not in known:
                     raise ArgumentError(f"'{name}' is unknown: choose one of {', '.join(known)}.")
@@ -104,7 +105,7 @@ class TexelLayout:
             wraps=torch.tensor([[WRAPS.index(u), WRAPS.index(v)] for u, v in axes], device=device),
             last=torch.tensor([len(starts) - 1 for starts in chains], device=device),
             levels=levels,
-            filter=torch.tensor([FILTERS.index(name) for name in filters], device=device),
+            filter=torch.tensor([FILTERS.index(_by_uv(name)) for name in filters], device=device),
             filters=filters,
             total=total,
         )
@@ -113,6 +114,19 @@ class TexelLayout:
     def mipmapped(self) -> bool:
         """Whether any texture has levels: then lookups need the derivatives of UV."""
         return any(name in MIPMAPPED for name in self.filters)
+
+    @property
+    def on_mesh(self) -> bool:
+        """Whether any texture's texels lie on the mesh: then lookups need the place on it."""
+        return any(name in ON_MESH for name in self.filters)
+
+    def by_uv(self) -> TexelLayout:
+        """The same, as if all textures were found by UV."""
+        return replace(self, filters=tuple(map(_by_uv, self.filters)))
+
+
+def _by_uv(name: str) -> str:
+    return "bilinear" if name in ON_MESH else name
 
 
 def flatten_maps(

@@ -168,8 +168,10 @@ class Strip:
     matt: bool
 
     def lit(self, light: Illumination) -> Float[Tensor, "n channels"] | None:
-        """Radiance per unit of albedo of matt samples."""
-        return light.diffuse(self.surface.position, self.surface.normal) if self.matt else None
+        """Radiance of matt samples per unit of what their maps say."""
+        if not self.matt:
+            return None
+        return self.surface.tinted(light.diffuse(self.surface.position, self.surface.normal))
 
     def colour(
         self, maps: SceneMaps, texels: Mapping[str, Tensor], light: Illumination, lit: Float[Tensor, "n _"] | None
@@ -317,8 +319,9 @@ def _bake(
 
 def _matrix(view: View, lights: Lighting, surface: Surface, first: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """The rows of the sparse matrix for some rows of a view."""
-    taps = view.maps.taps("base_color", surface.uv, surface.duv, surface.material)
-    light = taps.per_row(lights.at(view.eye).diffuse(surface.position, surface.normal) / view.grid**2)
+    taps = view.maps.taps("base_color", surface)
+    light = surface.tinted(lights.at(view.eye).diffuse(surface.position, surface.normal))
+    light = taps.per_row(light / view.grid**2)
     return assemble_rows_unchecked(taps.first[first], taps.index, taps.weight, light)
 
 
@@ -332,7 +335,7 @@ def _strips(number: int, view: View, surface: Surface, pixel: Int[Tensor, "n"]) 
         if len(which):
             alike = [material for material in materials if (material.roughness is not None) == kind]
             some = surface.some(which)
-            taps = view.maps.all_taps(some.uv, some.duv, some.material)
+            taps = view.maps.all_taps(some)
             matt = not kind and "normal" not in view.maps.planes
             strips.append(Strip(number, some, taps, pixel[which], alike, matt))
     return strips

@@ -128,11 +128,11 @@ class Lit:
     def of(cls, lights: Lighting, view: View, top: int, rows: int) -> Lit:
         """What the camera sees of the image's rows [top, top + rows)."""
         surface = view.surface(view.visible(top, rows), top)
-        taps = view.maps.taps("base_color", surface.uv, surface.duv, surface.material)
-        light = lights.at(view.eye).diffuse(surface.position, surface.normal)
+        taps = view.maps.taps("base_color", surface)
+        light = surface.tinted(lights.at(view.eye).diffuse(surface.position, surface.normal))
         light = taps.per_row(light / view.grid**2)
         pixel, first, count = pixel_runs(surface.pixel)
-        alpha = (count / view.grid**2).to(light.dtype)
+        alpha = count.to(light.dtype) / view.grid**2
         return cls(pixel, alpha, taps.first.index_select(0, first), taps.index, taps.weight, light, rows * view.size[1])
 
     def image(self, texels: Float[Tensor, "texels 4"], index: Int[Tensor, "rows taps"]) -> Float[Tensor, "total 4"]:
@@ -170,7 +170,7 @@ def _shaded(
     above, below = (0, 0) if opposite is None else (min(top, 1), min(view.size[0] - top - rows, 1))
     ids = view.visible(top - above, rows + above + below)
     surface = view.surface(ids, top - above)
-    taps = view.maps.all_taps(surface.uv, surface.duv, surface.material)
+    taps = view.maps.all_taps(surface)
     colour = radiance(view.maps.values(taps), surface, view.maps.materials, lights.at(view.eye))
     samples = torch.cat([colour, torch.ones_like(colour[:, :1])], dim=1)
     pixel = surface.pixel

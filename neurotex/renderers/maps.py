@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 
 import torch
@@ -11,9 +12,9 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from .. import raster, shading
+from ..raster.mesh_taps import MeshPoints, surface_taps_unchecked
 from ..raster.resolve import resolve_unchecked
 from ..raster.texels import take_texels_unchecked
-from ..raster.textures import taps_unchecked
 from ..scene import Evaluation, Latents, Material, Scene
 from ..scene.map_kinds import MAPS
 from ..scene.textures import UVTransform
@@ -23,6 +24,21 @@ NEUTRAL = {**{name: kind.neutral for name, kind in MAPS.items()}, "alpha": (1.0,
 IDENTITY = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0))  # of UVs
 
 Key = tuple  # of shapes and samplers: maps that share it share their taps
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where samples read the maps of their material: by UV, or on the mesh itself.
+
+    `duv` is ∂(u, v)/∂(x, y) per sample step if a map needs it, else it has no columns. `element` and `barycentrics` are
+    those of `raster.MeshPoints`, and have no columns if no map asks for them.
+    """
+
+    material: Int[Tensor, "n"]
+    uv: Float[Tensor, "n 2"]
+    duv: Float[Tensor, "n columns 2"]
+    element: Int[Tensor, "n elements"]
+    barycentrics: Float[Tensor, "n corners"]
 
 
 class SceneMaps:
@@ -42,6 +58,7 @@ class SceneMaps:
                 {name: value.to(like.dtype) for name, value in material.values(evaluation).items()}
                 for material in self.materials
             ]
+        _check_texels(scene, dict(zip(self.materials, values, strict=True)))
         for material, maps in zip(self.materials, values, strict=True):
             if material.alpha_cutoff is not None:
                 maps["base_color"], maps["alpha"] = maps["base_color"].split([3, 1], dim=1)
@@ -83,19 +100,25 @@ class SceneMaps:
         """Whether the image is linear in the albedo: all surfaces are diffuse and no map turns their normals."""
         return set(self.planes) <= {"base_color", "alpha"}
 
-    def taps(self, name: str, uv: Tensor, duv: Tensor, material: Tensor) -> raster.Taps:
+    @property
+    def on_mesh(self) -> bool:
+        """Whether lookups need the place on the mesh."""
+        return any(self.layout(name).on_mesh for name in self.planes)
+
+    def taps(self, name: str, where: Place) -> raster.Taps:
         """Which texels of a kind the samples read."""
+        uv, duv, points = where.uv, where.duv, MeshPoints(where.element, where.barycentrics)
         rows = uv_transforms(self.keys[name][-1], uv)
         if rows is not None:
-            linear, offset = rows[material.long()].split([2, 1], -1)
+            linear, offset = rows[where.material.long()].split([2, 1], -1)
             uv = (linear @ uv[:, :, None] + offset)[:, :, 0]
             duv = linear @ duv if duv.shape[1] else duv
-        return taps_unchecked(uv, duv, material, self.layout(name))
+        return surface_taps_unchecked(uv, duv, points, where.material, self.layout(name))
 
-    def all_taps(self, uv: Tensor, duv: Tensor, material: Tensor) -> dict[Key, raster.Taps]:
+    def all_taps(self, where: Place) -> dict[Key, raster.Taps]:
         """Taps of all kinds but alpha, which only visibility needs; each way to read them once."""
         names = {key: name for name, key in self.keys.items() if name != "alpha"}
-        return {key: self.taps(name, uv, duv, material) for key, name in names.items()}
+        return {key: self.taps(name, where) for key, name in names.items()}
 
     def albedo(self, seen: Int[Tensor, "m"] | None = None) -> Float[Tensor, "m 4"]:
         """Base colours as linear light, the fourth channel 0; all texels, or those `seen`."""
@@ -145,6 +168,13 @@ def uv_transforms(transforms: Sequence[UVTransform | None], like: Tensor) -> Flo
     if all(transform is None for transform in transforms):
         return None
     return like.new_tensor([transform or IDENTITY for transform in transforms])
+
+
+def _check_texels(scene: Scene, values: Mapping[Material, Mapping[str, Tensor]]) -> None:
+    """Maps whose texels lie on a mesh have as many as it has vertices or faces."""
+    for mesh in scene.meshes():
+        for name, value in values[mesh.material].items():
+            mesh.check_texels(name, tuple(value.shape))
 
 
 @lru_cache(maxsize=64)

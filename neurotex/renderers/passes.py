@@ -37,7 +37,7 @@ class Passes:
     material: Int[Tensor, "views 1 h w"]
     """Index into `scene.materials()`."""
     albedo: Float[Tensor, "views 3 h w"]
-    """base_color as linear light, without any shading."""
+    """base_color as linear light, times vertex colours, without any shading."""
 
 
 def render_passes(
@@ -69,7 +69,7 @@ def _seen(view: View) -> dict[str, Tensor]:
     """The passes of a view, by name."""
     camera, size = view.camera, view.size
     surface = view.surface(view.visible(0, size[0]), 0)
-    taps = view.maps.all_taps(surface.uv, surface.duv, surface.material)
+    taps = view.maps.all_taps(surface)
     values = view.maps.values(taps)
     if "normal" in values:
         normal = mapped_normal(surface, values["normal"], camera.eye.to(surface.position))
@@ -78,7 +78,7 @@ def _seen(view: View) -> dict[str, Tensor]:
     back = camera.transform[:3, 2].to(surface.position)
     depth = ((camera.position.to(back) - surface.position) * back).sum(1, keepdim=True)
     found = {"depth": depth, "position": surface.position, "normal": normal, "uv": surface.uv}
-    found["albedo"] = values["base_color"]
+    found["albedo"] = surface.tinted(values["base_color"])
     images = {name: _image(value, surface.pixel, size, 0) for name, value in found.items()}
     for name in ("face", "material"):
         images[name] = _image(getattr(surface, name).long()[:, None], surface.pixel, size, -1)

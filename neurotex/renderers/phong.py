@@ -22,7 +22,7 @@ from ..raster.fragments import Fragments, rasterize
 from ..raster.interpolate import interpolate_at
 from ..raster.lookup import sample_texture
 from ..scene import Camera, Evaluation, Geometry, Latent, Latents, Scene, resolution
-from ..scene.check import check_cameras
+from ..scene.check import check_cameras, check_maps_alone
 from ..scene.latent import by_name, check_names
 from ..shading.blend import Blend, hard_rgb_blend, sigmoid_alpha_blend, softmax_rgb_blend
 from ..shading.phong import PhongLight, PhongMaterial, area_normals, face_normals
@@ -87,6 +87,7 @@ def render_phong(
     """
     size = resolution(size)
     check_cameras(scene)
+    check_maps_alone(scene, "Phong's shading")
     what, remedy = described(scene, size), "turn down size or faces_per_pixel, or give fewer cameras"
     with memory_for(f"a render of {what}, {faces_per_pixel} faces to a pixel,", remedy):
         geometry = scene.geometry()

@@ -91,6 +91,7 @@ def radiance(
     """Light towards the eye from surfaces of all kinds; `values` are what their maps say there (see `SceneMaps`)."""
     if "normal" in values:
         surface = Surface(**{**vars(surface), "normal": mapped_normal(surface, values["normal"], light.eye)})
+    values = {**values, "base_color": surface.tinted(values["base_color"])}
     reflected = _reflected(values, surface, materials, light)
     return with_emitted(reflected, values)
 

@@ -9,35 +9,38 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from ..geometry import transform
-from ..raster.samples import gather_surface_unchecked
+from ..raster.samples import Samples, gather_surface_unchecked
 from ..raster.zbuffer import z_buffer_unchecked
 from ..scene import Camera, Geometry
 from ..shading.normal_map import face_tangents_unchecked
-from .maps import SceneMaps, cutoffs
+from .maps import Place, SceneMaps, cutoffs
 
 SAMPLE_BYTES = 256  # what rendering keeps per sample at most, roughly: attributes, taps, light, colour
 
 
 @dataclass(frozen=True)
-class Surface:
+class Surface(Place):
     """Surface samples of some rows of a view. `normal` is interpolated, not of unit length; both sides are seen.
 
-    `pixel` counts row-major from the first of these rows. `duv` is ∂(u, v)/∂(x, y) per sample step if a map needs it,
-    else it has no columns; `tangent` has (xyz, handedness) if there are normal maps, else no columns.
+    `pixel` counts row-major from the first of these rows. `tangent` has (xyz, handedness) if there are normal maps,
+    else no columns; `color` is the linear colour of the meshes, to be multiplied into base_color, and has no columns
+    where all are white.
     """
 
     pixel: Int[Tensor, "n"]
     face: Int[Tensor, "n"]
-    material: Int[Tensor, "n"]
-    uv: Float[Tensor, "n 2"]
-    duv: Float[Tensor, "n columns 2"]
     position: Float[Tensor, "n 3"]
     normal: Float[Tensor, "n 3"]
     tangent: Float[Tensor, "n tangent_columns"]
+    color: Float[Tensor, "n color_columns"]
 
     def some(self, which: Int[Tensor, "m"]) -> Surface:
         """Only these samples."""
         return Surface(**{name: tensor[which] for name, tensor in vars(self).items()})
+
+    def tinted(self, value: Float[Tensor, "n channels"]) -> Float[Tensor, "n channels2"]:
+        """A base colour, or the light on it, times the colour of the meshes."""
+        return value * self.color if self.color.shape[1] else value
 
 
 @dataclass(frozen=True)
@@ -83,34 +86,38 @@ class View:
         """Where the face that is seen is cut out there."""
         face_cut = cut[self.geometry.face_material.long()]
         asked = (ids >= 0) & (face_cut[ids.clamp_min(0).long()] > 0)
-        samples = gather_surface_unchecked(
-            ids.where(asked, -1),
-            self.screen,
-            self.geometry.faces,
-            self.geometry.uvs,
-            1,
-            2 * self.maps.mipmapped,
-            top * self.grid,
-        )
-        material = self.geometry.face_material[samples.face]
-        taps = self.maps.taps("alpha", samples.values, samples.derivatives, material)
-        gone = self.maps.data("alpha", taps)[:, 0] < face_cut[samples.face]
+        alpha = self.geometry.colors[:, 3:]
+        samples = self._gather(ids.where(asked, -1), torch.cat([self.geometry.uvs, alpha], 1), top, 1)
+        found = self.maps.data("alpha", self.maps.taps("alpha", Place(**self._place(samples))))[:, 0]
+        gone = found * samples.values[:, 2:].prod(1) < face_cut[samples.face]
         return torch.zeros_like(asked).view(-1).index_fill_(0, samples.pixel[gone], True).view(ids.shape)
 
     def surface(self, ids: Int[Tensor, "height width"], top: int) -> Surface:
         """The samples that see a face, from `visible`."""
         geometry = self.geometry
-        attributes = torch.cat([geometry.uvs, geometry.vertices, geometry.normals], dim=1)
-        samples = gather_surface_unchecked(
-            ids, self.screen, geometry.faces, attributes, self.grid, 2 * self.maps.mipmapped, top * self.grid
-        )
-        uv, position, normal = samples.values.split([2, 3, 3], dim=1)
-        tangent = uv[:, :0]
+        attributes = torch.cat([geometry.uvs, geometry.vertices, geometry.normals, geometry.colors[:, :3]], dim=1)
+        samples = self._gather(ids, attributes, top, self.grid)
+        _, position, normal, color = samples.values.tensor_split([2, 5, 8], dim=1)
+        tangent = position[:, :0]
         if "normal" in self.maps.planes:
             frames = face_tangents_unchecked(geometry.vertices, geometry.uvs, geometry.faces, geometry.normals)
             tangent = frames[samples.face]
-        material = geometry.face_material.index_select(0, samples.face)
-        return Surface(samples.pixel, samples.face, material, uv, samples.derivatives, position, normal, tangent)
+        own = (samples.pixel, samples.face, position, normal, tangent, color)
+        return Surface(*self._place(samples).values(), *own)
+
+    def _gather(self, ids: Tensor, attributes: Tensor, top: int, grid: int) -> Samples:
+        """The samples that see a face, `grid` × `grid` of them a pixel; UVs come first among the attributes."""
+        where = (ids, self.screen, self.geometry.faces, attributes, grid, 2 * self.maps.mipmapped, top * self.grid)
+        return gather_surface_unchecked(*where, barycentrics=self.maps.on_mesh)
+
+    def _place(self, samples: raster.Samples) -> dict[str, Tensor]:
+        """Where samples read maps: the fields of `Place`."""
+        material = self.geometry.face_material.index_select(0, samples.face)
+        element = samples.face.new_empty((len(material), 0))
+        if self.maps.on_mesh:
+            element = self.geometry.elements(samples.face)
+        where = {"uv": samples.values[:, :2], "duv": samples.derivatives}
+        return {"material": material, **where, "element": element, "barycentrics": samples.barycentrics}
 
     @property
     def bytes(self) -> int:

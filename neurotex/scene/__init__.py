@@ -13,7 +13,15 @@ from .mesh import Mesh, vertex_normals
 from .mixture import LogitTexture, MixedTexture, mixed_material
 from .node import Node
 from .shipping import encode_texture, load_texture, save_texture
-from .textures import ConstantTexture, ImageTexture, PyramidTexture, SteppedTexture, Texture
+from .textures import (
+    ConstantTexture,
+    FaceTexture,
+    ImageTexture,
+    PyramidTexture,
+    SteppedTexture,
+    Texture,
+    VertexTexture,
+)
 from .views import Views
 
 __all__ = [
@@ -24,6 +32,7 @@ __all__ = [
     "DirectionalLight",
     "EnvironmentLight",
     "Evaluation",
+    "FaceTexture",
     "Flash",
     "GeneratedTexture",
     "Geometry",
@@ -45,6 +54,7 @@ __all__ = [
     "Scene",
     "SteppedTexture",
     "Texture",
+    "VertexTexture",
     "Views",
     "encode_texture",
     "load_texture",

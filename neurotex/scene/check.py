@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import SceneError
+from ..raster.textures import ON_MESH
 from .counts import resolution
 from .generated import GeneratedTexture
 from .kept import is_known
@@ -118,9 +119,26 @@ def check(scene: Scene, size: int | tuple[int, int] = 256) -> Shapes:
             if material not in seen:
                 seen.add(material)
                 maps.update(_check_material(f"{path}: material '{material.name}'", material, evaluation))
+            for name, texture in material.maps().items():
+                shape = evaluation.shape(texture)
+                if shape is not None:
+                    node.mesh.check_texels(name, shape)
     if not seen:
         raise SceneError("the scene has no mesh: add a node that carries one.")
     return Shapes(image, maps, {latent.name: latent.symbol for latent in _latents(scene)})
+
+
+def check_maps_alone(scene: Scene, who: str) -> None:
+    """Raise SceneError for colours on vertices and faces, for a renderer that paints with images alone."""
+    for mesh in scene.meshes():
+        remedy = f"{who} paints with images alone: draw it with neurotex.render."
+        if mesh.colors is not None:
+            raise SceneError(f"mesh '{mesh.name}' has colours of its own, but {remedy}")
+        for name, texture in mesh.material.maps().items():
+            if texture.filter in ON_MESH:
+                raise SceneError(
+                    f"material '{mesh.material.name}': {name} has a texel for each {texture.filter}, but {remedy}"
+                )
 
 
 def check_views(scene: Scene) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -65,8 +64,6 @@ class Corners:
         positions = self.points - np.array(self.origin)
         normal = self._given_normals()
         share = self._shared(normal)
-        if self.colors is not None:
-            warnings.warn(f"'{parts[0].name}': vertex colours are not used; give it a material.", stacklevel=2)
         smooth = None
         cut = part.min() != part.max() or without.min() != without.max()
         if (normal is None and cut) or (normal is not None and (normal < 0).any()):
@@ -107,6 +104,7 @@ class Corners:
             None if normals is None else _tensor(normals),
             part.plain() if untextured else part.material,
             part.name,
+            None if self.colors is None else _tensor(self.colors[place[first]]),
         )
         return mesh
 

@@ -40,6 +40,15 @@ class Geometry:
     faces: Int[Tensor, "f 3"]
     face_material: Int[Tensor, "f"]
     materials: list[Material]
+    colors: Float[Tensor, "v channels"]
+    """Linear; with a fourth channel if any mesh has alpha. No channels where no mesh has colours."""
+    starts: Int[Tensor, "instances 2"]
+    """The first face and the first vertex of each instance."""
+
+    def elements(self, face: Int[Tensor, "n"]) -> Int[Tensor, "n 4"]:
+        """For faces of this list: the number of each in its own mesh, and there those of its vertices."""
+        start = self.starts[torch.bucketize(face, self.starts[:, 0].contiguous(), right=True) - 1]
+        return torch.cat([face[:, None] - start[:, :1], self.faces[face] - start[:, 1:]], 1)
 
     @cached_property
     def radius(self) -> float:
@@ -96,8 +105,9 @@ class Scene(nn.Module):
     ) -> Scene:
         """Read a scene file: hierarchy, instances, UVs, normals, materials and their textures.
 
-        `material`, if given, replaces every material of the file; but where it is a texture, meshes without UVs
-        beside others that have some keep their own, as is then said. Raises FileError with the file's name.
+        `material`, if given, replaces every material of the file, and colours of vertices with it; but where it is a
+        texture, meshes without UVs beside others that have some keep their own, as is then said. Raises FileError
+        with the file's name.
         """
         from .files import load_nodes
 
@@ -113,7 +123,7 @@ class Scene(nn.Module):
                 )
                 meshes = [mesh for mesh in meshes if mesh.uvs is not None]
             for mesh in meshes:
-                mesh.material = material
+                mesh.material, mesh.colors = material, None
         return scene
 
     def replace(
@@ -194,7 +204,9 @@ class Scene(nn.Module):
         materials = self.materials()
         number = {material: k for k, material in enumerate(materials)}
         parts: list[tuple[Tensor, ...]] = []
-        first = 0
+        starts = []
+        first = first_face = 0
+        channels = max((mesh.colors.shape[1] for mesh in self.meshes() if mesh.colors is not None), default=0)
         for path, node, world in self.walk():
             mesh = node.mesh
             if mesh is None:
@@ -215,12 +227,15 @@ class Scene(nn.Module):
             vertices = transform(mesh.vertices, world[:3].T)
             _check_extent(path, "vertices", vertices)
             _check_extent(path, "uvs", uvs)
-            parts.append((vertices, normals, uvs.to(world), mesh.faces + first, owner))
-            first += len(mesh.vertices)
+            parts.append((vertices, normals, uvs.to(world), mesh.faces + first, owner, _colors(mesh, channels, world)))
+            starts.append((first_face, first))
+            first, first_face = first + len(mesh.vertices), first_face + len(mesh.faces)
         if not parts:
             raise SceneError("the scene has no mesh: add a node that carries one.")
-        vertices, normals, uvs, faces, owner = (torch.cat(column) for column in zip(*parts, strict=True))
-        return Geometry(vertices, normals, uvs, faces, owner, materials)
+        vertices, normals, uvs, faces, owner, colors = (torch.cat(column) for column in zip(*parts, strict=True))
+        return Geometry(
+            vertices, normals, uvs, faces, owner, materials, colors, torch.tensor(starts, device=faces.device)
+        )
 
     def _check_origins(self) -> None:
         origin = self.origin
@@ -258,6 +273,13 @@ def _members(what: str, given: object, kind: type | UnionType) -> list:
         if not isinstance(member, kind):
             raise SceneError(f"a scene's {what} are neurotex nodes of that kind, but one is a {type(member).__name__}.")
     return members
+
+
+def _colors(mesh: Mesh, channels: int, like: Tensor) -> Float[Tensor, "v channels"]:
+    """The colours of a mesh in this many channels; white where it has none."""
+    if mesh.colors is None:
+        return like.new_ones((len(mesh.vertices), channels))
+    return pad(mesh.colors.to(like), (0, channels - mesh.colors.shape[1]), value=1.0)
 
 
 def _check_extent(path: str, what: str, points: Tensor) -> None:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from ..errors import ArgumentError, SceneError
 from ..generators.protocol import out_channels
+from ..raster.textures import ON_MESH
 from .generated import GeneratedTexture
 from .latent import Evaluation
 from .map_kinds import MAPS
@@ -117,8 +118,11 @@ class Material(nn.Module):
         return (4,) if name == "base_color" and self.alpha_cutoff is not None else MAPS[name].channels
 
     def needs_uvs(self) -> bool:
-        """Whether any of the maps is more than one value everywhere."""
-        return any(not isinstance(texture, ConstantTexture) for texture in self.maps().values())
+        """Whether any of the maps is looked up by UV, or as normals stands on its directions."""
+        return any(
+            not isinstance(texture, ConstantTexture) and (texture.filter not in ON_MESH or name == "normal")
+            for name, texture in self.maps().items()
+        )
 
     def values(self, evaluation: Evaluation) -> dict[str, Float[Tensor, "1 c h w"]]:
         """The maps evaluated, by name, base_color first and still encoded; its alpha is left out where it counts not.

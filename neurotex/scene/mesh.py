@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from ..errors import SceneError
+from ..raster.textures import ON_MESH
 from ..shading.ggx import unit
 from .kept import Kept
 from .material import Material
@@ -17,8 +20,13 @@ class Mesh(nn.Module):
 
     `vertices` (V, 3), `faces` (F, 3) int, `uvs` (V, 2) or None, `normals` (V, 3) unit vectors or None. As in glTF
     every vertex has one UV and one normal: a vertex on a UV seam is there twice. Without `normals` the mesh is shaded
-    smoothly, with `vertex_normals` of its vertices. Raises SceneError for arrays of another shape or kind, an empty
-    mesh, vertices that are not finite and faces that point outside the vertex list.
+    smoothly, with `vertex_normals` of its vertices. `colors`, (V, 3) or with alpha (V, 4), are glTF's COLOR_0: linear,
+    interpolated over faces, and multiplied into the material's base_color. They belong to the mesh as its vertices do:
+    `render` is differentiable in them, `bake` freezes them. Colours that are the material itself, to be trained or
+    passed through steps, are a `VertexTexture`.
+
+    Raises SceneError for arrays of another shape or kind, an empty mesh, vertices that are not finite and faces that
+    point outside the vertex list.
     """
 
     def __init__(
@@ -29,37 +37,42 @@ class Mesh(nn.Module):
         normals: Float[Tensor, "v 3"] | None = None,
         material: Material | None = None,
         name: str = "mesh",
+        colors: Float[Tensor, "v channels"] | None = None,
     ):
         super().__init__()
         self.name = name
-        self._check_arrays(vertices, faces, uvs, normals)
+        self._check_arrays(vertices, faces, uvs, normals, colors)
         if material is not None and not isinstance(material, Material):
             raise SceneError(f"mesh '{name}' wears a {type(material).__name__}: give neurotex.Material(...).")
         self.register_buffer("vertices", vertices)
         self.register_buffer("faces", faces)
         self.register_buffer("uvs", uvs)
         self.register_buffer("normals", normals)
+        self.register_buffer("colors", colors)
         self.material = Material() if material is None else material
         self._smooth = Kept()
         self._finite = Kept()
         self.check()
         self.faces = faces.to(torch.int32)  # checked before: an index beyond 32 bits would come out as another one
 
-    def _check_arrays(self, vertices: object, faces: object, uvs: object, normals: object) -> None:
-        arrays = {"vertices": (vertices, 3), "faces": (faces, 3), "uvs": (uvs, 2), "normals": (normals, 3)}
-        for what, (array, columns) in arrays.items():
+    def _check_arrays(self, vertices: object, faces: object, uvs: object, normals: object, colors: object) -> None:
+        arrays = {"vertices": (vertices, (3,)), "faces": (faces, (3,))}
+        optional = {"uvs": (uvs, (2,)), "normals": (normals, (3,)), "colors": (colors, (3, 4))}
+        for what, (array, columns) in (arrays | optional).items():
             where = f"mesh '{self.name}' has {what}"
-            if array is None and what in ("uvs", "normals"):
+            if array is None and what in optional:
                 continue
             if not isinstance(array, Tensor):
                 raise SceneError(f"{where} in a {type(array).__name__}: give a tensor, as from torch.as_tensor.")
-            if array.ndim != 2 or array.shape[1] != columns:
+            if array.ndim != 2 or array.shape[1] not in columns:
                 remedy = "cut polygons into triangles" if what == "faces" else "drop or add columns"
-                raise SceneError(f"{where} of shape {tuple(array.shape)}, not (…, {columns}): {remedy}.")
+                raise SceneError(
+                    f"{where} of shape {tuple(array.shape)}, not (…, {' or '.join(map(str, columns))}): {remedy}."
+                )
             kinds = (torch.int16, torch.int32, torch.int64) if what == "faces" else (torch.float32, torch.float64)
             if array.dtype not in kinds:
                 raise SceneError(f"{where} of {array.dtype}: make it {' or '.join(map(str, kinds[-2:]))}.")
-            if what in ("uvs", "normals") and len(array) != len(vertices):
+            if what in optional and len(array) != len(vertices):
                 raise SceneError(f"{where} for {len(array)} of {len(vertices)} vertices: give every vertex its own.")
 
     def check(self) -> None:
@@ -69,7 +82,8 @@ class Mesh(nn.Module):
             raise SceneError(
                 f"{where} is empty: it has {len(self.vertices)} vertices and {len(self.faces)} faces; check its export."
             )
-        for what, tensor in (("vertices", self.vertices), ("uvs", self.uvs), ("normals", self.normals)):
+        for what in ("vertices", "uvs", "normals", "colors"):
+            tensor = getattr(self, what)
             if tensor is not None and not bool(tensor.isfinite().all()):
                 bad = int((~tensor.isfinite().all(1)).nonzero()[0])
                 raise SceneError(f"{where} has {what} that are not finite, first at index {bad}: repair the mesh.")
@@ -81,7 +95,7 @@ class Mesh(nn.Module):
         Renderers ask before every render, since arrays may have changed in place, and a kernel would read beyond them.
         """
         where = f"mesh '{self.name}'"
-        self._check_arrays(self.vertices, self.faces, self.uvs, self.normals)
+        self._check_arrays(self.vertices, self.faces, self.uvs, self.normals, self.colors)
         if len(self.faces) == 0:
             raise SceneError(f"{where} is empty: it has {len(self.vertices)} vertices and no faces; check its export.")
         low, high = (int(value) for value in self.faces.aminmax())
@@ -97,6 +111,21 @@ class Mesh(nn.Module):
         if normals is not None and not self._finite(lambda: bool(normals.isfinite().all()), normals):
             raise SceneError(f"mesh '{self.name}' has normals that are not finite: repair them, or drop them.")
 
+    def check_texels(self, name: str, shape: tuple[int, ...]) -> None:
+        """Raise SceneError unless a map of the material, whose value has this shape, has texels for this mesh."""
+        kind = self.material.maps()[name].filter
+        if kind not in ON_MESH:
+            return
+        rows, columns = shape[2:]
+        want = len(self.vertices) if kind == "vertex" else len(self.faces)
+        if rows != want or (columns != 1 if kind == "vertex" else math.isqrt(columns) ** 2 != columns):
+            given = f"{rows}" if columns == 1 else f"{rows} x {columns}"
+            plural = {"vertex": "vertices", "face": "faces"}[kind]
+            raise SceneError(
+                f"mesh '{self.name}' has {want:,} {plural}, but the {name} of its material '{self.material.name}' has "
+                f"texels for {given}: give {'one for each' if kind == 'vertex' else 'each one, or R x R of them'}."
+            )
+
     def shading_normals(self) -> Float[Tensor, "v 3"]:
         """The normals given, or smooth ones of the current vertices, kept until these change."""
         if self.normals is not None:
@@ -107,7 +136,8 @@ class Mesh(nn.Module):
 
     def extra_repr(self) -> str:
         uvs = "" if self.uvs is not None else ", no UVs"
-        return f"'{self.name}', {len(self.vertices)} vertices, {len(self.faces)} faces{uvs}"
+        colors = "" if self.colors is None else ", colours"
+        return f"'{self.name}', {len(self.vertices)} vertices, {len(self.faces)} faces{uvs}{colors}"
 
 
 def vertex_normals(vertices: Float[Tensor, "v 3"], faces: Int[Tensor, "f 3"]) -> Float[Tensor, "v 3"]:

@@ -41,8 +41,9 @@ class MtlMaterial:
     placement: Placement = PLACEMENT
 
     @classmethod
-    def default(cls, name: str) -> MtlMaterial:
-        return cls(Material(name=name))
+    def default(cls, name: str, white: bool = False) -> MtlMaterial:
+        color = (1.0, 1.0, 1.0) if white else None
+        return cls(Material(name=name) if color is None else Material(color, name), color)
 
     def plain(self) -> Material:
         """The material of faces without UVs: its plain colour."""

@@ -63,7 +63,7 @@ class Reader:
         self._check_finite(points, self.v, place, "v")
         self._check_finite(uvs, vt, uv, "vt")
         triangles, face = triangulate(place, counts, points)
-        part, parts, sources, objects = self._parts()
+        part, parts, sources, objects = self._parts(white=rgb is not None)
         self._say_untextured(uv, counts, part, parts)
         smoothing = self._smoothing()
         corners = Corners(
@@ -80,7 +80,10 @@ class Reader:
         return self._graph(corners, parts, objects)
 
     def _points(self, values: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
-        """(n, 3) positions, and linear colours if all have some (behind a position, or behind its weight)."""
+        """(n, 3) positions, and linear colours if any has one; the others are white.
+
+        Colours are encoded for display, from 0 to 1; some programs write bytes. Those that are no numbers are white.
+        """
         short = np.flatnonzero(counts < 3)
         if len(short):
             raise FileError(f"{self.lines.where(self.v[short[0]])}: a vertex needs x, y and z: repair the file.")
@@ -91,7 +94,8 @@ class Reader:
             return points, None
         # of 7 numbers MeshLab means an alpha behind the colour
         colors = np.ones((len(points), 3))
-        colors[colored] = values[first[colored, None] + np.arange(3, 6)]
+        said = np.nan_to_num(values[first[colored, None] + np.arange(3, 6)], nan=1.0)
+        colors[colored] = (said / 255 if said.max() > 1 else said).clip(0, 1)
         return points, srgb_to_linear(torch.from_numpy(colors)).numpy()
 
     def _columns(self, which: np.ndarray, columns: int, keyword: str) -> np.ndarray:
@@ -187,12 +191,12 @@ class Reader:
         numbers = [names.setdefault(self._name(line, len(keyword)), len(names)) for line in which.tolist()]
         return which, list(names), np.array([-1, *numbers])[np.searchsorted(which, self.f)]
 
-    def _parts(self) -> tuple[np.ndarray, list[Part], list[MtlMaterial], list[tuple[str, list[int]]]]:
+    def _parts(self, white: bool) -> tuple[np.ndarray, list[Part], list[MtlMaterial], list[tuple[str, list[int]]]]:
         """The part of each face, the parts and what they wear, and for each object its name and its parts."""
         _, names, owner = self._stated(b"o")
         if not names:
             _, names, owner = self._stated(b"g")
-        materials, worn = self._materials()
+        materials, worn = self._materials(white)
         first, part = by_first((owner + 1) * (worn.max() + 2) + worn + 1)
         objects: dict[int, list[int]] = {}
         for k, face in enumerate(first):
@@ -209,8 +213,8 @@ class Reader:
             found.append((shown(names[k]) if k >= 0 else "", members))
         return part, parts, sources, found
 
-    def _materials(self) -> tuple[dict[int, MtlMaterial], np.ndarray]:
-        """The materials that are worn, and the number of each face's."""
+    def _materials(self, white: bool) -> tuple[dict[int, MtlMaterial], np.ndarray]:
+        """The materials that are worn, and the number of each face's; by default grey, or `white` below colours."""
         library = Library(self.path.parent)
         for line in self.lines.begins(b"mtllib").tolist():
             self._open(library, line)
@@ -228,7 +232,7 @@ class Reader:
                     f"{self.path} has no usemtl, so that no face wears {listed}: add one before the faces.",
                     stacklevel=2,
                 )
-            materials[number] = found or MtlMaterial.default(shown(name) or "material")
+            materials[number] = found or MtlMaterial.default(shown(name) or "material", white)
         if unknown:
             line = next(line for line in which if self._name(line, 6) == unknown[0])
             more = f" (nor {len(unknown) - 1} others)" if len(unknown) > 1 else ""

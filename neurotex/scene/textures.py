@@ -16,7 +16,7 @@ from torch.nn.functional import interpolate
 
 from ..discrete.clamp import clamp
 from ..errors import ArgumentError
-from ..raster.textures import FILTERS, WRAPS, both_axes
+from ..raster.textures import FILTERS, ON_MESH, WRAPS, both_axes
 from .counts import is_count
 from .latent import Evaluation, Latents
 from .texels import Pixels, texels
@@ -41,6 +41,11 @@ class Texture(nn.Module):
       where magnified, bilinear.
     - "anisotropic": up to eight trilinear lookups along that area, sharp at grazing angles too. glTF has no name for
       it; OpenGL has EXT_texture_filter_anisotropic.
+
+    Two more find texels on the mesh itself, and need no UVs (see `neurotex.raster.mesh_taps`):
+
+    - "vertex": one texel for each vertex, (1, C, V, 1), interpolated over faces.
+    - "face": one texel for each face, (1, C, F, 1), or the R² cells of each, (1, C, F, R²), in PyTorch3D's order.
     """
 
     def __init__(self, wrap: Wrap = "repeat", filter: str = "bilinear", uv_transform: UVTransform | None = None):
@@ -48,7 +53,7 @@ class Texture(nn.Module):
         axes = both_axes(wrap)
         for value, choices, verb in (
             *((axis, WRAPS, "wrap as") for axis in axes),
-            (filter, FILTERS, "be filtered as"),
+            (filter, FILTERS + ON_MESH, "be filtered as"),
         ):
             if value not in choices:
                 raise ArgumentError(f"a texture cannot {verb} '{value}': choose one of {', '.join(choices)}.")
@@ -120,6 +125,41 @@ class ImageTexture(Texture):
 
     def compute(self, evaluation: Evaluation) -> Tensor:
         return self.image
+
+
+class VertexTexture(ImageTexture):
+    """A value for each vertex of the mesh that wears it, interpolated over faces: `colors` (V, C) in [0, 1].
+
+    No UVs are needed. As a base_color they are sRGB-encoded, as scanners' PLY and OBJ files have them, and decoded
+    before they are interpolated; glTF's COLOR_0 is linear, see `Mesh`. The node's value is (1, C, V, 1), so it goes
+    `through` discrete steps, is baked and fitted as any texture is. A parameter if `trainable`. Any other node with one
+    texel per vertex does the same with filter="vertex".
+    """
+
+    def __init__(self, colors: Tensor, trainable: bool = False):
+        super().__init__(_on_mesh(colors, "vertex", "(V, C)", 2), trainable=trainable, filter="vertex")
+
+
+class FaceTexture(ImageTexture):
+    """A value for each face, `colors` (F, C) in [0, 1], or an atlas of R × R cells for each, (F, R, R, C).
+
+    The latter is PyTorch3D's TexturesAtlas: a face is cut into R² equal triangles, each of one colour. No UVs are
+    needed. For all else see `VertexTexture`; the node's value is (1, C, F, R²).
+    """
+
+    def __init__(self, colors: Tensor, trainable: bool = False):
+        if isinstance(colors, Tensor) and colors.ndim == 4 and colors.shape[1] != colors.shape[2]:
+            raise ArgumentError(f"the cells of a face are R x R, but these are {colors.shape[1]} x {colors.shape[2]}.")
+        rows = _on_mesh(colors, "face", "(F, C) or (F, R, R, C)", 2, 4)
+        super().__init__(rows, trainable=trainable, filter="face")
+
+
+def _on_mesh(colors: Tensor, what: str, shape: str, *dimensions: int) -> Tensor:
+    """Values of vertices or faces as an image (C, rows, columns)."""
+    if not isinstance(colors, Tensor) or colors.ndim not in dimensions or colors.numel() == 0:
+        given = tuple(colors.shape) if isinstance(colors, Tensor) else type(colors).__name__
+        raise ArgumentError(f"a {what} texture is a tensor {shape} in [0, 1], not {given}.")
+    return colors.reshape(len(colors), -1, colors.shape[-1]).movedim(-1, 0)
 
 
 class PyramidTexture(Texture):

@@ -113,9 +113,9 @@ def _sample_surface() -> Case:
 def _gather_surface() -> Case:
     ids, _ = raster.z_buffer(_screen(), FACES, (4, 6))
 
-    def values(screen: Tensor, attributes: Tensor) -> tuple[Tensor, Tensor]:
-        found = raster.gather_surface(ids, screen, FACES, attributes, grid=2, derivatives=2)
-        return found.values, found.derivatives
+    def values(screen: Tensor, attributes: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        found = raster.gather_surface(ids, screen, FACES, attributes, grid=2, derivatives=2, barycentrics=True)
+        return found.values, found.derivatives, found.barycentrics
 
     return values, (_screen(), _leaf(4, 3))
 
@@ -131,6 +131,19 @@ def _taps() -> Case:
     texels = torch.rand(LAYOUT.total, 2, dtype=torch.float64)
     which = torch.tensor([0, 1, 1])
     return lambda uv, duv: raster.taps(uv, duv, which, LAYOUT, 4).gather(texels), (uv, _duv())
+
+
+def _surface_taps() -> Case:
+    layout = raster.TexelLayout.of([(4, 1), (4, 4)], ["clamp"] * 2, filters=["vertex", "bilinear"])
+    texels, which = torch.rand(layout.total, 3, dtype=torch.float64), torch.tensor([0, 1, 0])
+    element, duv = torch.tensor([[0, 0, 1, 2], [1, 1, 3, 2], [1, 1, 3, 2]]), torch.empty(3, 0, 2)
+
+    def look_up(uv: Tensor, barycentrics: Tensor) -> Tensor:
+        points = raster.MeshPoints(element, barycentrics)
+        return raster.surface_taps(uv, duv.to(uv), points, which, layout).gather(texels)
+
+    uv = torch.tensor([[0.31, 0.42], [0.77, 0.23], [0.58, 0.11]], dtype=torch.float64, requires_grad=True)
+    return look_up, (uv, _leaf(3, 3))
 
 
 def _flatten_maps() -> Case:
@@ -208,6 +221,7 @@ CASES: dict[str, Callable[[], Case]] = {
     "sample_texture": lambda: (raster.sample_texture, (_leaf(2, 3, 4), _leaf(3, 2))),
     "SparseOperator": lambda: (_operator(), (_leaf(6, 3),)),
     "SparseOperator.transposed_product": lambda: (_operator().transposed_product, (_leaf(2, 3),)),
+    "surface_taps": _surface_taps,
     "take_texels": lambda: (lambda planes: raster.take_texels(planes, torch.tensor([0, 2, 4])), (_leaf(3, 5),)),
     "taps": _taps,
 }

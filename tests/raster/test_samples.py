@@ -25,7 +25,7 @@ def test_the_kernel_equals_the_reference(grid, dtype, tolerance):
     fine = screen * screen.new_tensor([grid, grid, 1, 1])
     ids, _ = z_buffer(fine, faces, (26 * grid, 31 * grid))
     ours, expected = (
-        Samples(*gather(fine, faces, attributes, ids, grid, 2, 0)) for gather in (_gather, gather_reference)
+        Samples(*gather(fine, faces, attributes, ids, grid, 2, 0, True)) for gather in (_gather, gather_reference)
     )
     assert len(ours.pixel) > 300
     assert torch.equal(ours.pixel, expected.pixel)
@@ -33,6 +33,7 @@ def test_the_kernel_equals_the_reference(grid, dtype, tolerance):
     torch.testing.assert_close(ours.values, expected.values, rtol=tolerance, atol=tolerance)
     assert ours.derivatives.shape == (len(ours.pixel), 2, 2)
     torch.testing.assert_close(ours.derivatives, expected.derivatives, rtol=10 * tolerance, atol=10 * tolerance)
+    torch.testing.assert_close(ours.barycentrics, expected.barycentrics, rtol=tolerance, atol=tolerance)
 
 
 def test_derivatives_are_finite_differences_over_the_sample_step():

@@ -224,15 +224,17 @@ def test_an_obj_without_uvs_renders_with_a_colour_but_not_with_a_texture(tmp_pat
 PLY = "ply\nformat ascii 1.0\nelement vertex 3\n{}element face 1\nproperty list uchar int vertex_indices\nend_header\n"
 
 
-def test_a_ply_is_read_and_vertex_colours_are_said_to_be_dropped(tmp_path):
+def test_a_ply_is_read_with_its_vertex_colours(tmp_path):
     columns = "".join(f"property float {c}\n" for c in "xyz")
     (tmp_path / "plain.ply").write_text(PLY.format(columns) + "0 0 0\n1 0 0\n0 2 0\n3 0 1 2\n")
     (mesh,) = nt.Scene.load(tmp_path / "plain.ply").meshes()
     assert mesh.vertices.tolist() == [[0, 0, 0], [1, 0, 0], [0, 2, 0]]
     columns += "".join(f"property uchar {c}\n" for c in ("red", "green", "blue"))
-    (tmp_path / "dyed.ply").write_text(PLY.format(columns) + "0 0 0 9 9 9\n1 0 0 9 9 9\n0 2 0 9 9 9\n3 0 1 2\n")
-    with pytest.warns(UserWarning, match="colours are not used"):
-        nt.Scene.load(tmp_path / "dyed.ply")
+    (tmp_path / "dyed.ply").write_text(PLY.format(columns) + "0 0 0 255 0 9\n1 0 0 9 9 9\n0 2 0 9 9 9\n3 0 1 2\n")
+    (mesh,) = nt.Scene.load(tmp_path / "dyed.ply").meshes()
+    nine = float(nt.shading.srgb_to_linear(torch.tensor(9 / 255)))
+    torch.testing.assert_close(mesh.colors[:2], torch.tensor([[1.0, 0, nine], [nine] * 3]))
+    assert mesh.material.base_color().flatten().tolist() == [1.0, 1.0, 1.0]
 
 
 def test_a_material_given_replaces_those_of_the_file(graph, tmp_path):

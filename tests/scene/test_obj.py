@@ -224,3 +224,18 @@ def test_a_polygon_that_crosses_itself_is_cut_up_in_the_end():
     points = np.stack([np.cos(turn) * turn, np.sin(3 * turn), 0 * turn], 1)
     triangles, _ = triangulate(np.arange(401), np.array([401]), points)
     assert len(triangles) == 399
+
+
+@pytest.mark.parametrize(("scale", "alone"), [(1, False), (255, False), (1, True)])
+def test_vertices_have_colours(tmp_path, scale, alone):
+    """Behind positions: display colours from 0 to 1, or bytes. Vertices without one are white."""
+    rows = ["0 0 0", f"1 0 0 {scale} 0 0", f"0 1 0 0 {0.5 * scale} {scale}"]
+    (tmp_path / "a.obj").write_text("".join(f"v {row}\n" for row in rows) + "f 1 2 3\n")
+    material = nt.Material((0.5, 0.5, 0.5)) if alone else None
+    (mesh,) = nt.Scene.load(tmp_path / "a.obj", material).meshes()
+    if alone:  # a material that is given replaces them
+        assert mesh.colors is None
+        return
+    half = float(nt.shading.srgb_to_linear(torch.tensor(0.5)))
+    torch.testing.assert_close(mesh.colors, torch.tensor([[1.0, 1, 1], [1, 0, 0], [0, half, 1]]))
+    assert mesh.material.base_color().flatten().tolist() == [1.0, 1.0, 1.0]

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from ...errors import SceneError
 from ...scene import Geometry, Material, Scene, Texture
+from ...scene.check import check_maps_alone
 from ...scene.textures import UVTransform
 from ...shading import face_tangents
 from ...shading.albedo import MIN_ROUGHNESS
@@ -36,6 +37,7 @@ def surfaces(mi: Any, scene: Scene, values: Sequence[Mapping[str, Float[Tensor, 
     `values` are those of the materials' maps, see `Material.values`. Raises SceneError for a material that Mitsuba
     cannot express; warns where it filters otherwise.
     """
+    check_maps_alone(scene, "our translation for Mitsuba")
     geometry = scene.geometry()
     for k, material in enumerate(geometry.materials):
         _check(material, geometry, k)

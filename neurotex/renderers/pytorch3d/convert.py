@@ -18,6 +18,7 @@ from ...raster.textures import MIPMAPPED
 from ...scene import (
     Camera,
     ConstantTexture,
+    FaceTexture,
     ImageTexture,
     Material,
     Mesh,
@@ -27,8 +28,10 @@ from ...scene import (
     Scene,
     SteppedTexture,
     Texture,
+    VertexTexture,
     resolution,
 )
+from ...scene.check import check_maps_alone
 from ...scene.conventions import camera_to_world, rotation_and_translation
 from ...shading import PhongLight, PhongMaterial, srgb_to_linear
 from ..phong import PADDINGS, corner_uvs
@@ -174,6 +177,7 @@ def to_meshes(scene: Scene, *, linear: bool = False) -> Any:
     installed.require()
     from pytorch3d.structures import Meshes
 
+    check_maps_alone(scene, "this translation for PyTorch3D")
     geometry = scene.geometry()
     wrap, sampling = _sampler(geometry.materials)
     faces, uvs = geometry.faces.long(), geometry.uvs
@@ -233,20 +237,42 @@ def from_meshes(meshes: Any) -> list[Mesh]:
 
     A vertex of ours has one UV: there is one for every pair (vertex, UV). Normals are theirs, given or as they make
     them; set `normals` to None for ours. The maps of a TexturesUV become an ImageTexture, trainable if they require a
-    gradient; a GeneratedTexturesUV's nodes stay, without the step that `to_meshes` adds. Values are taken to be
+    gradient; a GeneratedTexturesUV's nodes stay, without the step that `to_meshes` adds; a TexturesVertex becomes a
+    VertexTexture and a TexturesAtlas a FaceTexture. Values are taken to be
     sRGB-encoded, a fourth channel to be alpha. UVs move where textures were read with `align_corners`, so that the
     picture stays. Differentiable in vertices and normals. Raises ArgumentError for other textures, by name.
     """
     installed.require()
+    from pytorch3d.renderer import TexturesAtlas, TexturesVertex
+
     found: list[Mesh] = []
     for number in range(len(meshes)):
         vertices, faces = meshes.verts_list()[number], meshes.faces_list()[number]
         normals = meshes.verts_normals_list()[number]
         if meshes.textures is None:
             found.append(Mesh(vertices, faces, normals=normals, name=f"mesh{number}"))
+        elif isinstance(meshes.textures, TexturesVertex | TexturesAtlas):
+            material = Material(_on_mesh(number, meshes.textures, vertices, faces), name=f"mesh{number}")
+            found.append(Mesh(vertices, faces, normals=normals, material=material, name=f"mesh{number}"))
         else:
             found += _textured(number, vertices, faces, normals, meshes.textures)
     return found
+
+
+def _on_mesh(number: int, textures: Any, vertices: Tensor, faces: Tensor) -> Texture:
+    """A TexturesVertex or TexturesAtlas of mesh `number` of a batch as a node."""
+    from pytorch3d.renderer import TexturesVertex
+
+    if isinstance(textures, TexturesVertex):
+        values, count, kind = textures.verts_features_list()[number], len(vertices), VertexTexture
+    else:
+        values, count, kind = textures.atlas_list()[number], len(faces), FaceTexture
+    if values.shape[-1] not in (3, 4) or len(values) != count:
+        raise ArgumentError(
+            f"mesh{number} has {tuple(values.shape)} colours for {count}, but a base colour is red, green and blue, or "
+            "these and alpha, for each: give so many."
+        )
+    return kind(values, trainable=values.requires_grad)
 
 
 def _textured(number: int, vertices: Tensor, faces: Tensor, normals: Tensor, textures: Any) -> list[Mesh]:

@@ -111,8 +111,9 @@ class _Builder:
         attributes, item = primitive.attributes, primitive.item
         if matrices is not None:
             attributes = nodes.skinned(attributes, matrices, item.where)
-        if "COLOR_0" in attributes and bool((attributes["COLOR_0"] != 1).any()):
-            self.document.remarks.unused("the file", "colours of vertices")
+        colors = attributes.get("COLOR_0")
+        if colors is not None and not bool((colors != 1).any()):
+            colors = None  # all white
         sets = frozenset(int(name[9:]) for name in attributes if name.startswith("TEXCOORD_") and name[9:].isdigit())
         number = item.index("material", len(self.document.all("materials")), "materials", None)
         worn = Worn(Material(), None, IDENTITY) if number is None else self.materials.wear(number, sets, item.where)
@@ -127,6 +128,7 @@ class _Builder:
             None if normals is None else _tensor(normals),
             worn.material,
             name,
+            None if colors is None else _tensor(colors.clip(0, 1)),
         )
 
 

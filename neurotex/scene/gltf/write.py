@@ -46,7 +46,7 @@ def _written(scene: Scene) -> Glb:
     glb = Glb()
     write = MaterialWriter(glb, Evaluation())
     materials = {material: glb.add("materials", write(material)) for material in scene.materials()}
-    meshes = {mesh: glb.add("meshes", _mesh(glb, mesh, materials[mesh.material])) for mesh in scene.meshes()}
+    meshes = {mesh: glb.add("meshes", _mesh(glb, mesh, materials[mesh.material], write)) for mesh in scene.meshes()}
     names = _Names()
     roots: list[int] = []
     stack = [(node, roots) for node in reversed(scene.nodes)]
@@ -133,7 +133,7 @@ def _quaternion(turn: np.ndarray) -> list[float]:
     return np.linalg.eigh(np.array(outer), "U").eigenvectors[:, -1].tolist()
 
 
-def _mesh(glb: Glb, mesh: Mesh, material: int) -> dict:
+def _mesh(glb: Glb, mesh: Mesh, material: int, write: MaterialWriter) -> dict:
     mesh.check()
     faces, vertices = _array(mesh.faces), _array(mesh.vertices).astype(np.float32)
     if not np.isfinite(vertices).all():
@@ -152,6 +152,9 @@ def _mesh(glb: Glb, mesh: Mesh, material: int) -> dict:
         attributes["TEXCOORD_0"] = glb.add_vertices(uvs * [1, -1] + [0, 1])
     if mesh.material.normal is not None:
         attributes["TANGENT"] = glb.add_vertices(_tangents(mesh, normals))
+    colors = write.vertex_colors(mesh)
+    if colors is not None:
+        attributes["COLOR_0"] = glb.add_vertices(colors)
     primitive = {"attributes": attributes, "indices": glb.add_indices(faces), "material": material}
     return {"name": mesh.name, "primitives": [primitive]}
 

@@ -8,14 +8,15 @@ import warnings
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import interpolate
+from torch.nn.functional import interpolate, pad
 
 from ...errors import SceneError
 from ...images import srgb_to_linear
 from ...images.png import png
-from ...raster.textures import MIPMAPPED, both_axes
+from ...raster.textures import MIPMAPPED, ON_MESH, both_axes
 from ..latent import Evaluation
 from ..material import Material
+from ..mesh import Mesh
 from ..shipping import texture_file
 from ..textures import ConstantTexture, Texture
 from .glb import Glb
@@ -40,7 +41,15 @@ class MaterialWriter:
         """A material in glTF's JSON. A diffuse one is the roughest dielectric, which is how `gltf.load` knows it."""
         maps, values = material.maps(), material.values(self.evaluation)
         surface: dict = {"metallicFactor": 0.0, "roughnessFactor": 1.0}
-        if isinstance(maps["base_color"], ConstantTexture):
+        for name, texture in maps.items():
+            if texture.filter in ON_MESH and (name, texture.filter) != ("base_color", "vertex"):
+                raise SceneError(
+                    f"material '{material.name}': {name} has a texel for each {texture.filter}, which glTF has no "
+                    "words for: paint it on an image."
+                )
+        if maps["base_color"].filter == "vertex":
+            pass  # the mesh has it, see `vertex_colors`
+        elif isinstance(maps["base_color"], ConstantTexture):
             surface["baseColorFactor"] = [*_factor(values["base_color"]), 1.0][:4]
         else:
             surface["baseColorTexture"] = self._texture(material, "base_color")
@@ -57,6 +66,25 @@ class MaterialWriter:
             if not plain:
                 out["emissiveTexture"] = self._texture(material, "emissive")
         return out
+
+    def vertex_colors(self, mesh: Mesh) -> np.ndarray | None:
+        """COLOR_0 of a mesh: its colours, times those that its material has on vertices, linear. None for white."""
+        colors = None if mesh.colors is None else mesh.colors.detach().double().cpu()
+        if mesh.material.base_color.filter == "vertex":
+            value = mesh.material.values(self.evaluation)["base_color"]
+            mesh.check_texels("base_color", tuple(value.shape))
+            own = value[0, :, :, 0].T.double().cpu()
+            own = torch.cat([srgb_to_linear(own[:, :3].clamp(0, 1)), own[:, 3:]], 1)
+            columns = max(own.shape[1], 0 if colors is None else colors.shape[1])
+            parts = [pad(part, (0, columns - part.shape[1]), value=1.0) for part in (own, colors) if part is not None]
+            if colors is not None:
+                warnings.warn(
+                    f"mesh '{mesh.name}' has colours and its material '{mesh.material.name}' a base_color on vertices: "
+                    "both, of which glTF has the product at vertices alone.",
+                    stacklevel=2,
+                )
+            colors = parts[0] if len(parts) == 1 else parts[0] * parts[1]
+        return None if colors is None else colors.clamp(0, 1).numpy()
 
     def _texture(self, material: Material, name: str) -> dict:
         """A reference to a texture: its own file, if that is what all viewers read, else a PNG of its texels.

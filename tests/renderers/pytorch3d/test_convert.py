@@ -385,14 +385,14 @@ def test_meshes_bring_normals_and_go_without_textures(pytorch3d, torus, plate):
     assert torch.equal(from_meshes(given)[0].normals, normals)
 
 
-def test_other_textures_are_refused_by_name(pytorch3d, plate):
+def test_features_that_are_no_colours_are_refused_by_name(pytorch3d, plate):
     structures = pytest.importorskip("pytorch3d.structures")
     for textures in (
-        pytorch3d.TexturesVertex(torch.rand(1, 4, 3)),
-        pytorch3d.TexturesAtlas(torch.rand(1, 2, 4, 4, 3)),
+        pytorch3d.TexturesVertex(torch.rand(1, 4, 5)),
+        pytorch3d.TexturesAtlas(torch.rand(1, 2, 4, 4, 1)),
     ):
         meshes = structures.Meshes([plate.vertices], [plate.faces.long()], textures)
-        with pytest.raises(nt.ArgumentError, match=f"mesh0 wears {type(textures).__name__}.*TexturesUV"):
+        with pytest.raises(nt.ArgumentError, match=r"mesh0 has \(.*\) colours for \d, but a base colour is"):
             from_meshes(meshes)
 
 
@@ -440,3 +440,21 @@ def test_lights_carry_gradients_and_are_one_of_a_batch(pytorch3d):
 def test_other_lights_are_refused_by_name(pytorch3d):
     with pytest.raises(nt.ArgumentError, match=re.escape("Materials cannot become a PhongLight")):
         from_lights(pytorch3d.Materials())
+
+
+def test_colours_of_vertices_and_atlases_become_nodes(pytorch3d):
+    from pytorch3d.renderer import TexturesAtlas, TexturesVertex
+    from pytorch3d.structures import Meshes
+
+    from neurotex.renderers.pytorch3d import from_meshes
+
+    vertices, faces = torch.rand(4, 3), torch.tensor([[0, 1, 2], [0, 2, 3]])
+    colors, atlas = torch.rand(1, 4, 3, requires_grad=True), torch.rand(1, 2, 3, 3, 3)
+    (mesh,) = from_meshes(Meshes([vertices], [faces], TexturesVertex(colors)))
+    found = mesh.material.base_color
+    assert isinstance(found, nt.VertexTexture)
+    assert isinstance(found.image, torch.nn.Parameter)
+    assert torch.equal(found()[0, :, :, 0].T, colors[0])
+    (mesh,) = from_meshes(Meshes([vertices], [faces], TexturesAtlas(atlas)))
+    assert isinstance(mesh.material.base_color, nt.FaceTexture)
+    assert torch.equal(mesh.material.base_color()[0].movedim(0, -1), atlas[0].flatten(1, 2))

@@ -353,3 +353,39 @@ def test_arrays_are_of_torchs_default_type(tmp_path):
         assert scene.geometry().vertices.dtype == torch.float64
     finally:
         torch.set_default_dtype(torch.float32)
+
+
+def test_colours_of_vertices_multiply_the_base_colour_and_are_written(tmp_path):
+    file, colors = Gltf(), np.random.default_rng(0).random((4, 4), np.float32)
+    file.show(file.mesh({"COLOR_0": colors}))
+    scene = nt.Scene.load(file.write(tmp_path / "a.gltf"))
+    torch.testing.assert_close(scene.meshes()[0].colors, torch.from_numpy(colors))
+    scene.save(tmp_path / "b.glb")
+    torch.testing.assert_close(nt.Scene.load(tmp_path / "b.glb").meshes()[0].colors, torch.from_numpy(colors))
+
+    # a base colour that lies on vertices is encoded, COLOR_0 is linear
+    mesh = scene.meshes()[0]
+    mesh.colors = None
+    mesh.material = nt.Material(nt.VertexTexture(torch.from_numpy(colors[:, [1, 2, 0]])), "paint")
+    cameras, light = nt.orbit(1, 3.0), nt.AmbientLight(1.0)
+    before = nt.render(scene, 16, cameras=cameras, lights=light)
+    scene.save(tmp_path / "c.glb")
+    again = nt.Scene.load(tmp_path / "c.glb")
+    torch.testing.assert_close(nt.render(again, 16, cameras=cameras, lights=light), before, atol=1e-5, rtol=0)
+    mesh.colors = torch.from_numpy(colors)
+    with pytest.warns(UserWarning, match="both, of which glTF has the product at vertices"):
+        scene.save(tmp_path / "c.glb")
+    white = Gltf()
+    white.show(white.mesh({"COLOR_0": np.ones((4, 3), np.float32)}))
+    assert nt.Scene.load(white.write(tmp_path / "d.gltf")).meshes()[0].colors is None
+
+
+@pytest.mark.parametrize("node", [lambda: nt.FaceTexture(torch.rand(2, 3)), lambda: nt.VertexTexture(torch.rand(4, 1))])
+def test_what_gltf_has_no_words_for_is_refused(tmp_path, node):
+    corners = torch.tensor([[0.0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 1, 0]])
+    texture = node()
+    maps = {"base_color": texture} if texture().shape[1] == 3 else {"roughness": texture}
+    mesh = nt.Mesh(corners, torch.tensor([[0, 1, 2], [0, 2, 3]]), material=nt.Material(name="odd", **maps))
+    with pytest.raises(nt.SceneError, match=r"material 'odd': \w+ has a texel for each"):
+        nt.Scene(mesh).save(tmp_path / "a.glb")
+    assert not list(tmp_path.iterdir())
