@@ -67,6 +67,12 @@ def _kernels_on_two_threads(request: pytest.FixtureRequest) -> Iterator[None]:
 
 
 @pytest.fixture
+def unchecked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Calls go through as they do for users, whose annotations are not checked."""
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
+
+
+@pytest.fixture
 def torus() -> nt.Mesh:
     """A UV-mapped torus, its seams doubled, with analytic normals."""
     around, tube = 24, 12

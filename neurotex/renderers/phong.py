@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from jaxtyping import Float, Int
@@ -23,6 +24,7 @@ from ..raster.interpolate import interpolate_at
 from ..raster.lookup import sample_texture
 from ..scene import Camera, Evaluation, Geometry, Latent, Latents, Scene, resolution
 from ..scene.check import check_cameras, check_maps_alone
+from ..scene.graph import check_is_scene
 from ..scene.latent import by_name, check_names
 from ..shading.blend import Blend, hard_rgb_blend, sigmoid_alpha_blend, softmax_rgb_blend
 from ..shading.phong import PhongLight, PhongMaterial, area_normals, face_normals
@@ -62,8 +64,8 @@ def render_phong(
     faces_per_pixel: int = 1,
     blur_radius: float = 0.0,
     cull_backfaces: bool = False,
-    light: PhongLight | None = None,
-    material: PhongMaterial | None = None,
+    light: PhongLight | Sequence[PhongLight] | None = None,
+    material: PhongMaterial | Sequence[PhongMaterial] | None = None,
     blend: Blend | None = None,
     lookup: Lookup | None = None,
     visibility: Visibility | None = None,
@@ -73,8 +75,10 @@ def render_phong(
 
     `size` is the side of a square image or (height, width), pixels. `light` (in place of the scene's lights),
     `material` and `blend` default to PyTorch3D's own values, `lookup` to bilinear with aligned corners, outside [0, 1]
-    as each texture node wraps. The soft shadings want several `faces_per_pixel` and a `blur_radius` (squared NDC
-    units): log(1 / 1e-4 − 1) · sigma takes in all that a soft silhouette shows.
+    as each texture node wraps. An image has one light and one material: a sequence has one for each view. Faces are cut
+    at a camera's `near`; where it is None, those that reach behind the eye are left out, as PyTorch3D does. The soft
+    shadings want several `faces_per_pixel` and a `blur_radius` (squared NDC units): log(1 / 1e-4 − 1) · sigma takes in
+    all that a soft silhouette shows.
 
     `visibility` decides in the shading's place which layer shows, by any estimator: as soft layers, at random, or with
     the hard z-test's picture, to the bit, and the gradient of soft layers. It asks for layers and a blur radius as a
@@ -86,8 +90,17 @@ def render_phong(
     with a soft shading, or as `visibility` says, through visibility, too.
     """
     size = resolution(size)
+    check_is_scene(scene)
     check_cameras(scene)
     check_maps_alone(scene, "Phong's shading")
+    views = len(scene.cameras)
+    lit = zip(
+        for_views("light", light, PhongLight, views, "from_lights makes them of PyTorch3D's lights"),
+        for_views("material", material, PhongMaterial, views, "from_materials makes them of PyTorch3D's Materials"),
+        strict=True,
+    )
+    if not isinstance(blend, Blend | None):
+        raise ArgumentError(f"blend is a neurotex.Blend, not a {type(blend).__name__}: give it the same numbers.")
     what, remedy = described(scene, size), "turn down size or faces_per_pixel, or give fewer cameras"
     with memory_for(f"a render of {what}, {faces_per_pixel} faces to a pixel,", remedy):
         geometry = scene.geometry()
@@ -102,19 +115,43 @@ def render_phong(
             uvs = corner_uvs(geometry)
             surface = Surface(corners, normals, uvs, geometry.face_material)
             images = []
-            look = {"shading": shading, "light": light, "material": material, "blend": blend, "visibility": visibility}
-            for camera in scene.cameras:
+            for camera, (its_light, its_material) in zip(scene.cameras, lit, strict=True):
                 ndc = ndc_corners(geometry, camera, size)
                 modes = {
                     "perspective_correct": bool(camera.eye[3]),
                     "cull_backfaces": cull_backfaces,
-                    "near": camera.near_plane(geometry.radius),
+                    "near": camera.near,
                 }
                 fragments = rasterize(ndc, size, faces_per_pixel=faces_per_pixel, blur_radius=blur_radius, **modes)
                 if visibility is not None and blur_radius > 0:
                     fragments = with_first_layer(fragments, rasterize(ndc, size, **modes))
-                images.append(shade(fragments, surface, textures, camera.position[None].to(corners), **look))
+                look = {"light": its_light, "material": its_material, "blend": blend, "visibility": visibility}
+                eye = camera.position[None].to(corners)
+                images.append(shade(fragments, surface, textures, eye, shading=shading, **look))
             return torch.cat(images)
+
+
+def listed(what: str, given: Any, kind: type, remedy: str) -> list:
+    """One thing of a kind or a sequence of such as a list; raises ArgumentError with the remedy for others."""
+    members = list(given) if isinstance(given, Sequence) and not isinstance(given, str) else [given]
+    wrong = next((member for member in members if not isinstance(member, kind)), None)
+    if wrong is not None or not members:
+        found = f"a {type(wrong).__name__}" if members else "an empty sequence"
+        raise ArgumentError(f"{what} is a neurotex {kind.__name__}, or a sequence of them, not {found}: {remedy}.")
+    return members
+
+
+def for_views(what: str, given: Any, kind: type, views: int, remedy: str) -> list:
+    """What each view is drawn with: None, one for all, or one for each."""
+    if given is None:
+        return [None] * views
+    members = listed(what, given, kind, remedy)
+    if len(members) not in (1, views):
+        raise ArgumentError(
+            f"there are {len(members)} of {what} for {views} views, but an image has one in PyTorch3D's shading: give "
+            "one, or one for each view; neurotex.render adds up a scene's lights."
+        )
+    return members * (views if len(members) == 1 else 1)
 
 
 def shade(
@@ -268,7 +305,9 @@ def ndc_corners(geometry: Geometry, camera: Camera, size: tuple[int, int]) -> Fl
     matrix = camera.screen_matrix(size).to(geometry.vertices)
     screen = transform(geometry.vertices, matrix.T)
     in_plane = screen[:, 3:].abs() < TINY
-    w, depth = torch.where(in_plane, TINY, screen[:, 3:]), torch.where(in_plane, TINY, screen[:, 2:3])
+    w, depth = torch.where(in_plane, TINY, screen[:, 3:]), screen[:, 2:3]
+    if camera.near is not None:  # its faces are cut, not left out
+        depth = torch.where(in_plane, TINY, depth)
     half = min(height, width) / 2
     ndc = (screen[:, :2] / w - screen.new_tensor([width / 2, height / 2])) / screen.new_tensor([half, -half])
     return torch.cat([ndc, depth], -1)[geometry.faces.long()]

@@ -109,17 +109,28 @@ class PinholeCamera(Camera):
 
 
 class OrthographicCamera(Camera):
-    """Parallel projection; the image is 2·`ymag` scene units high (glTF's ymag), pixels are square."""
+    """Parallel projection; the image is 2·`ymag` scene units high and 2·`xmag` wide (glTF's).
 
-    def __init__(self, transform: Transform | None = None, ymag: float = 1.0, near: float | None = None):
+    Without `xmag` pixels are square, whatever the shape of the image.
+    """
+
+    def __init__(
+        self,
+        transform: Transform | None = None,
+        ymag: float = 1.0,
+        near: float | None = None,
+        xmag: float | None = None,
+    ):
         super().__init__(transform, near)
-        if not 0 < ymag < math.inf:
-            raise ArgumentError(f"ymag is half the height of the view and above 0, but is {ymag}.")
-        self.ymag = ymag
+        for name, mag, what in (("ymag", ymag, "height"), ("xmag", xmag, "width")):
+            if mag is not None and not 0 < mag < math.inf:
+                raise ArgumentError(f"{name} is half the {what} of the view and above 0, but is {mag}.")
+        self.ymag, self.xmag = ymag, xmag
 
     def intrinsics(self, height: int, width: int) -> Tensor:
-        scale = height / (2 * self.ymag)
-        rows = [[scale, 0, 0, width / 2], [0, -scale, 0, height / 2], [0, 0, -1, 0], [0, 0, 0, 1]]
+        sy = height / (2 * self.ymag)
+        sx = sy if self.xmag is None else width / (2 * self.xmag)
+        rows = [[sx, 0, 0, width / 2], [0, -sy, 0, height / 2], [0, 0, -1, 0], [0, 0, 0, 1]]
         return torch.tensor(rows, dtype=torch.float64)
 
     @property
@@ -127,7 +138,7 @@ class OrthographicCamera(Camera):
         return self.transform[:, 2]
 
     def extra_repr(self) -> str:
-        return f"ymag={self.ymag:g}"
+        return f"ymag={self.ymag:g}" + ("" if self.xmag is None else f", xmag={self.xmag:g}")
 
 
 def look_at(eye: Tensor, target: Tensor | None = None, up: Tensor | None = None) -> Transform:

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn.functional import pad
 
 from ..core.precision import uncast
-from ..errors import SceneError
+from ..errors import ArgumentError, SceneError
 from ..geometry import cofactors, determinant, transform
 from .camera import Camera
 from .light import Light
@@ -291,4 +291,13 @@ def _check_extent(path: str, what: str, points: Tensor) -> None:
             raise SceneError(f"node '{path}' has {what} as large as {largest:.3g}: scale it to less than {far:.0e}.")
         raise SceneError(
             f"node '{path}' has {what} that are not finite: look at its transform, and at the optimiser that moves it."
+        )
+
+
+def check_is_scene(scene: object) -> None:
+    """Raise ArgumentError for what is no Scene, such as another renderer's."""
+    if not isinstance(scene, Scene):
+        raise ArgumentError(
+            f"what is drawn is a neurotex Scene, not a {type(scene).__name__}: make one of meshes, cameras and lights, "
+            "neurotex.Scene(mesh, camera, light)."
         )

@@ -5,6 +5,7 @@ That images are those of PyTorch3D is for tests/conformance to say.
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -16,7 +17,8 @@ from neurotex.discrete.estimators import Gumbel, ScoreFunction, Surrogate
 from neurotex.raster.fragments import rasterize
 from neurotex.renderers.phong import Lookup, Surface, render_phong, shade
 from neurotex.shading.blend import Blend
-from neurotex.shading.phong import PhongLight, area_normals
+from neurotex.shading.phong import PhongLight, PhongMaterial, area_normals
+from tests.golden.plugins import record_phong
 
 UNLIT = PhongLight.everywhere()
 
@@ -270,6 +272,38 @@ def test_faces_in_the_plane_of_the_eye_do_no_harm(plate):
     assert not bool(image[3, :8].any())
     (grad,) = torch.autograd.grad(image.sum(), plate.vertices)
     assert bool(grad.isfinite().all() and grad.any())
+
+
+@pytest.mark.parametrize("name", record_phong.NAMES)
+def test_pictures_are_those_that_pytorch3d_made(name):
+    """Eyes inside of meshes and before faces that reach behind them, oblong pixels, lights and materials by view."""
+    scene, options = record_phong.build(name)
+    with np.load(record_phong.FILE) as recorded:
+        wanted = torch.from_numpy(recorded[name])
+    image = render_phong(scene, record_phong.SIZE, **options)
+    assert torch.equal(image[:, 3], wanted[:, 3])
+    torch.testing.assert_close(image, wanted, atol=2e-5, rtol=0)
+
+
+def test_a_view_has_a_light_and_a_material_of_its_own(torus, unchecked):
+    torus.material = nt.Material((0.5, 0.5, 0.5))
+    scene = nt.Scene(torus, nt.orbit(2, 3.0))
+    lights = [PhongLight.at((0, 2, 3)), PhongLight.towards((1, 0, 0), diffuse=(0.9, 0.1, 0.1))]
+    materials = [PhongMaterial(shininess=4.0), PhongMaterial(diffuse=(0.2, 0.8, 0.4))]
+    image = render_phong(scene, 16, light=lights, material=materials)
+    for k in range(2):
+        alone = render_phong(nt.Scene(torus, scene.cameras[k]), 16, light=lights[k], material=materials[k])
+        assert torch.equal(image[k], alone[0])
+    assert torch.equal(render_phong(scene, 16, light=lights[:1]), render_phong(scene, 16, light=lights[0]))
+    for what, given, message in (
+        ("light", [*lights, *lights], "4 of light for 2 views.*one in PyTorch3D's shading.*neurotex.render adds up"),
+        ("light", [], "light is a neurotex PhongLight, .*not an empty sequence"),
+        ("light", nt.Flash(7.0), "not a Flash: from_lights"),
+        ("material", [materials[0], nt.Material()], "not a Material: from_materials"),
+        ("blend", {"sigma": 1e-4}, "blend is a neurotex.Blend, not a dict"),
+    ):
+        with pytest.raises(nt.ArgumentError, match=message):
+            render_phong(scene, 16, **{what: given})
 
 
 def test_what_cannot_be_rendered_is_refused(plate, tiny_generator):

@@ -48,6 +48,10 @@ def test_orthographic_projection_is_by_the_book():
     camera = nt.OrthographicCamera(TRANSFORM, ymag=1.5)
     assert _project(camera, POINT, (60, 100)) == pytest.approx((50 + 20 * x, 30 - 20 * y, -z), rel=1e-5)
     assert torch.equal(camera.eye, torch.cat([TRANSFORM[:3, 2], torch.zeros(1)]))  # towards the viewer, at infinity
+    camera = nt.OrthographicCamera(TRANSFORM, ymag=1.5, xmag=2.0)
+    assert _project(camera, POINT, (60, 100)) == pytest.approx((50 + 25 * x, 30 - 20 * y, -z), rel=1e-5)
+    assert _project(camera, POINT, (60, 80)) == pytest.approx((40 + 20 * x, 30 - 20 * y, -z), rel=1e-5)
+    assert camera.extra_repr() == "ymag=1.5, xmag=2"
 
 
 def test_look_at_stands_there_looks_there_and_keeps_up():
@@ -100,6 +104,8 @@ def test_a_camera_without_a_rigid_transform_is_refused(transform):
         lambda: nt.PerspectiveCamera(yfov=180.0),
         lambda: nt.PerspectiveCamera(yfov=math.nan),
         lambda: nt.OrthographicCamera(ymag=0.0),
+        lambda: nt.OrthographicCamera(xmag=math.inf),
+        lambda: nt.OrthographicCamera(xmag=-1.0),
         lambda: nt.PinholeCamera(None, (0.0, 1.0), (1.0, 1.0), (2, 2)),
         lambda: nt.PinholeCamera(None, (1.0, 1.0), (1.0, 1.0), (2, 0)),
     ],

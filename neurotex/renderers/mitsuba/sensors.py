@@ -52,9 +52,9 @@ def _lens(mi: Any, camera: Camera, name: str, size: tuple[int, int]) -> dict[str
     # the columns right and back change sign
     pose = camera.transform.double().cpu() * torch.tensor([-1.0, 1, -1, 1], dtype=torch.float64)
     if isinstance(camera, OrthographicCamera):
-        # Mitsuba's shows [−1, 1] along x
-        half = camera.ymag * width / height
-        pose = pose @ torch.diag(pose.new_tensor([half, half, 1, 1]))
+        # Mitsuba's shows [−1, 1] along x, and as much of y as square pixels do
+        xmag = camera.ymag * width / height if camera.xmag is None else camera.xmag
+        pose = pose @ torch.diag(pose.new_tensor([xmag, camera.ymag * width / height, 1, 1]))
         return {"type": "orthographic", "to_world": mi.ScalarTransform4f(pose.numpy())}
     lens = {"type": "perspective", "fov_axis": "y", "to_world": mi.ScalarTransform4f(pose.numpy())}
     if isinstance(camera, PerspectiveCamera):

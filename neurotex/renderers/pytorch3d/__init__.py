@@ -3,17 +3,10 @@
 Importing this needs no PyTorch3D; what cannot do without it says so when it is called.
 """
 
-from .convert import (
-    from_cameras,
-    from_lights,
-    from_materials,
-    from_meshes,
-    to_camera,
-    to_lights,
-    to_materials,
-    to_meshes,
-)
+from .cameras import from_cameras, to_camera
+from .convert import from_meshes, to_meshes
 from .lights import SceneLights
+from .phong import from_lights, from_materials, to_lights, to_materials
 from .rasterizer import FastMeshRasterizer, FastMeshRenderer, rasterize_meshes
 from .renderer import PyTorch3DRenderer
 from .textures import GeneratedTexturesUV

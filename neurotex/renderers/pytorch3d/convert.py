@@ -1,8 +1,4 @@
-"""Cameras, meshes, lights and materials, from neurotex to PyTorch3D and back.
-
-How their cameras' spaces lie to ours is told in `neurotex.scene.conventions`. Their NDC has +X to the left and +Y up,
-and the image's shorter side spans [−1, 1].
-"""
+"""Meshes with their textures, from neurotex to PyTorch3D and back."""
 
 from __future__ import annotations
 
@@ -14,139 +10,25 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from ...errors import ArgumentError, SceneError
+from ...raster import lookup
 from ...raster.textures import MIPMAPPED
 from ...scene import (
-    Camera,
     ConstantTexture,
     FaceTexture,
     ImageTexture,
     Material,
     Mesh,
-    OrthographicCamera,
-    PerspectiveCamera,
-    PinholeCamera,
     Scene,
     SteppedTexture,
     Texture,
     VertexTexture,
-    resolution,
 )
 from ...scene.check import check_maps_alone
-from ...scene.conventions import camera_to_world, rotation_and_translation
-from ...shading import PhongLight, PhongMaterial, srgb_to_linear
+from ...scene.graph import check_is_scene
+from ...shading import srgb_to_linear
 from ..phong import PADDINGS, corner_uvs
 from . import installed
 from .textures import GeneratedTexturesUV
-
-TERMS = ("ambient", "diffuse", "specular")  # of Phong's lights and materials
-NEAR = 1e-3  # scene units, of cameras that have none
-ROUNDING = 1e-5  # of a calibration matrix's entries, as a share of its focal lengths
-
-
-def to_camera(camera: Camera, size: int | tuple[int, int]) -> Any:
-    """PyTorch3D's camera, a batch of one, in NDC, that takes the same picture of (height, width) pixels.
-
-    A PerspectiveCameras, or an OrthographicCameras. It has no znear: set a rasteriser's `z_clip_value` to our `near`.
-    Raises ArgumentError for cameras of a user's own.
-    """
-    installed.require()
-    from pytorch3d.renderer import OrthographicCameras, PerspectiveCameras
-
-    kind = OrthographicCameras if isinstance(camera, OrthographicCamera) else PerspectiveCameras
-    rotation, translation = rotation_and_translation(camera.transform[None])
-    focal, principal = (values[None].to(rotation) for values in ndc_lens(camera, resolution(size)))
-    return kind(focal, principal, rotation, translation, device=rotation.device)
-
-
-def ndc_lens(camera: Camera, size: tuple[int, int]) -> tuple[Float[Tensor, "2"], Float[Tensor, "2"]]:
-    """Focal lengths (scales of an orthographic camera) and principal point in PyTorch3D's NDC, float64."""
-    if not isinstance(camera, PerspectiveCamera | PinholeCamera | OrthographicCamera):
-        raise ArgumentError(
-            f"a {type(camera).__name__} has no counterpart in PyTorch3D: give a PerspectiveCamera, a PinholeCamera or "
-            "an OrthographicCamera."
-        )
-    height, width = size
-    matrix = camera.intrinsics(height, width)
-    # pixels are (fx x + cx, cy − fy y) of a point (x, y), over its depth −z in perspective: then a column holds −c
-    center = matrix[:2, 3] if isinstance(camera, OrthographicCamera) else -matrix[:2, 2]
-    focal = matrix.diagonal()[:2] * matrix.new_tensor([1, -1])
-    principal = matrix.new_tensor([width / 2, height / 2]) - center
-    half = min(size) / 2
-    return focal / half, principal / half
-
-
-def from_cameras(cameras: Any, size: int | tuple[int, int]) -> list[PinholeCamera | OrthographicCamera]:
-    """neurotex cameras that take the pictures of (height, width) pixels of a batch of PyTorch3D's.
-
-    FoVPerspectiveCameras and PerspectiveCameras become PinholeCamera, FoVOrthographicCameras and OrthographicCameras
-    OrthographicCamera, whether given in NDC or in screen space (of `size`, if they have no image_size), by numbers or
-    by a matrix K. `near` is where PyTorch3D's rasteriser cuts by default: half of the smallest znear of perspective
-    cameras that have one. No gradient goes through. Raises ArgumentError for other cameras and what ours cannot hold.
-    """
-    installed.require()
-    from pytorch3d.renderer import (
-        FoVOrthographicCameras,
-        FoVPerspectiveCameras,
-        OrthographicCameras,
-        PerspectiveCameras,
-    )
-
-    size, name = resolution(size), type(cameras).__name__
-    if not isinstance(
-        cameras, FoVPerspectiveCameras | PerspectiveCameras | FoVOrthographicCameras | OrthographicCameras
-    ):
-        raise ArgumentError(
-            f"{name} cannot become neurotex cameras, which are perspective or orthographic: undistort its images, and "
-            "give PerspectiveCameras."
-        )
-    own_size = {} if cameras.get_image_size() is not None else {"image_size": size}
-    projection = cameras.get_projection_transform().compose(cameras.get_ndc_camera_transform(**own_size))
-    matrices = projection.get_matrix().detach().transpose(1, 2).double().cpu()  # theirs act on rows
-    transforms = camera_to_world(cameras.R.detach(), cameras.T.detach())
-    parallel = not cameras.is_perspective()
-    near = NEAR if parallel or cameras.get_znear() is None else float(torch.as_tensor(cameras.get_znear()).min()) / 2
-    pairs = enumerate(zip(matrices, transforms, strict=True))
-    return [_from_ndc(f"number {n} of these {name}", *pair, parallel, size, near) for n, pair in pairs]
-
-
-def _from_ndc(
-    what: str,
-    matrix: Float[Tensor, "4 4"],
-    transform: Float[Tensor, "4 4"],
-    parallel: bool,
-    size: tuple[int, int],
-    near: float,
-) -> PinholeCamera | OrthographicCamera:
-    """Our camera with this projection from PyTorch3D's view space to its NDC, both as columns."""
-    (fx, fy), least = matrix.diagonal()[:2].tolist(), ROUNDING * float(matrix[0, 0].abs())
-    if not (fx > 0 and fy > 0):
-        raise ArgumentError(f"{what} has focal lengths {fx:g} and {fy:g}, but only those above 0 make a picture.")
-    column = 3 if parallel else 2
-    odd = matrix[:2].clone()
-    odd[:, column] = 0
-    odd[[0, 1], [0, 1]] = 0
-    last = matrix.new_tensor([0, 0, 0, 1] if parallel else [0, 0, 1, 0])
-    if bool((odd.abs() > least).any()) or not torch.allclose(matrix[3], last):
-        raise ArgumentError(
-            f"{what} has a skewed or oblique projection, which no neurotex camera has: leave only focal lengths and "
-            "principal points in its K."
-        )
-    height, width = size
-    half = min(size) / 2
-    x, y = matrix[:2, column].tolist()
-    if not parallel:
-        return PinholeCamera(
-            transform, (fx * half, fy * half), (width / 2 - x * half, height / 2 - y * half), size, near
-        )
-    if abs(fx - fy) > least:
-        raise ArgumentError(
-            f"{what} is orthographic with pixels that are not square ({fx:g} by {fy:g}), but those of a neurotex "
-            "OrthographicCamera are: give both axes one scale, and stretch the image."
-        )
-    # ours looks at the middle of its image: a principal point elsewhere moves it, to the right and down
-    aside = transform[:3, :2] @ transform.new_tensor([x / fx, -y / fx])
-    moved = torch.cat([transform[:, :3], transform[:, 3:] + torch.nn.functional.pad(aside, (0, 1))[:, None]], 1)
-    return OrthographicCamera(moved, height / min(size) / fx, near)
 
 
 class BaseColor(nn.Module):
@@ -177,6 +59,7 @@ def to_meshes(scene: Scene, *, linear: bool = False) -> Any:
     installed.require()
     from pytorch3d.structures import Meshes
 
+    check_is_scene(scene)
     check_maps_alone(scene, "this translation for PyTorch3D")
     geometry = scene.geometry()
     wrap, sampling = _sampler(geometry.materials)
@@ -240,11 +123,18 @@ def from_meshes(meshes: Any) -> list[Mesh]:
     gradient; a GeneratedTexturesUV's nodes stay, without the step that `to_meshes` adds; a TexturesVertex becomes a
     VertexTexture and a TexturesAtlas a FaceTexture. Values are taken to be
     sRGB-encoded, a fourth channel to be alpha. UVs move where textures were read with `align_corners`, so that the
-    picture stays. Differentiable in vertices and normals. Raises ArgumentError for other textures, by name.
+    picture stays; where zeros or reflections are seen beyond a map, it goes through a step that adds them.
+    Differentiable in vertices and normals. Raises ArgumentError for other textures, by name.
     """
     installed.require()
     from pytorch3d.renderer import TexturesAtlas, TexturesVertex
+    from pytorch3d.structures import Meshes
 
+    if not isinstance(meshes, Meshes):
+        raise ArgumentError(
+            f"meshes of neurotex are made from PyTorch3D's Meshes, not from a {type(meshes).__name__}: it draws "
+            "triangles alone."
+        )
     found: list[Mesh] = []
     for number in range(len(meshes)):
         vertices, faces = meshes.verts_list()[number], meshes.faces_list()[number]
@@ -296,44 +186,66 @@ def _textured(number: int, vertices: Tensor, faces: Tensor, normals: Tensor, tex
     return found
 
 
+class Framed(nn.Module):
+    """A map within a frame of zeros, one texel wide: clamped, it shows zeros all around."""
+
+    def forward(self, value: Tensor) -> Float[Tensor, "n c h w"]:
+        return torch.nn.functional.pad(value, (1, 1, 1, 1))
+
+
+class Unfolded(nn.Module):
+    """A map and its mirror images to the right and above, without their common texels: repeated, it is reflected there.
+
+    The mirrors go through the centres of the outermost texels.
+    """
+
+    def forward(self, value: Tensor) -> Float[Tensor, "n c h w"]:
+        value = torch.cat([value, value[..., 1:-1].flip(-1)], -1)
+        return torch.cat([value[..., 1:-1, :].flip(-2), value], -2)
+
+
 def _texture(
     what: str, image: Tensor | Texture, uv: Float[Tensor, "n 2"], textures: Any
 ) -> tuple[Texture, Float[Tensor, "n 2"]]:
     """A map as a texture node, and the UVs with which it gives the picture that PyTorch3D's does."""
-    wraps = {padding: wrap for wrap, padding in PADDINGS.items()}
-    if textures.padding_mode not in wraps:
+    padding, sampling, align = textures.padding_mode, textures.sampling_mode, textures.align_corners
+    if padding not in lookup.PADDINGS or sampling not in lookup.SAMPLINGS:
         raise ArgumentError(
-            f"{what} shows '{textures.padding_mode}' outside of its map, but neurotex's textures are clamped, "
-            "mirrored or repeated: use padding_mode='border'."
+            f"{what} reads its map with padding_mode '{padding}' and sampling_mode '{sampling}', but neurotex with "
+            f"{', '.join(lookup.PADDINGS)}, and {' or '.join(lookup.SAMPLINGS)}: use these."
         )
-    wrap, sampling = wraps[textures.padding_mode], textures.sampling_mode
-    within = bool(((uv >= 0) & (uv <= 1)).all())
-    if textures.align_corners:
-        # 0 and 1 are the centres of the outermost texels there, their outer edges here
-        if wrap != "clamp" and not within:
-            how = "repeats" if wrap == "repeat" else "reflects"
-            raise ArgumentError(
-                f"{what} {how} its map with align_corners, so that its border texels lie on each other: use "
-                "align_corners=False."
-            )
+    wrap = {padding: wrap for wrap, padding in PADDINGS.items()}.get(padding, "clamp")
+    # with align_corners 0 and 1 are the centres of the outermost texels; ours are their outer edges
+    seen_beyond = not (align and bool(((uv >= 0) & (uv <= 1)).all()))
+    step = None
+    if align or padding == "zeros":
         with torch.no_grad():
             height, width = image.shape[:2] if isinstance(image, Tensor) else image().shape[2:]
         side = uv.new_tensor([width, height])
-        uv = (uv * (side - 1) + 0.5) / side
+        place = uv * (side - 1) + 0.5 if align else uv * side
+        if seen_beyond and padding == "zeros":
+            step, place, side = Framed(), place + 1, side + 2
+        elif seen_beyond and wrap == "mirror":
+            step, wrap, side = Unfolded(), "repeat", (2 * side - 2).clamp_min(1)
+        elif seen_beyond and wrap == "repeat":
+            raise ArgumentError(
+                f"{what} repeats its map with align_corners, so that its border texels lie on each other: use "
+                "align_corners=False."
+            )
+        uv = place / side
     if isinstance(image, Tensor):
         if image.shape[-1] not in (3, 4):
             raise ArgumentError(
                 f"{what} has a map of {image.shape[-1]} channels, but a base colour is red, green and blue, or these "
                 "and alpha: give it 3."
             )
-        return ImageTexture(image.movedim(-1, 0), wrap, image.requires_grad, sampling), uv
-    if isinstance(image, SteppedTexture) and isinstance(image.step, BaseColor):
+        image = ImageTexture(image.movedim(-1, 0), wrap, image.requires_grad, sampling)
+    elif isinstance(image, SteppedTexture) and isinstance(image.step, BaseColor):
         image = image.source
-    seen_beyond = not (within and textures.align_corners)
-    other = image.filter != sampling or (seen_beyond and image.wrap != wrap)
-    if other and not isinstance(image, ConstantTexture):
-        image = image.through(nn.Identity())  # the same node, read in another way
-        image.wrap, image.filter = wrap, sampling
+    other = image.filter != sampling or image.uv_transform is not None or (seen_beyond and image.wrap != wrap)
+    if step is not None or (other and not isinstance(image, ConstantTexture)):
+        image = image.through(step or nn.Identity())  # the same node, read in another way
+        image.wrap, image.filter, image.uv_transform = wrap, sampling, None
     return image, uv
 
 
@@ -350,60 +262,3 @@ def _maps(number: int, textures: Any) -> tuple[Sequence[Tensor | Texture], Int[T
         )
     maps, ids = textures.maps_list()[number], textures.maps_ids_list()
     return ([maps], None) if ids is None else (list(maps), ids[number])
-
-
-def to_lights(light: PhongLight) -> Any:
-    """PointLights, DirectionalLights or AmbientLights, a batch of one, with which PyTorch3D shades as `light` does."""
-    installed.require()
-    from pytorch3d.renderer import AmbientLights, DirectionalLights, PointLights
-
-    device = torch.as_tensor(light.point).device
-    point = _row(light.point, device)
-    colors = {f"{term}_color": _row(getattr(light, term), device) for term in TERMS}
-    if not bool(point.any()):
-        return AmbientLights(ambient_color=colors["ambient_color"], device=device)
-    if float(point.detach()[0, 3]) == 0:
-        return DirectionalLights(direction=point[:, :3], device=device, **colors)
-    return PointLights(location=point[:, :3] / point[:, 3:], device=device, **colors)
-
-
-def from_lights(lights: Any, index: int = 0) -> PhongLight:
-    """Number `index` of a batch of PointLights, DirectionalLights or AmbientLights, for `render_phong`.
-
-    Gradients go through. Raises ArgumentError for other lights, by name.
-    """
-    installed.require()
-    from pytorch3d.renderer import AmbientLights, DirectionalLights, PointLights
-
-    if isinstance(lights, AmbientLights):
-        return PhongLight.everywhere(lights.ambient_color[index])
-    if not isinstance(lights, PointLights | DirectionalLights):
-        raise ArgumentError(
-            f"{type(lights).__name__} cannot become a PhongLight: give PointLights, DirectionalLights or AmbientLights."
-        )
-    colors = {term: getattr(lights, f"{term}_color")[index] for term in TERMS}
-    if isinstance(lights, PointLights):
-        return PhongLight.at(lights.location[index], **colors)
-    return PhongLight.towards(lights.direction[index], **colors)
-
-
-def to_materials(material: PhongMaterial) -> Any:
-    """PyTorch3D's Materials, a batch of one."""
-    installed.require()
-    from pytorch3d.renderer import Materials
-
-    device = torch.as_tensor(material.diffuse).device
-    colors = {f"{term}_color": _row(getattr(material, term), device) for term in TERMS}
-    return Materials(shininess=_row(material.shininess, device), device=device, **colors)
-
-
-def from_materials(materials: Any, index: int = 0) -> PhongMaterial:
-    """Number `index` of a batch of PyTorch3D's Materials, for `render_phong`."""
-    installed.require()
-    colors = {term: getattr(materials, f"{term}_color")[index] for term in TERMS}
-    return PhongMaterial(**colors, shininess=materials.shininess[index])
-
-
-def _row(values: float | Sequence[float] | Tensor, device: torch.device) -> Float[Tensor, "1 *numbers"]:
-    """A batch of one, in the precision that PyTorch3D shades in."""
-    return torch.as_tensor(values).to(device, torch.float32)[None]

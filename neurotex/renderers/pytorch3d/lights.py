@@ -14,6 +14,16 @@ from ...scene import Camera, Light
 from ..radiance import transport
 
 
+def _all(what: str, given: Any, kind: type) -> list:
+    members = [given] if isinstance(given, kind) or not isinstance(given, Iterable) else list(given)
+    for member in members:
+        if not isinstance(member, kind):
+            raise ArgumentError(
+                f"SceneLights shows PyTorch3D the {what}s of a neurotex Scene, but a {type(member).__name__} is none."
+            )
+    return members
+
+
 class SceneLights(nn.Module):
     """Physical lights for PyTorch3D's shaders: `HardPhongShader(lights=SceneLights(scene.lights, camera), …)`.
 
@@ -31,8 +41,8 @@ class SceneLights(nn.Module):
 
     def __init__(self, lights: Light | Iterable[Light], camera: Camera | Iterable[Camera]):
         super().__init__()
-        self.lights = nn.ModuleList([lights] if isinstance(lights, Light) else lights)
-        self.cameras = nn.ModuleList([camera] if isinstance(camera, Camera) else camera)
+        self.lights = nn.ModuleList(_all("light", lights, Light))
+        self.cameras = nn.ModuleList(_all("camera", camera, Camera))
         if len(self.lights) == 0 or len(self.cameras) == 0:
             raise ArgumentError("lights for a shader need at least one light, and the camera that looks.")
         self.register_buffer("ambient_color", torch.zeros(1, 3), persistent=False)

@@ -50,8 +50,8 @@ def rasterize_meshes(
     """`pytorch3d.renderer.mesh.rasterize_meshes.rasterize_meshes`: (pix_to_face, zbuf, bary_coords, dists).
 
     Mesh i of the batch, its vertices in PyTorch3D's NDC (x to the left, y up, z the depth in the scene's units), fills
-    image i of `image_size`, a side or (height, width) in pixels. Of `meshes`, `verts_packed`, `faces_packed`,
-    `mesh_to_faces_packed_first_idx` and `num_faces_per_mesh` are asked for. What the other arguments mean is told at
+    image i of `image_size`, a side or (height, width) in pixels. Of `meshes`, their number, `verts_packed`,
+    `faces_packed` and `mesh_to_faces_packed_first_idx` are asked for. What the other arguments mean is told at
     `neurotex.raster.rasterize`; `z_clip_value` is its `near`. `bin_size` and `max_faces_per_bin` steer nothing but the
     speed of PyTorch3D's CUDA kernels, and are taken for their sake only.
 
@@ -68,6 +68,7 @@ def rasterize_meshes(
             f"image_size is {image_size}: give a side or a tuple/list of (H, W); "
             "sizes must be integers, and sizes must be greater than 0."
         )
+    _check_meshes(meshes)
     vertices, faces = meshes.verts_packed(), meshes.faces_packed()
     mirrored = vertices * vertices.new_tensor([-1, 1, 1])
     corners = mirrored.index_select(0, faces.flatten()).view(-1, 3, 3)
@@ -75,7 +76,8 @@ def rasterize_meshes(
         beyond = (vertices > 1).all(1) | (vertices < -1).all(1)
         # faces that are not finite cover nothing, and leave the numbers of the others as they are
         corners = corners.masked_fill(beyond[faces[:, :2]].any(1)[:, None, None], torch.nan)
-    first = meshes.mesh_to_faces_packed_first_idx().tolist()
+    # where no mesh has a face, PyTorch3D does not say where each mesh's begin
+    first = meshes.mesh_to_faces_packed_first_idx().tolist() or [0] * len(meshes)
     seen = raster.rasterize(
         corners,
         size,
@@ -89,6 +91,14 @@ def rasterize_meshes(
     )
     count = len(first)
     return seen.pix_to_face[:count], seen.zbuf[:count], seen.bary_coords[:count], seen.dists[:count]
+
+
+def _check_meshes(meshes: Any) -> None:
+    if not (hasattr(meshes, "verts_packed") and hasattr(meshes, "faces_packed")):
+        raise ArgumentError(
+            f"this rasteriser draws PyTorch3D's Meshes, not a {type(meshes).__name__}: point clouds are for its "
+            "PointsRasterizer, and to_meshes makes Meshes of a neurotex Scene."
+        )
 
 
 class FastMeshRasterizer(MeshRasterizer):
@@ -120,7 +130,9 @@ class FastMeshRasterizer(MeshRasterizer):
         Takes `cameras`, and what these take: R, T, `eps` (the least absolute value to divide by), and so on.
         """
         cameras = self._cameras(meshes_world, kwargs)
-        meshes_world.verts_packed()  # computed once and kept: its indices are then handed on, not computed again
+        # computed once and kept: its indices are then handed on, not computed again
+        if len(meshes_world.verts_packed()) == 0:
+            return meshes_world
         world, eps = meshes_world.verts_padded(), kwargs.get("eps")
         view = cameras.get_world_to_view_transform(**kwargs).transform_points(world, eps=eps)
         to_ndc = cameras.get_ndc_camera_transform(**kwargs)
@@ -144,6 +156,10 @@ class FastMeshRasterizer(MeshRasterizer):
         if meshes_world.device.type != "cpu" and MeshRasterizer is not torch.nn.Module:
             return super().forward(meshes_world, **kwargs)
         settings = kwargs.get("raster_settings", self.raster_settings)
+        if not hasattr(settings, "perspective_correct"):
+            raise ArgumentError(
+                f"meshes are rasterised by RasterizationSettings, but raster_settings is a {type(settings).__name__}."
+            )
         perspective, clip = settings.perspective_correct, settings.clip_barycentric_coords
         if perspective is None:
             perspective = cameras.is_perspective()
@@ -166,9 +182,15 @@ class FastMeshRasterizer(MeshRasterizer):
 
     def _cameras(self, meshes: Any, kwargs: dict) -> Any:
         """The cameras to use, if there are as many as there are meshes, or one, and both lie on one device."""
+        _check_meshes(meshes)
         cameras = kwargs.get("cameras", self.cameras)
         if cameras is None:
             raise ArgumentError("Cameras must be specified: give them to the rasteriser, or with the meshes.")
+        if not hasattr(cameras, "get_world_to_view_transform"):
+            raise ArgumentError(
+                f"a rasteriser for PyTorch3D looks through its cameras, not through a {type(cameras).__name__}: "
+                "to_camera makes them of ours."
+            )
         if len(cameras) not in (1, len(meshes)):
             raise ArgumentError(
                 f"there are {len(cameras)} cameras for {len(meshes)} meshes: give one, or one for each."

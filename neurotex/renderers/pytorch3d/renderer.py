@@ -12,10 +12,12 @@ from torch import Tensor, nn
 from ...errors import ArgumentError, SceneError
 from ...scene import Camera, ConstantTexture, Latents, Material, Scene
 from ...scene.counts import is_count
+from ...scene.graph import check_is_scene
 from ...shading import Blend
 from ..embedded import check_scene
 from . import installed
-from .convert import to_camera, to_meshes
+from .cameras import to_camera
+from .convert import to_meshes
 from .lights import SceneLights
 from .rasterizer import FastMeshRasterizer, FastMeshRenderer
 
@@ -47,6 +49,7 @@ class PyTorch3DRenderer(nn.Module):
     ):
         super().__init__()
         installed.require()
+        check_is_scene(scene)
         hard = blend is None
         if faces_per_pixel is None:
             faces_per_pixel = 1 if hard else LAYERS

@@ -16,6 +16,7 @@ POSE = nt.look_at(torch.tensor([0.5, 0.4, 3.2]))
 CAMERAS = {
     "perspective": nt.PerspectiveCamera(POSE, 45.0),
     "orthographic": nt.OrthographicCamera(POSE, 1.3),
+    "stretched": nt.OrthographicCamera(POSE, 1.3, xmag=1.1),
     "pinhole": nt.PinholeCamera(POSE, (84.0, 84.0), (44.0, 51.0), (72, 108)),
 }
 SKY = torch.stack(torch.meshgrid(torch.linspace(2, 0, 8), torch.linspace(0, 1, 16), indexing="ij"))
@@ -42,6 +43,7 @@ def difference(a: torch.Tensor, b: torch.Tensor) -> float:
         ("plate", "orthographic", ["point", "flash_free"]),
         ("ball", "pinhole", ["directional"]),
         ("ball", "orthographic", ["ambient"]),
+        ("ball", "stretched", ["point"]),
         ("ball", "perspective", ["environment"]),
         ("plate", "pinhole", ["environment", "ambient", "ambient"]),
     ],

@@ -13,19 +13,21 @@ from torch import Tensor
 
 import neurotex as nt
 from neurotex.errors import MissingError
-from neurotex.renderers.pytorch3d import convert
-from neurotex.renderers.pytorch3d.convert import (
-    BaseColor,
+from neurotex.renderers.phong import PADDINGS
+from neurotex.renderers.pytorch3d import (
+    cameras,
+    convert,
     from_cameras,
     from_lights,
     from_materials,
     from_meshes,
-    ndc_lens,
     to_camera,
     to_lights,
     to_materials,
     to_meshes,
 )
+from neurotex.renderers.pytorch3d.cameras import ndc_lens
+from neurotex.renderers.pytorch3d.convert import BaseColor
 from neurotex.renderers.pytorch3d.textures import GeneratedTexturesUV
 from neurotex.scene import SteppedTexture, conventions
 
@@ -41,7 +43,8 @@ def pytorch3d() -> Any:
 def _cameras() -> list[nt.Camera]:
     place = nt.look_at(torch.tensor([0.5, 0.7, 2.5]), torch.tensor([0.1, -0.2, 0.3]))
     pinhole = nt.PinholeCamera(place, (60.0, 66.0), (40.0, 21.0), (48, 64))
-    return [nt.PerspectiveCamera(place, 38.0), pinhole, nt.OrthographicCamera(place, 1.3)]
+    stretched = nt.OrthographicCamera(place, 1.3, xmag=0.7)
+    return [nt.PerspectiveCamera(place, 38.0), pinhole, nt.OrthographicCamera(place, 1.3), stretched]
 
 
 def _points() -> Tensor:
@@ -76,6 +79,8 @@ def test_lenses_in_ndc_show_points_where_ours_do(size):
     focal, principal = ndc_lens(_cameras()[2], size)
     assert focal.tolist() == pytest.approx([size[0] / min(size) / 1.3] * 2)
     assert principal.tolist() == [0, 0]
+    focal, _ = ndc_lens(_cameras()[3], size)
+    assert focal.tolist() == pytest.approx([size[1] / min(size) / 0.7, size[0] / min(size) / 1.3])
 
 
 def test_only_our_own_kinds_of_cameras_have_a_counterpart():
@@ -146,10 +151,14 @@ def test_projections_that_no_camera_of_ours_has_are_refused():
         (turned, False, "skewed or oblique"),
         (backwards, False, "focal lengths -2 and 2.5"),
         (oblique, True, "skewed or oblique"),
-        (parallel, True, r"pixels that are not square \(2 by 2.5\)"),
     ):
         with pytest.raises(nt.ArgumentError, match=f"number 3 .*{message}"):
-            convert._from_ndc("number 3 of these", matrix, torch.eye(4), kind, SIZE, 0.1)
+            cameras._from_ndc("number 3 of these", matrix, torch.eye(4), kind, SIZE, 0.1)
+    stretched = cameras._from_ndc("these", parallel, torch.eye(4), True, SIZE, None)
+    points = _points()
+    ndc = points[:, :2] * torch.tensor([-2, 2.5]) + torch.tensor([0.1, -0.3])  # their x is minus ours
+    torch.testing.assert_close(_pixels(stretched, points), _from_their_ndc(ndc), atol=1e-4, rtol=1e-5)
+    assert stretched.near is None
 
 
 def _reading(**other: object) -> SimpleNamespace:
@@ -173,6 +182,42 @@ def test_aligned_corners_move_uvs_by_half_a_texel():
     same, stays = convert._texture("mesh0", image, uv, _reading(align_corners=False))
     assert stays is uv
     assert torch.equal(same(), texture())
+
+
+def _looked_up(texture: nt.Texture, uv: Tensor) -> Tensor:
+    """The colours that `neurotex.render` finds there."""
+    image = texture()[0]
+    layout = nt.raster.TexelLayout.of([image.shape[1:]], [texture.wrap])
+    index, weight = nt.raster.bilinear_taps(uv, torch.zeros(len(uv), dtype=torch.int64), layout)
+    return (image.flatten(1).T[index.long()] * weight[:, :, None]).sum(1)
+
+
+@pytest.mark.parametrize("side", [(4, 6), (1, 5), (2, 2), (1, 1)])
+@pytest.mark.parametrize("align", [True, False])
+@pytest.mark.parametrize("padding", ["zeros", "reflection", "border", "repeat"])
+def test_what_lies_beyond_a_map_comes_along(padding, align, side):
+    image, uv = torch.rand(*side, 3), torch.rand(200, 2) * 5 - 2
+    how = {"padding_mode": padding, "align_corners": align}
+    if padding == "repeat" and align:
+        with pytest.raises(nt.ArgumentError, match="mesh0 repeats its map with align_corners"):
+            convert._texture("mesh0", image, uv, _reading(**how))
+        return
+    texture, moved = convert._texture("mesh0", image, uv, _reading(**how))
+    wanted = nt.raster.lookup.sample_texture(image.movedim(-1, 0), uv, **how)
+    torch.testing.assert_close(_looked_up(texture, moved), wanted, atol=1e-5, rtol=0)
+
+
+def test_maps_with_something_beyond_stay_nodes(tiny_generator):
+    latent = nt.Latent(tiny_generator).bind(torch.randn(4))
+    node, uv = nt.GeneratedTexture(tiny_generator, latent), torch.rand(50, 2) * 3 - 1
+    for padding in ("zeros", "reflection"):
+        texture, _ = convert._texture("mesh0", node, uv, _reading(padding_mode=padding))
+        assert texture.source is node
+        (grad,) = torch.autograd.grad(texture().square().sum(), latent.value)
+        assert bool(grad.any())
+    trainable = torch.rand(4, 4, 3, requires_grad=True)
+    texture, _ = convert._texture("mesh0", trainable, uv, _reading(padding_mode="zeros"))
+    assert isinstance(texture.source.image, torch.nn.Parameter)
 
 
 def test_reflected_maps_are_mirrored_ones():
@@ -230,8 +275,8 @@ def test_vertices_are_doubled_where_uvs_differ_and_meshes_split_by_map(plate):
 def test_maps_that_cannot_be_base_colours_are_refused():
     image, uv = torch.rand(4, 6, 3), torch.rand(5, 2) * 2
     for message, picture, how in (
-        ("reflects its map with align_corners", image, {"padding_mode": "reflection"}),
-        ("'zeros' outside", image, {"padding_mode": "zeros"}),
+        ("padding_mode 'wrapped'.*border, zeros, reflection, repeat", image, {"padding_mode": "wrapped"}),
+        ("sampling_mode 'bicubic'.*bilinear or nearest", image, {"sampling_mode": "bicubic"}),
         ("repeats its map with align_corners", image, {"padding_mode": "repeat"}),
         ("map of 1 channels", image[..., :1], {}),
         ("map of 7 channels", torch.rand(2, 2, 7), {}),
@@ -277,16 +322,19 @@ def test_all_their_cameras_come_over(pytorch3d, size):
         pytorch3d.FoVOrthographicCameras(scale_xyz=((0.8, 0.8, 1.0),), **view),
         pytorch3d.FoVOrthographicCameras(**volume, **view),
         pytorch3d.OrthographicCameras(0.8, ((0.1, -0.2),), **view),
+        pytorch3d.FoVOrthographicCameras(scale_xyz=((1.0, 0.5, 1.0),), **view),
+        pytorch3d.OrthographicCameras(((0.8, 1.1),), ((0.1, -0.2),), **view),
         pytorch3d.OrthographicCameras(15.0, ((30.0, 15.0),), **screen, **view),
     ]
     points = _points()
-    for cameras in batches:
-        ours = from_cameras(cameras, size)
+    for batch in batches:
+        ours = from_cameras(batch, size)
         assert len(ours) == 2
         for n, camera in enumerate(ours):
-            wanted = _from_their_ndc(cameras[n].transform_points_ndc(points)[:, :2], size)
+            wanted = _from_their_ndc(batch[n].transform_points_ndc(points)[:, :2], size)
             torch.testing.assert_close(_pixels(camera, points, size) / min(size), wanted / min(size), atol=1e-5, rtol=0)
-    assert [from_cameras(cameras, 8)[1].near for cameras in batches[:4]] == pytest.approx([0.2, 0.5, 0.5, 1e-3])
+    assert [from_cameras(batch, 8)[1].near for batch in batches[:3]] == pytest.approx([0.2, 0.5, 0.5])
+    assert all(from_cameras(batch, 8)[1].near is None for batch in batches[3:])
     no_size = pytorch3d.PerspectiveCameras(((50.0, 55.0),), ((30.0, 15.0),), in_ndc=False, **view)
     assert from_cameras(no_size, size)[0].focal == from_cameras(batches[4], size)[0].focal
 
@@ -294,11 +342,10 @@ def test_all_their_cameras_come_over(pytorch3d, size):
 def test_other_cameras_are_refused_by_name(pytorch3d):
     from pytorch3d.renderer.fisheyecameras import FishEyeCameras
 
-    with pytest.raises(nt.ArgumentError, match="FishEyeCameras cannot become"):
+    with pytest.raises(nt.ArgumentError, match=r"FishEyeCameras cannot become.*straight edges.*undistorted"):
         from_cameras(FishEyeCameras(), SIZE)
-    stretched = pytorch3d.FoVOrthographicCameras(scale_xyz=((1.0, 0.5, 1.0),))
-    with pytest.raises(nt.ArgumentError, match=r"number 0 of these FoVOrthographicCameras.*not square"):
-        from_cameras(stretched, SIZE)
+    with pytest.raises(nt.ArgumentError, match="Mesh cannot become"):
+        from_cameras(nt.Mesh(torch.rand(3, 3), torch.tensor([[0, 1, 2]])), SIZE)
     matrix = torch.diag(torch.tensor([2.0, 2, 0, 0]))[None]
     matrix[:, 0, 1], matrix[:, 2, 3], matrix[:, 3, 2] = 0.1, 1, 1
     with pytest.raises(nt.ArgumentError, match="PerspectiveCameras has a skewed"):
@@ -343,9 +390,10 @@ def _render_theirs(pytorch3d: Any, meshes: Any, cameras: Any, **shader: Any) -> 
     return renderer(meshes).movedim(-1, 1)
 
 
+@pytest.mark.parametrize("padding", ["border", "zeros", "reflection"])
 @pytest.mark.parametrize("align", [True, False])
 @pytest.mark.parametrize("sampling", ["bilinear", "nearest"])
-def test_their_meshes_are_drawn_by_us_as_by_them(pytorch3d, torus, plate, align, sampling):
+def test_their_meshes_are_drawn_by_us_as_by_them(pytorch3d, torus, plate, align, sampling, padding):
     """A batch of two with maps of their own, UVs numbered apart from vertices, in unlit colours."""
     structures = pytest.importorskip("pytorch3d.structures")
     vertices, faces = [torus.vertices, plate.vertices], [torus.faces.long(), plate.faces.long()]
@@ -353,7 +401,8 @@ def test_their_meshes_are_drawn_by_us_as_by_them(pytorch3d, torus, plate, align,
     uvs = [torus.uvs[order] / 3, plate.uvs * 1.4 - 0.2]
     faces_uvs = [order.argsort()[faces[0]], faces[1]]
     maps = [torch.rand(6, 9, 3), torch.rand(6, 9, 3, requires_grad=True)]
-    textures = pytorch3d.TexturesUV(maps, faces_uvs, uvs, align_corners=align, sampling_mode=sampling)
+    reading = {"align_corners": align, "sampling_mode": sampling, "padding_mode": padding}
+    textures = pytorch3d.TexturesUV(maps, faces_uvs, uvs, **reading)
     meshes = structures.Meshes(vertices, faces, textures)
     cameras = pytorch3d.FoVPerspectiveCameras(
         *(0.02, 100, 1, 50), R=torch.eye(3)[None], T=torch.tensor([[0.1, 0.2, 4]])
@@ -361,10 +410,10 @@ def test_their_meshes_are_drawn_by_us_as_by_them(pytorch3d, torus, plate, align,
     lights = pytorch3d.AmbientLights()
     theirs = _render_theirs(pytorch3d, meshes, cameras, lights=lights)
     back = from_meshes(meshes)
-    assert [isinstance(mesh.material.base_color.image, torch.nn.Parameter) for mesh in back] == [False, True]
+    assert [len(list(mesh.material.parameters())) for mesh in back] == [0, 1]
     camera, light = from_cameras(cameras, 40), from_lights(lights)
-    lookup = nt.Lookup(align_corners=False, sampling_mode=sampling)
     for mesh, image in zip(back, theirs, strict=True):
+        lookup = nt.Lookup(False, PADDINGS[mesh.material.base_color.wrap], sampling)
         ours = nt.render_phong(nt.Scene(mesh, camera), 40, light=light, lookup=lookup)[0]
         # a texel's border may lie a rounding beside where it did
         assert float(((ours - image).abs() > 1e-4).float().mean()) < (1e-3 if sampling == "nearest" else 1e-9)
@@ -429,17 +478,62 @@ def test_a_pipeline_of_theirs_becomes_ours(pytorch3d, torus, light):
     assert float(theirs[:, :3].std()) > 0.05
 
 
-def test_lights_carry_gradients_and_are_one_of_a_batch(pytorch3d):
-    lights = pytorch3d.PointLights(location=((0.0, 0, 0), (1.0, 2, 3)))
-    assert from_lights(lights, 1).point.tolist() == [1, 2, 3, 1]
+def test_lights_carry_gradients(pytorch3d):
     place = torch.tensor([1.0, 2, 3], requires_grad=True)
-    back = from_lights(to_lights(nt.PhongLight.at(place)))
+    (back,) = from_lights(to_lights(nt.PhongLight.at(place)))
     assert torch.autograd.grad(back.point.sum(), place)[0].tolist() == [1, 1, 1]
 
 
-def test_other_lights_are_refused_by_name(pytorch3d):
+def test_batches_of_lights_and_materials_come_over_and_go_back(pytorch3d, torus):
+    """Each image of a batch has its own light and material."""
+    structures = pytest.importorskip("pytorch3d.structures")
+    welded, number = (torus.vertices * 1e4).round().unique(dim=0, return_inverse=True)
+    ring = nt.Mesh(welded / 1e4, number[torus.faces.long()])
+    meshes = structures.Meshes(
+        [ring.vertices], [ring.faces.long()], pytorch3d.TexturesVertex(torch.full((1, len(ring.vertices), 3), 0.6))
+    ).extend(3)
+    places, colors = torch.tensor([[2.0, 0, -3], [0, 2, -3], [-2, 0, -1]]), torch.rand(3, 3)
+    theirs = pytorch3d.PointLights(location=places, diffuse_color=colors)
+    # it draws all images of a batch in the colours of the first one's material: only shininess differs
+    materials = pytorch3d.Materials(shininess=torch.tensor([2.0, 20, 80]), specular_color=torch.rand(1, 3).expand(3, 3))
+    view = {"R": torch.eye(3)[None], "T": torch.tensor([[0.0, 0, 3]])}
+    cameras = pytorch3d.PerspectiveCameras(1.9, **view)
+    wanted = _render_theirs(pytorch3d, meshes, cameras, lights=theirs, materials=materials)
+    ours = from_lights(theirs)
+    assert [light.point.tolist() for light in ours] == [[*place, 1] for place in places.tolist()]
+    ring.material = nt.Material((0.6, 0.6, 0.6))
+    eyes = from_cameras(pytorch3d.PerspectiveCameras(1.9, R=view["R"].expand(3, 3, 3), T=view["T"].expand(3, 3)), 40)
+    image = nt.render_phong(nt.Scene(ring, eyes), 40, light=ours, material=from_materials(materials))
+    torch.testing.assert_close(image, wanted, atol=1e-4, rtol=0)
+    assert float((wanted[0] - wanted[1]).abs().max()) > 0.1
+    back, again = to_lights(ours), to_materials(from_materials(materials))
+    assert torch.equal(back.location, places)
+    assert torch.equal(back.diffuse_color, colors)
+    assert again.shininess.tolist() == [2, 20, 80]
+    with pytest.raises(nt.ArgumentError, match=r"directional and points.*of one kind"):
+        to_lights([ours[0], nt.PhongLight.towards((0, 0, 1))])
+
+
+def test_other_lights_are_refused_by_name(pytorch3d, unchecked):
     with pytest.raises(nt.ArgumentError, match=re.escape("Materials cannot become a PhongLight")):
         from_lights(pytorch3d.Materials())
+    with pytest.raises(nt.ArgumentError, match="PointLights cannot become a PhongMaterial"):
+        from_materials(pytorch3d.PointLights())
+    with pytest.raises(nt.ArgumentError, match=r"a light is a neurotex PhongLight, .* not a Flash: SceneLights"):
+        to_lights(nt.Flash(7.0))
+    with pytest.raises(nt.ArgumentError, match=r"a material is a neurotex PhongMaterial, .* not a Material"):
+        to_materials(nt.Material())
+
+
+def test_point_clouds_are_refused(pytorch3d, unchecked):
+    structures = pytest.importorskip("pytorch3d.structures")
+    cloud = structures.Pointclouds([torch.rand(5, 3)])
+    with pytest.raises(nt.ArgumentError, match="Meshes, not from a Pointclouds"):
+        from_meshes(cloud)
+    with pytest.raises(nt.ArgumentError, match="a neurotex Scene, not a Pointclouds"):
+        to_meshes(cloud)
+    with pytest.raises(nt.ArgumentError, match="a neurotex Scene, not a Pointclouds"):
+        nt.render_phong(cloud)
 
 
 def test_colours_of_vertices_and_atlases_become_nodes(pytorch3d):

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 from torch.autograd import gradcheck
 
+import neurotex as nt
 from neurotex.errors import ArgumentError
 from neurotex.renderers.pytorch3d import rasterizer as drop_in
 from neurotex.renderers.pytorch3d.rasterizer import (
@@ -224,6 +225,9 @@ def test_meshes_without_faces_and_batches_without_meshes():
     for clip in (None, 0.5):
         empty = rasterize_meshes(StandInMeshes([], []), (4, 6), faces_per_pixel=3, z_clip_value=clip)
         assert [tuple(values.shape) for values in empty] == [(0, 4, 6, 3), (0, 4, 6, 3), (0, 4, 6, 3, 3), (0, 4, 6, 3)]
+    nobody = FastMeshRasterizer(StandInCameras(torch.eye(4)[None], torch.eye(4)[None]), _settings(image_size=4))
+    assert nobody(StandInMeshes([], [])).bary_coords.shape == (0, 4, 4, 1, 3)
+    assert nobody(StandInMeshes([one[:0]] * 2, [none] * 2)).pix_to_face.flatten().tolist() == [-1] * 32
 
 
 def test_doubles_stay_doubles_and_gradients_are_those_of_finite_differences():
@@ -309,6 +313,14 @@ def test_what_does_not_fit_together_is_said():
     elsewhere.device = torch.device("meta")
     with pytest.raises(ArgumentError, match=r"cameras are on meta, but the meshes on cpu.*cameras\.to"):
         rasterizer(meshes, cameras=elsewhere)
+    cloud = SimpleNamespace(points_packed=lambda: torch.zeros(5, 3))
+    for draw in (rasterizer, rasterize_meshes):
+        with pytest.raises(ArgumentError, match="draws PyTorch3D's Meshes, not a SimpleNamespace: point clouds"):
+            draw(cloud)
+    with pytest.raises(ArgumentError, match="not through a PerspectiveCamera: to_camera"):
+        rasterizer(meshes, cameras=nt.PerspectiveCamera(torch.eye(4)))
+    with pytest.raises(ArgumentError, match="but raster_settings is a dict"):
+        rasterizer(meshes, raster_settings={})
     assert len(rasterizer(meshes, cameras=StandInCameras(view[:1], project[:1])).pix_to_face) == 3
 
 
@@ -553,6 +565,30 @@ def test_the_rasteriser_beside_its_original(p3d, kind, settings):
     _assert_equal(_values(ours), _values(theirs))
     for one, other in zip(our_grads, their_grads, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-4 * float(other.abs().max()))
+
+
+@pytest.mark.parametrize("count", [0, 1, 2])
+@pytest.mark.parametrize("points", [0, 3])
+def test_meshes_of_nothing_are_empty_images(p3d, count, points):
+    """PyTorch3D's function gives none at all of meshes without faces, and its rasteriser an error of torch.cat."""
+    faces = torch.zeros(0, 3, dtype=torch.int64)
+    meshes = p3d.Meshes([torch.rand(points, 3)] * count, [faces] * count)
+    theirs = p3d.rasterize_meshes(meshes, (5, 4), faces_per_pixel=2)
+    for settings in ({}, SOFT_AND_CULLED):
+        settings = p3d.RasterizationSettings(**{"image_size": (5, 4), **settings, "faces_per_pixel": 2})
+        ours = FastMeshRasterizer(p3d.FoVPerspectiveCameras(), settings)(meshes)
+        for one, other in zip(_values(ours), theirs, strict=True):
+            assert (one.dtype, one.shape) == (other.dtype, (count, *other.shape[1:]))
+            assert bool((one == -1).all())
+
+
+def test_point_clouds_are_refused(p3d):
+    from pytorch3d.structures import Pointclouds
+
+    cloud, rasterizer = Pointclouds([torch.rand(5, 3)]), FastMeshRasterizer(p3d.FoVPerspectiveCameras())
+    for draw in (rasterizer, FastMeshRenderer(rasterizer, p3d.HardPhongShader())):
+        with pytest.raises(ArgumentError, match="not a Pointclouds: point clouds are for its PointsRasterizer"):
+            draw(cloud)
 
 
 def test_both_are_instances_of_what_they_stand_for(p3d):

@@ -273,7 +273,7 @@ def test_layers_and_blur_may_be_given(pytorch3d, scene):
 
 def test_lights_of_a_scene_go_into_a_pytorch3d_pipeline(pytorch3d, scene):
     """Two views as one batch, one Flash at each camera, and per-vertex shading."""
-    from neurotex.renderers.pytorch3d.convert import to_camera, to_meshes
+    from neurotex.renderers.pytorch3d import to_camera, to_meshes
 
     flat = [to_camera(camera, 32) for camera in scene.cameras]
     names = ("focal_length", "principal_point", "R", "T")
