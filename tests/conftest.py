@@ -39,7 +39,7 @@ import neurotex as nt  # noqa: E402
 SHARED = REPOSITORY.parent / "shared"
 
 # test processes share the cores; where kernels are tested, there is another thread
-KERNELS = ("discrete", "images", "raster", "shading")
+KERNELS = ("discrete", "geometry", "images", "raster", "shading")
 torch.set_num_threads(1)
 settings.register_profile(
     "neurotex",
