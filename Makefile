@@ -47,8 +47,8 @@ bench: install
 
 install: $(INSTALLED)
 
-# constraints.txt names the torch build (without it, Linux gets one with gigabytes of CUDA libraries), and the Mitsuba
-# whose figures the documents give
+# constraints.txt names the torch build (without it, Linux gets one with gigabytes of CUDA libraries), the Mitsuba whose
+# figures the documents give, and the Warp that compiles our kernels for GPUs (150 MB), which tests run on the CPU
 $(INSTALLED): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[test]"

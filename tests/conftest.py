@@ -14,16 +14,19 @@ from tests import checks
 # before torch is loaded: threads of two test processes that wait by spinning take the cores from each other
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
+# compiled kernels of Warp are kept as long as what pytest keeps
+os.environ.setdefault("WARP_CACHE_PATH", str(Path(__file__).parents[1] / ".pytest_cache" / "warp"))
+
 # shells start what runs in the background without it, and tests of Ctrl-C send it
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 REPOSITORY = Path(__file__).parents[1]
-# numba compiles what *kernels.py define, and cannot compile what a hook has wrapped
+# numba compiles what *kernels.py define, Warp what *_warp.py do: neither can compile what a hook has wrapped
 MODULES = [
     ".".join(path.relative_to(REPOSITORY).with_suffix("").parts)
     for path in sorted((REPOSITORY / "neurotex").rglob("*.py"))
-    if path.stem != "__init__" and not path.stem.endswith("kernels")
+    if path.stem != "__init__" and not path.stem.endswith(("kernels", "_warp"))
 ]
 jaxtyping.jaxtyped = checks.jaxtyped  # what the hook puts before every function
 jaxtyping.install_import_hook(MODULES, f"{checks.__name__}.check")
@@ -39,7 +42,7 @@ import neurotex as nt  # noqa: E402
 SHARED = REPOSITORY.parent / "shared"
 
 # test processes share the cores; where kernels are tested, there is another thread
-KERNELS = ("discrete", "geometry", "images", "raster", "shading")
+KERNELS = ("discrete", "geometry", "images", "kernels", "raster", "shading")
 torch.set_num_threads(1)
 settings.register_profile(
     "neurotex",
@@ -50,6 +53,21 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 settings.load_profile("neurotex")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--device", default="cpu", help="where the numerical suites compute: cpu, cuda, ...")
+    parser.addoption("--dtype", default="float32", choices=["float32", "float64"], help="and in which precision")
+
+
+@pytest.fixture
+def device(request: pytest.FixtureRequest) -> torch.device:
+    return torch.device(request.config.getoption("--device"))
+
+
+@pytest.fixture
+def dtype(request: pytest.FixtureRequest) -> torch.dtype:
+    return getattr(torch, request.config.getoption("--dtype"))
 
 
 @pytest.fixture(autouse=True)

@@ -58,7 +58,7 @@ def test_assets_are_found_inside_an_installed_package(tmp_path, monkeypatch):
 
 
 def test_importing_neurotex_loads_nothing_heavy_that_it_may_never_need():
-    heavy = ["matplotlib", "kornia", "mitsuba", "torch._dynamo", "scipy.optimize"]
-    code = f"import sys, neurotex; print(*[name for name in {heavy} if name in sys.modules])"
+    heavy = ["matplotlib", "kornia", "mitsuba", "torch._dynamo", "scipy.optimize", "warp"]
+    code = f"import sys, neurotex, neurotex.raster; print(*[name for name in {heavy} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=Path.home())
     assert done.stdout.split() == []

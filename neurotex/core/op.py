@@ -4,7 +4,7 @@
         "scaled(Tensor x, float by) -> Tensor",
         reference=lambda x, by: x * by,
         cpu=_scaled_cpu,
-        cuda=_scaled_cuda,
+        cuda="neurotex.example_warp.scaled",
         fake=lambda x, by: torch.empty_like(x),
         derivative=Linear(lambda grad, shape, by: _scaled(grad, by)),
     )
@@ -25,6 +25,9 @@ import torch
 from torch import Tensor
 
 from ..errors import ArgumentError
+from . import warp
+
+OPS: dict[str, Op] = {}  # all that were declared, by name
 
 
 @dataclass(frozen=True)
@@ -61,7 +64,7 @@ class Op:
 
     - `schema`: its name, arguments and results, as `torch.library.define` has them.
     - `reference`: the function in plain torch, for any device. It says what is right.
-    - `cpu`, `cuda`: kernels for tensors on these devices.
+    - `cpu`: the kernel for tensors on the CPU. `cuda`: that for NVIDIA's GPUs, by its name; see `warp`.
     - `fake`: empty results of the right shapes and types, from arguments that have nothing else; for torch's compiler.
       None where shapes depend on values.
     - `derivative`: `Linear` or `Backward`. Without one, what wants a gradient goes through the reference.
@@ -75,7 +78,7 @@ class Op:
         *,
         reference: Callable,
         cpu: Callable | None = None,
-        cuda: Callable | None = None,
+        cuda: str | None = None,
         fake: Callable | None = None,
         derivative: Linear | Backward | None = None,
         vmap: Callable | None = None,
@@ -86,7 +89,9 @@ class Op:
         # what `torch.library.custom_op` does, without importing torch's compiler (two seconds) at the first call
         torch.library.define(qualified, f"({signature}")
         torch.library.impl(qualified, "CompositeExplicitAutograd")(reference)
-        for key, kernel in (("CPU", cpu), ("CUDA", cuda)):
+        self.cuda = cuda
+        self.kernels = {"CPU": cpu, "CUDA": None if cuda is None else warp.kernel(cuda, reference)}
+        for key, kernel in self.kernels.items():
             if kernel is not None:
                 torch.library.impl(qualified, key)(kernel)
         if fake is not None:
@@ -96,6 +101,7 @@ class Op:
             torch.library.register_vmap(qualified, lambda info, dims, *x: self.vmap(self.operator, info, dims, x))
         if derivative is not None:
             torch.library.register_autograd(qualified, self._back, setup_context=self._keep)
+        OPS[self.name] = self
 
     def __call__(self, *arguments: Any) -> Any:
         if torch.compiler.is_compiling():

@@ -195,6 +195,7 @@ _product = Op(
     "Tensor transposed_pointers, Tensor transposed_columns, Tensor transposed_values) -> Tensor",
     reference=lambda x, pointers, columns, values, *transposed: product_reference(x, pointers, columns, values),
     cpu=_product_cpu,
+    cuda=f"{__name__}_warp.product",
     fake=_product_fake,
     derivative=Linear(lambda grad, shape, *pair: _product(grad, *pair[3:], *pair[:3])),
 )
@@ -202,6 +203,7 @@ _assemble = Op(
     "assemble_rows(Tensor first, Tensor index, Tensor weight, Tensor light) -> (Tensor, Tensor, Tensor)",
     reference=assemble_reference,
     cpu=_assemble_cpu,
+    cuda=f"{__name__}_warp.assemble",
 )
 _transpose = Op(
     "transpose_rows(Tensor pointers, Tensor columns, Tensor values, int width) -> (Tensor, Tensor, Tensor)",

@@ -59,6 +59,7 @@ place_pixels_unchecked = Op(
     "place_pixels(Tensor colour, Tensor alpha, Tensor pixel, int total) -> Tensor",
     reference=place_reference,
     cpu=_place_cpu,
+    cuda=f"{__name__}_warp.place",
     fake=lambda colour, alpha, pixel, total: colour.new_empty((total, 4)),
     derivative=Linear(
         lambda grad, shape, alpha, pixel, total: _pick(grad, pixel),
@@ -69,6 +70,7 @@ _pick = Op(
     "pick_pixels(Tensor image, Tensor pixel) -> Tensor",
     reference=_pick_reference,
     cpu=_pick_cpu,
+    cuda=f"{__name__}_warp.pick",
     fake=lambda image, pixel: image.new_empty((pixel.shape[0], 4)),
     derivative=Linear(lambda grad, shape, pixel: _place_alone(grad, pixel, shape[0])),
 )

@@ -193,4 +193,5 @@ _gather = Op(
     "bool placed) -> (Tensor, Tensor, Tensor, Tensor, Tensor)",
     reference=gather_reference,
     cpu=_gather_cpu,
+    cuda=f"{__name__}_warp.gather",
 )

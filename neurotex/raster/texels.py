@@ -65,7 +65,7 @@ def number_seen_reference(total: int, indices: Sequence[Tensor]) -> list[Tensor]
     for index in indices:
         seen[index.flatten()] = True
     numbers = seen.cumsum(0, dtype=torch.int32) - 1
-    return [seen.nonzero()[:, 0], *(numbers[index] for index in indices)]
+    return [seen.nonzero()[:, 0], *(numbers[index].to(index.dtype) for index in indices)]
 
 
 def _number_seen_cpu(total: int, indices: Sequence[Tensor]) -> list[Tensor]:
@@ -105,6 +105,7 @@ take_texels_unchecked = Op(
     "take_texels(Tensor planes, Tensor index) -> Tensor",
     reference=take_reference,
     cpu=_take_cpu,
+    cuda=f"{__name__}_warp.take",
     fake=lambda planes, index: planes.new_empty((index.shape[0], PADDED)),
     derivative=Linear(lambda grad, shape, index: _put(grad, index, *shape)),
 )
@@ -112,6 +113,7 @@ _put = Op(
     "put_texels(Tensor texels, Tensor index, int channels, int n) -> Tensor",
     reference=_put_reference,
     cpu=_put_cpu,
+    cuda=f"{__name__}_warp.put",
     fake=lambda texels, index, channels, n: texels.new_empty((channels, n)),
     derivative=Linear(lambda grad, shape, index, *size: take_texels_unchecked(grad, index)),
 )
@@ -119,4 +121,5 @@ _number = Op(
     "number_seen(int total, Tensor[] indices) -> Tensor[]",
     reference=number_seen_reference,
     cpu=_number_seen_cpu,
+    cuda=f"{__name__}_warp.number_seen",
 )

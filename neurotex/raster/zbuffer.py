@@ -168,5 +168,6 @@ _z_buffer = Op(
     " -> (Tensor, Tensor)",
     reference=lambda screen, faces, height, width, *rest: z_buffer_reference(screen, faces, (height, width), *rest),
     cpu=_z_buffer_cpu,
+    cuda=f"{__name__}_warp.nearest",
     fake=_z_buffer_fake,
 )

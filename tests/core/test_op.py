@@ -1,10 +1,13 @@
 """A toy of each kind of op: which function runs, and derivatives of all orders, in every way that torch has."""
 
+import warnings
+
 import pytest
 import torch
 from torch import Tensor
 from torch.autograd import gradcheck, gradgradcheck
 
+from neurotex.core import warp
 from neurotex.core.op import Backward, Linear, Op, elementwise, plain
 
 ran: list[str] = []
@@ -128,3 +131,22 @@ def test_compiled_by_torch():
     compiled = torch.compile(lambda v: _cubed(v).sum(), backend="aot_eager", fullgraph=True)
     compiled(x).backward()
     assert torch.allclose(x.grad, 3 * x.detach() ** 2)
+
+
+def test_a_kernel_for_gpus_is_loaded_when_it_is_called(monkeypatch):
+    """Without Warp, and in double precision, the reference runs in its stead; the former is said, once."""
+    reference = _said("reference", lambda x: x + 1)
+    kernel = warp.kernel("math.isfinite", reference)
+    monkeypatch.setattr(warp, "available", lambda: True)
+    kernel(_double(1))
+    assert ran == ["reference"]
+    assert kernel(torch.ones(1)) is True
+    assert ran == ["reference"]
+    monkeypatch.setattr(warp, "available", lambda: False)
+    warp._say_missing.cache_clear()
+    with pytest.warns(UserWarning, match=r"pip install neurotex\[cuda\]"):
+        kernel(torch.ones(1))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        kernel(torch.ones(1))
+    assert ran == ["reference"] * 3

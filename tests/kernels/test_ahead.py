@@ -1,0 +1,33 @@
+"""What can be said of kernels for GPUs without one: they compile for each generation, and decide without fused sums."""
+
+import importlib
+import os
+import re
+from pathlib import Path
+
+import pytest
+
+from neurotex.core import warp
+from neurotex.core.op import OPS
+
+# seen through their own functions: what covers what must not depend on how a sum is rounded
+COVERAGE = ("zbuffer", "antialias", "fragments")
+CHIPS = (75, 90, 120)  # Turing, Hopper, Blackwell
+MODULES = sorted({op.cuda.rpartition(".")[0] for op in OPS.values() if op.cuda is not None})
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_kernels_compile_for_gpus(module):
+    if not warp.available():
+        pytest.skip("warp-lang is not installed")
+    import warp as wp
+
+    loaded = importlib.import_module(module)
+    kept = Path(os.environ["WARP_CACHE_PATH"]) / "ahead" / module
+    files = wp.compile_aot_module(loaded, device=None, arch=list(CHIPS), module_dir=str(kept), use_ptx=True)
+    assert len(files) == len(CHIPS)
+    for file in files:
+        code = Path(file).read_text()
+        assert ".entry" in code
+        if module.endswith(tuple(f".{name}_warp" for name in COVERAGE)):
+            assert not re.search(r"\bfma\.", code)
