@@ -13,6 +13,7 @@ import typing
 from collections.abc import Callable, Sequence
 from numbers import Integral, Real
 from types import UnionType
+from typing import Any
 
 import torch
 from jaxtyping import AbstractArray
@@ -99,11 +100,11 @@ def _several(of: str) -> str:
     return {"vertex": "vertices", "entry": "entries", "row of taps": "rows of taps"}.get(of, f"{of}s")
 
 
-def whole(what: str, value: object, least: int = 0, most: int = BITS31) -> int:
+def whole(what: str, value: Any, least: int = 0, most: int = BITS31) -> int:
     """A whole number in [least, most]; torch's compiler may stand in one of its own for it."""
     if torch.compiler.is_compiling():
         return value
-    if not isinstance(value, Integral) or isinstance(value, bool) or not least <= value <= most:
+    if not isinstance(value, Integral) or isinstance(value, bool) or not least <= int(value) <= most:
         raise ArgumentError(f"{what} is {value!r}, but must be a whole number between {least} and {most}.")
     return int(value)
 

@@ -32,7 +32,7 @@ class Stop:
 
     def check(self) -> None:
         """Raise Interrupted if a signal has come."""
-        if self:
+        if self.signal is not None:
             raise Interrupted(self.signal)
 
 

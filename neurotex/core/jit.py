@@ -11,8 +11,10 @@ passes whole numbers that are few in 32 bits, and small arrays contiguous, whate
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numba
+from numba.core import config
 from numba.core.dispatcher import Dispatcher
 
 jit = numba.njit(nogil=True, cache=True, error_model="numpy")
@@ -27,13 +29,14 @@ def jit_simd(kernel: Callable) -> Dispatcher:
     """
     compiled = numba.njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract"})(kernel)
     compile_plainly = compiled.compile
+    switches: Any = config  # numba fills it at run time
 
-    def compile_packed(signature: tuple) -> object:
-        before, numba.config.SLP_VECTORIZE = numba.config.SLP_VECTORIZE, 1
+    def compile_packed(sig: Any) -> Any:
+        before, switches.SLP_VECTORIZE = switches.SLP_VECTORIZE, 1
         try:
-            return compile_plainly(signature)
+            return compile_plainly(sig)
         finally:
-            numba.config.SLP_VECTORIZE = before
+            switches.SLP_VECTORIZE = before
 
     compiled.compile = compile_packed
     return compiled

@@ -124,10 +124,10 @@ class Op:
         outputs = output if isinstance(output, tuple) else (output,)
         ctx.mark_non_differentiable(*(value for value in outputs if not value.is_floating_point()))
         ctx.set_materialize_grads(False)
-        if isinstance(self.derivative, Linear):  # of the first argument, only the shape
-            ctx.shape, kept = inputs[0].shape, (None, *inputs[1:])
-        else:
+        if isinstance(self.derivative, Backward):
             ctx.shape, kept = None, (*inputs, *(outputs[k] for k in self.derivative.reads))
+        else:  # linear: of the first argument, only the shape
+            ctx.shape, kept = inputs[0].shape, (None, *inputs[1:])
         ctx.inputs = len(inputs)
         ctx.others = [None if isinstance(value, Tensor) else value for value in kept]
         ctx.tensors = [isinstance(value, Tensor) for value in kept]
@@ -143,9 +143,10 @@ class Op:
         inputs, outputs = self._kept(ctx)
         if all(grad is None for grad in grads):  # nobody asks
             return (None,) * len(inputs)
-        if isinstance(self.derivative, Linear):
-            return self.derivative.transpose(grads[0], ctx.shape, *inputs[1:]), *[None] * (len(inputs) - 1)
-        return tuple(self.derivative.rule(grads, inputs, outputs))
+        if isinstance(self.derivative, Backward):
+            return tuple(self.derivative.rule(grads, inputs, outputs))
+        assert self.derivative is not None
+        return self.derivative.transpose(grads[0], ctx.shape, *inputs[1:]), *[None] * (len(inputs) - 1)
 
     def _along(self, ctx: Any, *tangents: Tensor | None) -> Any:
         inputs, outputs = self._kept(ctx)
@@ -158,6 +159,7 @@ class Op:
                 "forward-mode derivatives pass through textures only, not through vertices, cameras or lights: "
                 "use reverse mode, torch.func.grad or backward()."
             )
+        assert self.derivative is not None
         return (self.derivative.along or self)(tangents[0], *inputs[1:])
 
 
@@ -236,7 +238,7 @@ def _push_forward(function: Callable, inputs: tuple, tangents: tuple) -> Any:
         given = dict(zip(moving, values, strict=True))
         return function(*(given.get(k, value) for k, value in enumerate(inputs)))
 
-    value, pull_back = torch.func.vjp(of_moving, *(inputs[k] for k in moving))
+    value, pull_back = torch.func.vjp(of_moving, *(inputs[k] for k in moving))[:2]
     zeros = torch.zeros_like(value) if isinstance(value, Tensor) else tuple(map(torch.zeros_like, value))
     return torch.func.vjp(pull_back, zeros)[1](tuple(tangents[k] for k in moving))[0]
 

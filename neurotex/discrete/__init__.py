@@ -1,5 +1,7 @@
 """Discrete steps: what happens (a step) times how the gradient crosses it (an estimator)."""
 
+from collections.abc import Callable
+
 from ..errors import ArgumentError
 from .black_box import BlackBox
 from .block_compress import BlockCompress, LeastSquares
@@ -8,6 +10,7 @@ from .dither import Dither
 from .estimators import (
     ESTIMATORS,
     ClippedStraightThrough,
+    Estimator,
     Gumbel,
     Perturbation,
     ReinMax,
@@ -32,11 +35,11 @@ from .threshold import Threshold
 from .visibility import Visibility
 
 
-def _dither(method: str) -> object:
+def _dither(method: str) -> Callable[..., Step]:
     return lambda levels, estimator: Dither(levels, method, estimator=estimator)
 
 
-STEPS = {
+STEPS: dict[str, tuple[Callable[..., Step], Callable, str]] = {
     "levels": (Levels, int, "8"),
     "threshold": (Threshold, float, "0.5"),
     "palette": (Palette, int, "16"),
@@ -69,6 +72,7 @@ __all__ = [
     "Categorical",
     "ClippedStraightThrough",
     "Dither",
+    "Estimator",
     "Gumbel",
     "Jpeg",
     "LeastSquares",

@@ -19,6 +19,7 @@ from torch import Tensor
 from .. import images
 from ..core.op import Op, side_by_side
 from ..errors import ArgumentError, FileError
+from .estimators import Estimator
 from .step import Step
 
 MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}  # Pillow's names, by channels
@@ -39,7 +40,7 @@ class BlackBox(Step):
     def __init__(
         self,
         fn: Callable[[np.ndarray], np.ndarray],
-        estimator: str | object = "perturbation",
+        estimator: str | Estimator = "perturbation",
         reshapes: bool = False,
     ):
         self.reshapes = reshapes  # what estimators check first
@@ -54,7 +55,7 @@ class BlackBox(Step):
         cls,
         argv: Sequence[str],
         suffix: str = ".png",
-        estimator: str | object = "perturbation",
+        estimator: str | Estimator = "perturbation",
         reshapes: bool = False,
         timeout: float = 60.0,
     ) -> Command:

@@ -16,12 +16,14 @@ from torch import Tensor
 
 from ..core.op import Backward, Op, side_by_side
 from ..core.threads import parallel_for
+from ..core.typed import sides
 from ..errors import ArgumentError
 from ..images.dds import BLOCK_BYTES, dds
 from . import block_kernels as kernels
 from .block_kernels import THREE
 from .block_search import encode_reference
 from .blocks import CHANNELS, PARTS, from_blocks, read, to_blocks
+from .estimators import Estimator
 from .estimators.common import carry
 from .step import Step
 
@@ -37,7 +39,7 @@ class BlockCompress(Step):
     tile = 4
     unit = 1e-3  # colours of a block lie about 1/31 apart
 
-    def __init__(self, format: str = "bc1", estimator: str | object = "straight_through"):
+    def __init__(self, format: str = "bc1", estimator: str | Estimator = "straight_through"):
         if format not in PARTS:
             raise ArgumentError(f"there is no block compression '{format}': choose one of {', '.join(PARTS)}.")
         self.format = format  # before estimators look at `vectors`
@@ -77,7 +79,7 @@ class BlockCompress(Step):
     ) -> tuple[bytes, str]:
         """A DDS file of one texture, with the `smaller` levels of detail after it, if given; Pillow reads `hard(x)`."""
         levels = [self.blocks(level).cpu().numpy().tobytes() for level in (x, *smaller)]
-        return dds(self.format, tuple(x.shape[2:]), levels), ".dds"
+        return dds(self.format, sides(x), levels), ".dds"
 
     def extra_repr(self) -> str:
         return f"{self.format}, {super().extra_repr()}"
@@ -172,7 +174,7 @@ def soft_backward_reference(
     temperature: float,
 ) -> Float[Tensor, "n c h w"]:
     """`grad` times the derivative of `soft_reference`."""
-    _, pull = torch.func.vjp(lambda v: soft_reference(v, blocks, format, temperature), x)
+    pull = torch.func.vjp(lambda v: soft_reference(v, blocks, format, temperature), x)[1]
     return pull(grad)[0]
 
 

@@ -7,6 +7,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 from torch.nn.functional import pad
 
+from ..core.typed import added
 from ..images.dds import BLOCK_BYTES
 from . import block_kernels as kernels
 from .block_kernels import EIGHT, FOUR, SIX, THREE
@@ -157,7 +158,7 @@ def _explained(sums: Tensor, cuts: Tensor, n: Tensor) -> Tensor:
     beyond = (n[:, None, None] - cuts).clamp_min(0)
     odd = 2 * torch.arange(cuts.shape[1], device=cuts.device) + 1
     spread = (odd * beyond).sum(2) - beyond.sum(2).square() / n[:, None].clamp_min(1)
-    total = sum(sums[:, cuts[:, q]] for q in range(cuts.shape[1]))
+    total = added(sums[:, cuts[:, q]] for q in range(cuts.shape[1]))
     return torch.where(spread > 1e-3, total.square().sum(2) / spread.clamp_min(1e-3), 0)
 
 

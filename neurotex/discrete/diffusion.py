@@ -16,6 +16,7 @@ from torch import Tensor
 
 from ..core.op import Op
 from ..core.threads import parallel_for
+from ..core.typed import added
 from . import dither_kernels as kernels
 
 
@@ -52,7 +53,7 @@ def colors_reference(x: Float[Tensor, "n c h w"], colors: Float[Tensor, "k c"]) 
 
     def pick(value: Tensor) -> tuple[Tensor, Tensor]:
         value = value.clamp(0, 1)
-        distance = sum((value[:, c, None] - colors[:, c]).square() for c in range(x.shape[1]))
+        distance = added((value[:, c, None] - colors[:, c]).square() for c in range(x.shape[1]))
         number = distance.argmin(1)
         return number, value - colors[number]
 

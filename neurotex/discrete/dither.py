@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -10,6 +12,7 @@ from ..errors import ArgumentError
 from ..images.colour import srgb_to_linear
 from .blue_noise import bayer, blue_noise
 from .diffusion import diffuse_colors, diffuse_levels
+from .estimators import Estimator
 from .levels import Levels
 from .palette import Palette
 from .step import Step
@@ -31,13 +34,26 @@ class Dither(Step):
 
     dimensions = 4
 
-    def __new__(cls, levels: int = 2, method: str = "floyd_steinberg", **how: object) -> Dither:
+    if TYPE_CHECKING:  # what either of its classes takes
+
+        def __init__(
+            self,
+            levels: int = 2,
+            method: str = "floyd_steinberg",
+            *,
+            palette: Tensor | Palette | None = None,
+            linear: bool = False,
+            estimator: str | Estimator = "straight_through",
+        ): ...
+
+    def __new__(cls, levels: int = 2, method: str = "floyd_steinberg", **how: Any) -> Dither:
         """The class for this method."""
         if method not in METHODS:
             raise ArgumentError(f"there is no dithering by '{method}': choose one of {', '.join(METHODS)}.")
+        kind: type[Dither] = cls
         if cls is Dither:
-            cls = OrderedDither if method in MASKS else ErrorDiffusion
-        return super().__new__(cls)
+            kind = OrderedDither if method in MASKS else ErrorDiffusion
+        return object.__new__(kind)
 
 
 class OrderedDither(Dither, Levels):
@@ -47,6 +63,8 @@ class OrderedDither(Dither, Levels):
     by itself, so that all estimators take it that take `Levels`.
     """
 
+    mask: Float[Tensor, "side side"]
+
     def __init__(
         self,
         levels: int = 2,
@@ -54,7 +72,7 @@ class OrderedDither(Dither, Levels):
         *,
         palette: Tensor | Palette | None = None,
         linear: bool = False,
-        estimator: str | object = "straight_through",
+        estimator: str | Estimator = "straight_through",
     ):
         if palette is not None:
             raise ArgumentError("a mask is added to even levels: dither to a palette by 'floyd_steinberg'.")
@@ -90,6 +108,8 @@ class ErrorDiffusion(Dither):
     and perturbation (with a `reach` of some texels) take it. `codes` are the `Levels` or the `Palette`.
     """
 
+    codes: Levels | Palette
+
     def __init__(
         self,
         levels: int = 2,
@@ -97,10 +117,10 @@ class ErrorDiffusion(Dither):
         *,
         palette: Tensor | Palette | None = None,
         linear: bool = False,
-        estimator: str | object = "straight_through",
+        estimator: str | Estimator = "straight_through",
     ):
         self.vectors = palette is not None  # asked for by the estimator's check
-        super().__init__(estimator)
+        Step.__init__(self, estimator)
         if palette is not None:
             self.codes = palette if isinstance(palette, Palette) else Palette(palette)
         else:

@@ -15,6 +15,7 @@ from torch.nn.functional import avg_pool2d, interpolate, pad
 from ..core.op import Op, side_by_side
 from ..errors import ArgumentError
 from .clamp import clamp
+from .estimators import Estimator
 from .levels import staircase
 from .step import Step
 
@@ -36,9 +37,11 @@ class Jpeg(Step):
     """
 
     dimensions = 4
+    tables: Float[Tensor, "2 8 8"]  # steps of quantisation, luma's and chroma's
+    cosine: Float[Tensor, "8 8"]  # frequencies by places
 
     def __init__(
-        self, quality: int = 75, estimator: str | object = "straight_through", subsampling: str = "4:2:0"
+        self, quality: int = 75, estimator: str | Estimator = "straight_through", subsampling: str = "4:2:0"
     ) -> None:
         super().__init__(estimator)
         if not (isinstance(quality, int) and 1 <= quality <= 100):

@@ -11,6 +11,7 @@ from torch import Tensor
 from ..errors import ArgumentError
 from ..images.colour import linear_to_srgb, srgb_to_linear
 from ..images.png import png
+from .estimators import Estimator
 from .step import Categorical
 
 AROUND = 5  # levels that are worth considering: beyond two steps, exp(−distance²) is next to nothing
@@ -23,7 +24,7 @@ class Levels(Categorical):
     The output is what a file keeps of a level: the nearest multiple of 1/255, or of 1/65535 for more than 256 levels.
     """
 
-    def __init__(self, levels: int, estimator: str | object = "straight_through", *, linear: bool = False):
+    def __init__(self, levels: int, estimator: str | Estimator = "straight_through", *, linear: bool = False):
         super().__init__(estimator)
         if levels < 2:
             raise ArgumentError(f"levels:{levels} leaves nothing to see: ask for at least 2 levels.")
@@ -39,7 +40,7 @@ class Levels(Categorical):
         return 1 / (self.levels - 1)
 
     @classmethod
-    def bits(cls, bits: int, estimator: str | object = "straight_through") -> Levels:
+    def bits(cls, bits: int, estimator: str | Estimator = "straight_through") -> Levels:
         """2^bits levels: `Levels.bits(8)` is what an 8-bit image file keeps."""
         return cls(2**bits, estimator)
 

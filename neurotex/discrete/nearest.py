@@ -20,6 +20,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from ..errors import ArgumentError
+from .estimators import Estimator
 from .levels import staircase
 from .step import Step
 
@@ -45,7 +46,7 @@ class MipLevel(Step):
 
     domain = None
 
-    def __init__(self, max_level: int | None = None, estimator: str | object = "straight_through"):
+    def __init__(self, max_level: int | None = None, estimator: str | Estimator = "straight_through"):
         super().__init__(estimator)
         if max_level is not None and max_level < 0:
             raise ArgumentError(f"mip levels count from 0, so the last one is not {max_level}.")

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from ..errors import ArgumentError
 from ..images.png import one_picture, png, save
 from .clamp import clamp
+from .estimators import Estimator
 from .estimators.common import carry
 from .palette_lookup import blend_colors, blend_colors_unchecked, nearest_colors_unchecked
 from .step import Categorical
@@ -33,9 +34,11 @@ class Palette(Categorical):
     rounding to the learned colours, which are not rounded.
     """
 
+    colors: Float[Tensor, "k c"]
+
     vectors, dimensions = True, 4
 
-    def __init__(self, colors: int | Tensor, estimator: str | object = "straight_through"):
+    def __init__(self, colors: int | Tensor, estimator: str | Estimator = "straight_through"):
         super().__init__(estimator)
         if isinstance(colors, int):
             if colors < 1:
@@ -50,7 +53,7 @@ class Palette(Categorical):
 
     @classmethod
     def from_texture(
-        cls, x: Float[Tensor, "n c h w"], colors: int, estimator: str | object = "straight_through"
+        cls, x: Float[Tensor, "n c h w"], colors: int, estimator: str | Estimator = "straight_through"
     ) -> Palette:
         """`colors` colours to learn that start as the k-means of the texels of `x`."""
         step = cls(colors, estimator)

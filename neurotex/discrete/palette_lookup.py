@@ -14,6 +14,7 @@ from torch import Tensor
 from ..core import checked
 from ..core.op import Backward, Op
 from ..core.threads import parallel_for
+from ..core.typed import added
 from . import palette_kernels as kernels
 
 TEXELS = 1 << 16  # at a time: the reference holds distances of so many to all colours
@@ -47,7 +48,7 @@ def nearest_reference(
     """`nearest_colors` in plain tensor language."""
     found = []
     for texels in x.movedim(1, -1).flatten(0, 2).split(TEXELS):
-        distance = sum((texels[:, c, None] - colors[:, c]).square() for c in range(x.shape[1]))
+        distance = added((texels[:, c, None] - colors[:, c]).square() for c in range(x.shape[1]))
         distance, index = distance.sort(dim=1, stable=True)
         found.append((index[:, :count].int(), distance[:, :count]))
     shape = (x.shape[0], *x.shape[2:], count)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from ..core.precision import uncast, widened
 from ..errors import ArgumentError
-from .estimators import make_estimator
+from .estimators import Estimator, make_estimator
 from .estimators.common import logits
 
 
@@ -37,7 +37,7 @@ class Step(nn.Module):
     tile: int | None = None
     dimensions: int | None = None
 
-    def __init__(self, estimator: str | object = "straight_through"):
+    def __init__(self, estimator: str | Estimator = "straight_through"):
         super().__init__()
         self.estimator = make_estimator(estimator, self)
 

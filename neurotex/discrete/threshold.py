@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ..errors import ArgumentError
 from ..images.png import one_picture, png, save
+from .estimators import Estimator
 from .step import Categorical
 
 
@@ -19,7 +20,9 @@ class Threshold(Categorical):
 
     spacing = 1.0
 
-    def __init__(self, value: float = 0.5, estimator: str | object = "straight_through", *, channel: int | None = None):
+    def __init__(
+        self, value: float = 0.5, estimator: str | Estimator = "straight_through", *, channel: int | None = None
+    ):
         super().__init__(estimator)
         if not math.isfinite(value):
             raise ArgumentError(f"a threshold of {value} divides nothing: give a number, as in threshold:0.5.")

@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
+from .estimators import Estimator
 from .estimators.common import LEAST, logits
 from .step import Categorical
 
@@ -27,7 +28,7 @@ class Visibility(Categorical):
     domain = None
     reshapes = True
 
-    def __init__(self, estimator: str | object = "surrogate"):
+    def __init__(self, estimator: str | Estimator = "surrogate"):
         super().__init__(estimator)
 
     def hard(self, x: Float[Tensor, "n 2 k *places"]) -> Float[Tensor, "n k *places"]:

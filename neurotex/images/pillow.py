@@ -7,6 +7,7 @@ import sys
 import zlib
 from collections.abc import Iterator
 from contextlib import suppress
+from typing import IO
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
@@ -61,7 +62,7 @@ def of_image(image: Image.Image) -> Picture:
     return Picture(_values(image), image.format or "", profile=_profile(image))
 
 
-def size(data: io.BufferedIOBase, name: str = "") -> tuple[tuple[int, int], int]:
+def size(data: IO[bytes], name: str = "") -> tuple[tuple[int, int], int]:
     """(height, width) as stored and the EXIF orientation, from the beginning of a file: pixels are not decoded."""
     with Image.open(data, formats=_formats(name)) as image:
         late = image.format == "PNG" and not {"exif", "Raw profile type exif"} & set(image.info)  # would decode pixels
@@ -192,7 +193,7 @@ def _checked(orientation: object) -> int:
     return orientation if isinstance(orientation, int) and 1 <= orientation <= 8 else 1
 
 
-def _late_orientation(file: io.BufferedIOBase) -> int:
+def _late_orientation(file: IO[bytes]) -> int:
     """Of a PNG file whose EXIF comes after its pixels."""
     file.seek(8)
     while len(head := file.read(8)) == 8:

@@ -73,7 +73,8 @@ def sizes(path: str | Path) -> tuple[tuple[int, int], tuple[int, int]]:
     stored, orientation = _said(str(path), look)
     if min(stored) < 1:
         raise FileError(f"{shown(path)} cannot be read as an image (it has no pixels): get it again.")
-    return (stored[::-1] if orientation >= 5 else stored), stored
+    height, width = stored
+    return ((width, height) if orientation >= 5 else stored), stored
 
 
 def read_radiance(path: str | Path) -> Float[Tensor, "3 h w"]:

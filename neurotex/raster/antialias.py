@@ -209,17 +209,16 @@ def find_crossings_reference(
     y, x, axis = changes.nonzero(as_tuple=True)
     place, seen = y * width + x, ids.flatten().long()
     pair = torch.stack([seen[place], seen[place + torch.where(axis == 0, 1, width)]], 1)
+    first, second = pair.unbind(1)
     here = torch.stack([x, y], 1) + 0.5
     there = here + torch.stack([axis == 0, axis == 1], 1)
 
     mesh = (screen, faces.long(), opposite)
-    ends = torch.stack(
-        [_walk(*pair.unbind(1), *mesh, here, axis, 1), _walk(*pair.flip(1).unbind(1), *mesh, there, axis, -1)], 1
-    )
+    ends = torch.stack([_walk(first, second, *mesh, here, axis, 1), _walk(second, first, *mesh, there, axis, -1)], 1)
     smooth = (ends == SMOOTH).any(1)
     off = (ends >= 0) & ~smooth[:, None]
     depth = torch.stack(
-        [_depth(face, *mesh[:2], at, axis) for face, at in zip(pair.unbind(1), (here, there), strict=True)], 1
+        [_depth(face, *mesh[:2], at, axis) for face, at in zip((first, second), (here, there), strict=True)], 1
     )
     owner = torch.where(off[:, 0] & ~(off[:, 1] & (depth[:, 1] < depth[:, 0])), ends[:, 0], ends[:, 1]).clamp_min(0)
     edge = torch.stack([mesh[1][owner // 3, (owner + k) % 3] for k in (1, 2)], 1)

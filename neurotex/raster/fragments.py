@@ -25,6 +25,7 @@ from ..core import checked
 from ..core.memory import memory_for
 from ..core.op import Backward, Op
 from ..core.threads import parallel_for
+from ..core.typed import added
 from ..errors import ArgumentError
 from . import fragment_kernels as kernels
 from .clipping import clip_faces
@@ -250,7 +251,7 @@ def _boxes(corners: Tensor, x_of: Tensor, y_of: Tensor, blur: float, cull: bool)
     """Boxes of pixels (x, y) whose centres faces may cover: from low (faces, 2) up to and without high (faces, 2)."""
     (x0, y0, _), (x1, y1, _), (x2, y2, _) = (corner.unbind(-1) for corner in corners.unbind(-2))
     area = (y2 - y0) * (x1 - x0) - (x2 - x0) * (y1 - y0)
-    length = sum(d * d for d in (x1 - x0, y1 - y0, x2 - x0, y2 - y0, x2 - x1, y2 - y1))
+    length = added(d * d for d in (x1 - x0, y1 - y0, x2 - x0, y2 - y0, x2 - x1, y2 - y1))
     size = area.double() if cull else area.double().abs()
     drawn = (size > EPSILON) & area.isfinite() & length.isfinite()
     drawn &= (corners[..., 2].double() >= EPSILON).all(1) & corners[..., 2].isfinite().all(1)
@@ -420,7 +421,7 @@ def rasterize_faces_backward_reference(
 
     Differentiable in turn, in corners and gradients, where a graph is being recorded.
     """
-    x_of, y_of = pixel_centres(tuple(pix.shape[1:3]), corners)
+    x_of, y_of = pixel_centres((pix.shape[1], pix.shape[2]), corners)
     out = torch.zeros_like(corners)
     again = torch.is_grad_enabled()
     for place in (pix.reshape(-1) >= 0).nonzero()[:, 0].split(CANDIDATES):
@@ -534,7 +535,7 @@ def _backward_cpu(
     perspective: bool,
     clip: bool,
 ) -> Tensor:
-    x_of, y_of = (centres.numpy() for centres in pixel_centres(tuple(pix.shape[1:3]), corners))
+    x_of, y_of = (centres.numpy() for centres in pixel_centres((pix.shape[1], pix.shape[2]), corners))
     number = x_of.dtype.type
     given = []
     for grad, axes in ((grad_zbuf, 4), (grad_bary, 5), (grad_dists, 4)):

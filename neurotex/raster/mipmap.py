@@ -13,6 +13,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from ..core import checked
+from ..core.typed import sides
 from ..errors import ArgumentError
 
 
@@ -31,7 +32,7 @@ def mip_levels(texture: Float[Tensor, "c h w"]) -> list[Float[Tensor, "c _ _"]]:
     if 0 in texture.shape[1:]:
         raise ArgumentError(f"a texture of {tuple(texture.shape[1:])} texels has no levels.")
     levels = [texture]
-    for _ in level_shapes(tuple(texture.shape[1:]))[1:]:
+    for _ in level_shapes(sides(texture))[1:]:
         levels.append(_halve(_halve(levels[-1], 1), 2))
     return levels
 

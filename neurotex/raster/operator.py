@@ -24,6 +24,13 @@ class SparseOperator(nn.Module):
     (nnz, 1), or (nnz, 3) where the channels differ. All this is checked once, here: raises ArgumentError.
     """
 
+    pointers: Int[Tensor, "rows_plus_1"]
+    columns: Int[Tensor, "nnz"]
+    values: Float[Tensor, "nnz channels"]
+    transposed_pointers: Int[Tensor, "columns_plus_1"]
+    transposed_columns: Int[Tensor, "nnz"]
+    transposed_values: Float[Tensor, "nnz channels"]
+
     def __init__(
         self,
         pointers: Int[Tensor, "rows_plus_1"],

@@ -9,6 +9,7 @@ from torch import Tensor
 from ..core import checked
 from ..core.op import Linear, Op
 from ..core.threads import parallel_for
+from ..core.typed import added
 from ..errors import ArgumentError
 from . import resolve_kernels as kernels
 
@@ -37,7 +38,7 @@ def resolve(
 
 def resolve_reference(texels: Tensor, first: Tensor, index: Tensor, weight: Tensor, light: Tensor) -> Tensor:
     """`resolve` in plain tensor language."""
-    value = sum(texels[index[:, t]] * weight[:, t, None] for t in range(index.shape[1]))
+    value = added(texels[index[:, t]] * weight[:, t, None] for t in range(index.shape[1]))
     rows = torch.repeat_interleave(torch.arange(len(first) - 1, device=first.device), first.diff())
     return value.new_zeros((len(first) - 1, 4)).index_add(0, rows, value * _four(light))
 

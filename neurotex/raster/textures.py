@@ -17,6 +17,7 @@ from torch import Tensor
 from ..core import checked
 from ..core.op import Op
 from ..core.threads import parallel_for
+from ..core.typed import added
 from ..errors import ArgumentError
 from . import texture_kernels as kernels
 from .mipmap import level_of_detail, level_shapes, mip_levels, probes
@@ -232,7 +233,7 @@ def taps_unchecked(
     return Taps(*_filtered_taps(uv, duv, texture, *_table(layout), ",".join(layout.filters), layout.total, anisotropy))
 
 
-def _table(layout: TexelLayout) -> tuple[Tensor, ...]:
+def _table(layout: TexelLayout) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
     """The tensors of a layout."""
     return layout.first, layout.shape, layout.wraps, layout.last, layout.levels, layout.filter
 
@@ -412,7 +413,7 @@ def gather_texels_reference(
     texels: Float[Tensor, "texels channels"], index: Int[Tensor, "n taps"], weight: Float[Tensor, "n taps"]
 ) -> Float[Tensor, "n channels"]:
     """`gather_texels` in plain tensor language."""
-    return sum(texels[index[:, t]] * weight[:, t, None] for t in range(index.shape[1]))
+    return added(texels[index[:, t]] * weight[:, t, None] for t in range(index.shape[1]))
 
 
 _filtered_taps = Op(

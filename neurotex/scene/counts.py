@@ -9,7 +9,7 @@ from ..errors import ArgumentError
 
 def is_count(value: object) -> bool:
     """Whether this is a whole number of at least 1: Python's or numpy's, but neither True nor 1.0."""
-    return isinstance(value, Integral) and not isinstance(value, bool) and value >= 1
+    return isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= 1
 
 
 def resolution(size: int | tuple[int, int]) -> tuple[int, int]:

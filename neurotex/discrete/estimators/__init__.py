@@ -33,6 +33,7 @@ import torch
 from ...errors import ArgumentError
 from .gumbel import Gumbel
 from .perturbation import Perturbation
+from .protocol import Estimator
 from .reinmax import ReinMax
 from .rotation import Rotation
 from .score_function import ScoreFunction, expected_loss, log_probabilities, score_function_loss
@@ -40,7 +41,7 @@ from .straight_through import ClippedStraightThrough, StraightThrough
 from .surrogate import Surrogate
 from .surrogate_gradient import SurrogateGradient
 
-ESTIMATORS = {
+ESTIMATORS: dict[str, type[Estimator]] = {
     "straight_through": StraightThrough,
     "clipped": ClippedStraightThrough,
     "surrogate": Surrogate,
@@ -53,14 +54,14 @@ ESTIMATORS = {
 }
 
 
-def find_estimator(name: str) -> type:
+def find_estimator(name: str) -> type[Estimator]:
     """The class of an estimator by its short name; ArgumentError for one that does not exist."""
     if name not in ESTIMATORS:
         raise ArgumentError(f"there is no estimator '{name}': choose one of {', '.join(ESTIMATORS)}.")
     return ESTIMATORS[name]
 
 
-def make_estimator(estimator: str | object, step: torch.nn.Module) -> object:
+def make_estimator(estimator: str | Estimator, step: torch.nn.Module) -> Estimator:
     """An estimator from its name (or itself), checked against the step it is for."""
     if isinstance(estimator, str):
         estimator = find_estimator(estimator)()
@@ -71,6 +72,7 @@ def make_estimator(estimator: str | object, step: torch.nn.Module) -> object:
 __all__ = [
     "ESTIMATORS",
     "ClippedStraightThrough",
+    "Estimator",
     "Gumbel",
     "Perturbation",
     "ReinMax",

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from .common import carry, check_categorical, check_temperature, gumbel_noise, logits
+from .protocol import Coded
 
 
 class Gumbel:
@@ -27,7 +28,7 @@ class Gumbel:
         """Only for steps that pick one of a few codes."""
         check_categorical(self, step)
 
-    def __call__(self, step: torch.nn.Module, x: Tensor) -> Tensor:
+    def __call__(self, step: Coded, x: Tensor) -> Tensor:
         scores, mix = step.options(x)
         noisy = logits(scores, self.temperature)
         noisy = noisy + gumbel_noise(noisy)

@@ -8,6 +8,7 @@ from torch.nn.functional import avg_pool2d
 
 from ...errors import ArgumentError
 from .common import carry, check_same_shape
+from .protocol import Exact
 
 
 class Perturbation:
@@ -36,7 +37,7 @@ class Perturbation:
         if self.reach is not None:
             check_same_shape(step)
 
-    def __call__(self, step: torch.nn.Module, x: Tensor) -> Tensor:
+    def __call__(self, step: Exact, x: Tensor) -> Tensor:
         value = step.hard(x.detach())  # with the true gradient of what the step learns, say a palette's colours
         return carry(value, _Slope.apply(x, value.detach(), step, self))
 
@@ -46,7 +47,7 @@ class Perturbation:
         rng = torch.Generator().manual_seed((self.seed * 1_000_003 + self.calls) % 2**63)
         return torch.randint(0, 2, x.shape, generator=rng).to(x) * 2 - 1
 
-    def estimate(self, step: torch.nn.Module, x: Tensor, grad: Tensor) -> Tensor:
+    def estimate(self, step: Exact, x: Tensor, grad: Tensor) -> Tensor:
         """The gradient of x (N, C, H, W) for that of the step's output, each of the N by itself."""
         total = torch.zeros_like(x)
         for _ in range(self.pairs):
@@ -73,7 +74,7 @@ class _Slope(torch.autograd.Function):
     """Zeros of the shape of `value`, whose derivative by x is the step's estimated one."""
 
     @staticmethod
-    def forward(x: Tensor, value: Tensor, step: torch.nn.Module, estimator: Perturbation) -> Tensor:
+    def forward(x: Tensor, value: Tensor, step: Exact, estimator: Perturbation) -> Tensor:
         return torch.zeros_like(value)
 
     @staticmethod
@@ -87,7 +88,7 @@ class _Slope(torch.autograd.Function):
         return _Estimate.apply(x, grad, ctx.step, ctx.estimator), None, None, None
 
     @staticmethod
-    def vmap(info, in_dims: tuple, x: Tensor, value: Tensor, step: torch.nn.Module, estimator: Perturbation) -> tuple:
+    def vmap(info, in_dims: tuple, x: Tensor, value: Tensor, step: Exact, estimator: Perturbation) -> tuple:
         return _unfolded(info, _Slope.apply(*_folded(info, in_dims, x, value), step, estimator))
 
 
@@ -95,7 +96,7 @@ class _Estimate(torch.autograd.Function):
     """`Perturbation.estimate`; under vmap one call for all, as a batch with draws of their own."""
 
     @staticmethod
-    def forward(x: Tensor, grad: Tensor, step: torch.nn.Module, estimator: Perturbation) -> Tensor:
+    def forward(x: Tensor, grad: Tensor, step: Exact, estimator: Perturbation) -> Tensor:
         return estimator.estimate(step, x, grad)
 
     @staticmethod
@@ -107,7 +108,7 @@ class _Estimate(torch.autograd.Function):
         return None, None, None, None
 
     @staticmethod
-    def vmap(info, in_dims: tuple, x: Tensor, grad: Tensor, step: torch.nn.Module, estimator: Perturbation) -> tuple:
+    def vmap(info, in_dims: tuple, x: Tensor, grad: Tensor, step: Exact, estimator: Perturbation) -> tuple:
         return _unfolded(info, _Estimate.apply(*_folded(info, in_dims, x, grad), step, estimator))
 
 

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from .common import carry, check_categorical, check_temperature, draw, logits
+from .protocol import Coded
 
 
 class ReinMax:
@@ -23,7 +24,7 @@ class ReinMax:
         """Only for steps that pick one of a few codes."""
         check_categorical(self, step)
 
-    def __call__(self, step: torch.nn.Module, x: Tensor) -> Tensor:
+    def __call__(self, step: Coded, x: Tensor) -> Tensor:
         scores, mix = step.options(x)
         scores = logits(scores, self.temperature)
         probability = scores.detach().softmax(1)

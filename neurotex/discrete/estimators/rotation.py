@@ -7,6 +7,7 @@ from torch import Tensor
 
 from ...errors import ArgumentError
 from .common import carry, check_same_shape
+from .protocol import Exact
 
 BLACK = 1e-3  # shorter vectors, a quarter of an 8-bit step, have no direction
 
@@ -29,7 +30,7 @@ class Rotation:
                 "'straight_through'."
             )
 
-    def __call__(self, step: torch.nn.Module, x: Tensor) -> Tensor:
+    def __call__(self, step: Exact, x: Tensor) -> Tensor:
         value = step.hard(x.detach())
         e, q = x.detach(), value.detach()
         e_length, q_length = (v.norm(dim=1, keepdim=True) for v in (e, q))

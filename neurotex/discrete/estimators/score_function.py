@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ...errors import ArgumentError
 from .common import check_categorical, check_temperature, draw, logits
+from .protocol import Coded
 
 _listening: list[list[Tensor]] = []  # what `log_probabilities` is collecting, the innermost last
 
@@ -30,7 +31,7 @@ class ScoreFunction:
         """Only for steps that pick one of a few codes."""
         check_categorical(self, step)
 
-    def __call__(self, step: torch.nn.Module, x: Tensor) -> Tensor:
+    def __call__(self, step: Coded, x: Tensor) -> Tensor:
         scores, mix = step.options(x)
         scores = logits(scores, self.temperature)
         code = draw(scores.detach())

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from ...errors import ArgumentError
 from .common import carry, check_same_shape
+from .protocol import Bounded, Exact
 
 
 class StraightThrough:
@@ -19,7 +20,7 @@ class StraightThrough:
         """Every step will do that gives what it was given, changed."""
         check_same_shape(step)
 
-    def __call__(self, step: torch.nn.Module, x: Tensor) -> Tensor:
+    def __call__(self, step: Exact, x: Tensor) -> Tensor:
         return carry(step.hard(x.detach()), x)
 
     def __repr__(self) -> str:
@@ -38,7 +39,7 @@ class ClippedStraightThrough(StraightThrough):
         if getattr(step, "domain", None) is None:
             raise ArgumentError(f"{type(step).__name__} has no bounded domain to clip to: use 'straight_through'.")
 
-    def __call__(self, step: torch.nn.Module, x: Tensor) -> Tensor:
+    def __call__(self, step: Bounded, x: Tensor) -> Tensor:
         return carry(step.hard(x.detach()), x.clamp(*step.domain))
 
     def __repr__(self) -> str:

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from ...errors import ArgumentError
 from .common import check_temperature
+from .protocol import Smooth
 
 
 class Surrogate:
@@ -24,7 +25,7 @@ class Surrogate:
         if not hasattr(step, "soft"):
             raise ArgumentError(f"{type(step).__name__} has no smooth surrogate: use 'straight_through'.")
 
-    def __call__(self, step: torch.nn.Module, x: Tensor) -> Tensor:
+    def __call__(self, step: Smooth, x: Tensor) -> Tensor:
         return step.soft(x, self.temperature)
 
     def __repr__(self) -> str:

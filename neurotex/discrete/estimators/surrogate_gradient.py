@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
 from .common import carry
+from .protocol import Smooth
 from .surrogate import Surrogate
 
 
@@ -18,7 +18,7 @@ class SurrogateGradient(Surrogate):
     `Visibility`, this takes the place of "straight_through".
     """
 
-    def __call__(self, step: torch.nn.Module, x: Tensor) -> Tensor:
+    def __call__(self, step: Smooth, x: Tensor) -> Tensor:
         return carry(step.hard(x).detach(), step.soft(x, self.temperature))
 
     def __repr__(self) -> str:
