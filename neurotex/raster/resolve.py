@@ -88,6 +88,7 @@ resolve_unchecked = Op(
     "resolve(Tensor texels, Tensor first, Tensor index, Tensor weight, Tensor light) -> Tensor",
     reference=resolve_reference,
     cpu=_resolve_cpu,
+    cuda=f"{__name__}_warp.resolved",
     fake=lambda texels, first, *rest: texels.new_empty((first.shape[0] - 1, 4)),
     derivative=Linear(lambda grad, shape, *taps: _spread(grad, *taps, shape[0])),
 )
@@ -95,6 +96,7 @@ _spread = Op(
     "spread(Tensor grad, Tensor first, Tensor index, Tensor weight, Tensor light, int texels) -> Tensor",
     reference=_spread_reference,
     cpu=_spread_cpu,
+    cuda=f"{__name__}_warp.scattered",
     fake=lambda grad, first, index, weight, light, texels: grad.new_empty((texels, 4)),
     derivative=Linear(lambda grad, shape, *taps: resolve_unchecked(grad, *taps[:4])),
 )

@@ -421,16 +421,19 @@ _filtered_taps = Op(
     "Tensor levels, Tensor filter, str filters, int total, int anisotropy) -> (Tensor, Tensor, Tensor)",
     reference=_taps_anywhere,
     cpu=_taps_cpu,
+    cuda=f"{__name__}_warp.filtered",
 )
 _bilinear = Op(
     "bilinear_taps(Tensor uv, Tensor texture, Tensor first, Tensor shape, Tensor wraps) -> (Tensor, Tensor)",
     reference=_bilinear_anywhere,
     cpu=_bilinear_cpu,
+    cuda=f"{__name__}_warp.bilinear",
     fake=lambda uv, *rest: (uv.new_empty((uv.shape[0], 4), dtype=torch.int32), uv.new_empty((uv.shape[0], 4))),
 )
 _gather_texels = Op(
     "gather_texels(Tensor texels, Tensor index, Tensor weight) -> Tensor",
     reference=gather_texels_reference,
     cpu=_gather_texels_cpu,
+    cuda=f"{__name__}_warp.gather",
     fake=lambda texels, index, weight: texels.new_empty((index.shape[0], texels.shape[1])),
 )

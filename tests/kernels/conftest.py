@@ -20,22 +20,30 @@ class Held:
     def __init__(self, kind: str, device: torch.device, dtype: torch.dtype):
         self.kind, self.device, self.dtype = kind, device, dtype
 
-    def __call__(self, op: Op, *arguments: object, close: float = CLOSE) -> tuple[Tensor, ...]:
-        """What the kernel returns, after whole numbers were found equal, and floats within `close` of the largest."""
-        given = [self._placed(x) for x in arguments]
-        found, expected = _several(op.kernels[self.kind](*given)), _several(op.reference(*given))
-        for ours, right in zip(found, expected, strict=True):
-            assert ours.dtype == right.dtype
-            assert ours.device == right.device
-            equal(ours, right, close if self.dtype == torch.float32 else close * 1e-8)
-        return found
+    def __call__(self, op: Op, *arguments: object, close: float = CLOSE, precise: bool = False) -> tuple[Tensor, ...]:
+        """What the kernel returns, after whole numbers were found equal, and floats within `close` of the largest.
 
-    def _placed(self, x: object) -> object:
+        With `precise`, the reference computes in double precision, of the same numbers.
+        """
+        given = [self.placed(x) for x in arguments]
+        found, right = op.kernels[self.kind](*given), op.reference(*map(_doubled, given) if precise else given)
+        for ours, expected in zip(_several(found), _several(right), strict=True):
+            assert ours.dtype == (self.dtype if ours.is_floating_point() else expected.dtype)
+            assert ours.device == expected.device
+            equal(ours, expected.to(ours.dtype), close if self.dtype == torch.float32 else close * 1e-8)
+        return _several(found)
+
+    def placed(self, x: object) -> object:
+        """The same numbers as they are wanted here."""
         if isinstance(x, list):
-            return [self._placed(item) for item in x]
+            return [self.placed(item) for item in x]
         if not isinstance(x, Tensor):
             return x
         return x.to(self.device, self.dtype) if x.is_floating_point() else x.to(self.device)
+
+
+def _doubled(x: object) -> object:
+    return x.double() if isinstance(x, Tensor) and x.is_floating_point() else x
 
 
 def _several(result: object) -> tuple[Tensor, ...]:

@@ -62,7 +62,7 @@ def test_samples(held, grid, derivatives, placed):
     attributes = torch.rand(len(screen), 5)
     arguments = (faces, attributes.double(), ids, grid, derivatives, 4, placed)
     expected = OPS["gather_surface"].reference(screen.double(), *arguments)
-    given = [held._placed(x) for x in (screen, *arguments)]
+    given = [held.placed(x) for x in (screen, *arguments)]
     found = OPS["gather_surface"].kernels[held.kind](*given)
     assert torch.equal(found[0].cpu(), expected[0])
     assert torch.equal(found[1].cpu(), expected[1])

@@ -40,7 +40,7 @@ def test_transposed_rows(held, colours):
 @pytest.mark.parametrize("colours", [1, 3])
 def test_assembled_rows(held, colours):
     """Entries of a row may come in any order: both are sorted by texel."""
-    taps = [held._placed(x) for x in _taps(colours)]
+    taps = [held.placed(x) for x in _taps(colours)]
     op = OPS["assemble_rows"]
     ours, right = op.kernels[held.kind](*taps), op.reference(*taps)
     assert torch.equal(ours[0], right[0])
