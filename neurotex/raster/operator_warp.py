@@ -5,25 +5,13 @@ import warp as wp
 from torch import Tensor
 from torch.nn.functional import pad
 
+from ..core.lanes_warp import joined
 from ..core.warp import lanes, launch
 from .texels import PADDED
 
 wp.set_module_options({"enable_backward": False})
 
 LANES = 8  # a row has some tens of entries: so many threads read their neighbours' neighbours
-
-
-@wp.func_native("""
-#ifdef __CUDA_ARCH__
-    const unsigned group = (lanes < 32 ? (1u << lanes) - 1u : 0xffffffffu) << (threadIdx.x & 31u & ~(lanes - 1u));
-    for (int apart = lanes / 2; apart > 0; apart /= 2)
-        for (int c = 0; c < 4; ++c)
-            part[c] += __shfl_xor_sync(group, part[c], apart);
-#endif
-    return part;
-""")
-def joined(part: wp.vec4, lanes: int) -> wp.vec4:
-    """The sum over the threads that share a task; with one of them, its own."""
 
 
 @wp.kernel

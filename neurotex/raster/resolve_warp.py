@@ -6,8 +6,8 @@ Gradients meet in texels by atomic sums: their last bits change from run to run,
 import warp as wp
 from torch import Tensor
 
+from ..core.lanes_warp import joined
 from ..core.warp import lanes, launch
-from .operator_warp import joined
 
 wp.set_module_options({"enable_backward": False})
 

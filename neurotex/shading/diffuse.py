@@ -60,5 +60,6 @@ _diffuse = Op(
     "diffuse(Tensor position, Tensor normal, Tensor eye, Tensor lights, Tensor intensity) -> Tensor",
     reference=diffuse_reference,
     cpu=_diffuse_cpu,
+    cuda=f"{__name__}_warp.diffuse",
     fake=lambda position, normal, eye, lights, intensity: position.new_empty((position.shape[0], intensity.shape[1])),
 )

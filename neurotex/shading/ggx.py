@@ -159,6 +159,7 @@ _shade = Op(
     f"metallic_roughness({_INPUTS}) -> Tensor",
     reference=metallic_roughness_reference,
     cpu=_forward_cpu,
+    cuda=f"{__name__}_warp.shade",
     fake=lambda base_color, *rest: torch.empty_like(base_color, memory_format=torch.contiguous_format),
     derivative=Backward(lambda grads, inputs, _: _shade_backward(grads[0], *inputs)),
 )
@@ -166,5 +167,6 @@ _shade_backward = Op(
     f"metallic_roughness_backward(Tensor grad, {_INPUTS}) -> ({', '.join(['Tensor'] * 8)})",
     reference=lambda grad, *inputs: torch.func.vjp(metallic_roughness_reference, *inputs)[1](grad),
     cpu=_backward_cpu,
+    cuda=f"{__name__}_warp.shade_backward",
     fake=lambda grad, *inputs: tuple(torch.empty_like(t, memory_format=torch.contiguous_format) for t in inputs),
 )

@@ -1,0 +1,386 @@
+"""The metallic-roughness surface on NVIDIA GPUs; see `ggx` for the maths, `ggx_kernels` for the same on the CPU.
+
+A thread takes a point through all lights. What points add to the gradients of eye and lights is summed in double
+precision, by the threads that run side by side first.
+"""
+
+import math
+from functools import lru_cache
+
+import torch
+import warp as wp
+from torch import Tensor
+
+from ..core.lanes_warp import joined_double
+from ..core.warp import lanes, launch
+from .albedo import DIELECTRIC, MIN_COSINE, MIN_ROUGHNESS, albedo_table
+
+wp.set_module_options({"enable_backward": False})
+
+LANES = 32
+pi, dielectric = wp.constant(math.pi), wp.constant(DIELECTRIC)
+min_cosine, min_roughness = wp.constant(MIN_COSINE), wp.constant(MIN_ROUGHNESS)
+
+
+@wp.struct
+class Point:
+    """A point of a surface, and the way from it to the eye."""
+
+    base: wp.vec3
+    rough: float
+    metal: float
+    n: wp.vec3  # of unit length, turned to the eye
+    scale: float  # by which the given normal was multiplied
+    p: wp.vec3
+    v: wp.vec3
+    near: float  # 1 / the distance to the eye
+    nv: float
+    a: float
+
+
+@wp.struct
+class Light:
+    """What comes from one light to a point, and how much of it is sent on, surface and body apart."""
+
+    to: wp.vec3
+    inverse: float  # 1 / the distance
+    squared: float  # of the distance
+    falloff: float
+    cosine: float
+    h: wp.vec3  # not of unit length
+    half2: float
+    c: wp.vec3  # n × h
+    sine2: float
+    width: float
+    root_v: float
+    root_l: float
+    smith: float
+    by_nl: float
+    specular: float
+    matt: float
+    grazing: float  # 1 − v · h
+    schlick: float
+
+
+@wp.func
+def point_of(
+    base: wp.vec3, rough: float, metal: float, normal: wp.vec3, position: wp.vec3, eye: wp.array(dtype=wp.float32)
+):
+    o = Point()
+    o.base = base
+    o.rough = rough
+    o.metal = metal
+    o.p = position
+    v = wp.vec3(eye[0], eye[1], eye[2]) - eye[3] * position
+    squared = wp.dot(v, v)
+    o.near = 0.0
+    if squared > 1.0e-30:
+        o.near = 1.0 / wp.sqrt(squared)
+    o.v = v * o.near
+    squared = wp.dot(normal, normal)
+    o.scale = 0.0
+    if squared > 1.0e-30:
+        o.scale = 1.0 / wp.sqrt(squared)
+    if wp.dot(normal, o.v) < 0.0:
+        o.scale = -o.scale
+    o.n = normal * o.scale
+    o.nv = wp.max(wp.dot(o.n, o.v), min_cosine)
+    at_least = wp.max(rough, min_roughness)
+    o.a = at_least * at_least * at_least * at_least
+    return o
+
+
+@wp.func
+def light_on(o: Point, place: wp.vec3, far: bool):
+    g = Light()
+    offset = place - o.p
+    g.squared = wp.dot(offset, offset)
+    g.falloff = 1.0 / wp.max(g.squared, 1.0e-12)
+    g.inverse = wp.sqrt(g.falloff)
+    g.to = offset * g.inverse
+    if far:
+        g.to = place
+        g.falloff = 1.0
+    g.cosine = wp.dot(o.n, g.to)
+    nl = wp.max(g.cosine, 0.0)
+    g.h = o.v + g.to
+    g.half2 = wp.dot(g.h, g.h)
+    squared = wp.max(g.half2, 1.0e-12)
+    g.c = wp.cross(o.n, g.h)
+    rest = 1.0 - o.a
+    g.sine2 = wp.dot(g.c, g.c) / squared
+    g.width = g.sine2 * rest + o.a
+    g.root_v = wp.sqrt(o.nv * o.nv * rest + o.a)
+    g.root_l = wp.sqrt(nl * nl * rest + o.a)
+    g.smith = nl * g.root_v + o.nv * g.root_l
+    g.by_nl = g.falloff * o.a / (2.0 * pi * g.width * g.width * g.smith)  # specular / (n · l)
+    g.specular = g.by_nl * nl
+    g.matt = g.falloff * nl / pi
+    g.grazing = wp.max(1.0 - 0.5 * wp.sqrt(squared), 0.0)
+    g.schlick = g.grazing * g.grazing * g.grazing * g.grazing * g.grazing
+    return g
+
+
+@wp.func
+def sent(base: float, metal: float, g: Light):
+    """One channel of F · specular + (1 − F) · body · matt."""
+    f0 = dielectric + metal * (base - dielectric)
+    fresnel = f0 + (1.0 - f0) * g.schlick
+    return fresnel * g.specular + (1.0 - fresnel) * base * (1.0 - metal) * g.matt
+
+
+@wp.func
+def cell(table: wp.array2d(dtype=wp.float32), nodes: int, nv: float, rough: float):
+    """The row of the table's cell for a cosine and a roughness, and the place in it; see `ggx_kernels`."""
+    last = float(nodes - 1)
+    x = wp.sqrt(wp.min(nv, 1.0)) * last
+    y = (wp.min(wp.max(rough, min_roughness), 1.0) - min_roughness) / (1.0 - min_roughness) * last
+    i = int(0)
+    j = int(0)
+    if x >= 0.0:
+        i = wp.min(int(x), nodes - 2)
+    if y >= 0.0:
+        j = wp.min(int(y), nodes - 2)
+    return i * nodes + j, x - float(i), y - float(j)
+
+
+@wp.func
+def mix(table: wp.array2d(dtype=wp.float32), nodes: int, row: int, x: float, y: float, channel: int):
+    """One number from a cell, and its derivatives by x and y."""
+    a = table[row, channel]
+    b = table[row + 1, channel]
+    c = table[row + nodes, channel]
+    d = table[row + nodes + 1, channel]
+    low = a + (b - a) * y
+    high = c + (d - c) * y
+    return wp.vec3(low + (high - low) * x, high - low, (b - a) * (1.0 - x) + (d - c) * x)
+
+
+@wp.func
+def is_even(lights: wp.array2d(dtype=wp.float32), k: int):
+    return lights[k, 0] == 0.0 and lights[k, 1] == 0.0 and lights[k, 2] == 0.0 and lights[k, 3] == 0.0
+
+
+@wp.kernel
+def forward(
+    base_color: wp.array(dtype=wp.vec3),
+    roughness: wp.array(dtype=wp.float32),
+    metallic: wp.array(dtype=wp.float32),
+    normal: wp.array(dtype=wp.vec3),
+    position: wp.array(dtype=wp.vec3),
+    eye: wp.array(dtype=wp.float32),
+    lights: wp.array2d(dtype=wp.float32),
+    intensity: wp.array(dtype=wp.vec3),
+    table: wp.array2d(dtype=wp.float32),
+    nodes: int,
+    out: wp.array(dtype=wp.vec3),
+):
+    """`ggx.metallic_roughness_reference` for one point."""
+    s = wp.tid()
+    o = point_of(base_color[s], roughness[s], metallic[s], normal[s], position[s], eye)
+    total = wp.vec3()
+    for k in range(lights.shape[0]):
+        back = wp.vec3()
+        if is_even(lights, k):
+            if o.scale != 0.0:
+                row, x, y = cell(table, nodes, o.nv, o.rough)
+                lobe = mix(table, nodes, row, x, y, 0)[0]
+                bias = mix(table, nodes, row, x, y, 1)[0]
+                loss = mix(table, nodes, row, x, y, 2)[0]
+                for c in range(3):
+                    f0 = dielectric + o.metal * (o.base[c] - dielectric)
+                    body = o.base[c] * (1.0 - o.metal)
+                    back[c] = f0 * lobe + bias + body * (1.0 - f0) * (1.0 - loss)
+        else:
+            g = light_on(o, wp.vec3(lights[k, 0], lights[k, 1], lights[k, 2]), lights[k, 3] == 0.0)
+            for c in range(3):
+                back[c] = sent(o.base[c], o.metal, g)
+        total += wp.cw_mul(intensity[k], back)
+    out[s] = total
+
+
+@wp.func
+def add_up(total: wp.array2d(dtype=wp.float64), row: int, column: int, part: wp.vec3, lanes: int, first: bool):
+    """Add this thread's part and its neighbours', once."""
+    for c in range(3):
+        whole = joined_double(wp.float64(part[c]), lanes)
+        if first:
+            wp.atomic_add(total, row, column + c, whole)
+
+
+@wp.kernel
+def backward(
+    grad: wp.array(dtype=wp.vec3),
+    base_color: wp.array(dtype=wp.vec3),
+    roughness: wp.array(dtype=wp.float32),
+    metallic: wp.array(dtype=wp.float32),
+    normal: wp.array(dtype=wp.vec3),
+    position: wp.array(dtype=wp.vec3),
+    eye: wp.array(dtype=wp.float32),
+    lights: wp.array2d(dtype=wp.float32),
+    intensity: wp.array(dtype=wp.vec3),
+    table: wp.array2d(dtype=wp.float32),
+    nodes: int,
+    lanes: int,
+    g_base_color: wp.array(dtype=wp.vec3),
+    g_roughness: wp.array(dtype=wp.float32),
+    g_metallic: wp.array(dtype=wp.float32),
+    g_normal: wp.array(dtype=wp.vec3),
+    g_position: wp.array(dtype=wp.vec3),
+    shared: wp.array2d(dtype=wp.float64),
+):
+    """Gradients of one point, and its share of those by the lights (place and colour, a row each) and, last, the eye.
+
+    `forward` kept nothing: what is needed of it is computed again. Threads beyond the points add nothing, but stay:
+    their neighbours wait for them.
+    """
+    thread = wp.tid()
+    inside = thread < grad.shape[0]
+    s = wp.min(thread, grad.shape[0] - 1)
+    first = thread % lanes == 0
+    o = point_of(base_color[s], roughness[s], metallic[s], normal[s], position[s], eye)
+    given = wp.vec3()
+    if inside:
+        given = grad[s]
+    g_base = wp.vec3()
+    g_n = wp.vec3()
+    g_v = wp.vec3()
+    g_p = wp.vec3()
+    g_metal = float(0.0)
+    g_nv = float(0.0)
+    g_a = float(0.0)
+    g_rough = float(0.0)
+    for k in range(lights.shape[0]):
+        g_place = wp.vec3()
+        g_strength = wp.vec3()
+        weighted = wp.cw_mul(given, intensity[k])
+        if is_even(lights, k):
+            if o.scale != 0.0:
+                at_least = wp.max(o.rough, min_roughness)
+                row, x, y = cell(table, nodes, o.nv, o.rough)
+                lobe = mix(table, nodes, row, x, y, 0)
+                bias = mix(table, nodes, row, x, y, 1)
+                loss = mix(table, nodes, row, x, y, 2)
+                g_lobe = float(0.0)
+                g_bias = float(0.0)
+                g_loss = float(0.0)
+                for c in range(3):
+                    base = o.base[c]
+                    f0 = dielectric + o.metal * (base - dielectric)
+                    body = base * (1.0 - o.metal)
+                    through = 1.0 - loss[0]
+                    g_strength[c] = given[c] * (f0 * lobe[0] + bias[0] + body * (1.0 - f0) * through)
+                    g_f0 = weighted[c] * (lobe[0] - body * through)
+                    g_body = weighted[c] * (1.0 - f0) * through
+                    g_lobe += weighted[c] * f0
+                    g_bias += weighted[c]
+                    g_loss -= weighted[c] * body * (1.0 - f0)
+                    g_base[c] = g_base[c] + g_f0 * o.metal + g_body * (1.0 - o.metal)
+                    g_metal += g_f0 * (base - dielectric) - g_body * base
+                last = float(nodes - 1)
+                if o.nv < 1.0:
+                    by_x = g_lobe * lobe[1] + g_bias * bias[1] + g_loss * loss[1]
+                    g_nv += by_x * last / (2.0 * wp.sqrt(o.nv))
+                if at_least < 1.0:
+                    by_y = g_lobe * lobe[2] + g_bias * bias[2] + g_loss * loss[2]
+                    g_rough += by_y * last / (1.0 - min_roughness)
+        else:
+            far = lights[k, 3] == 0.0
+            g = light_on(o, wp.vec3(lights[k, 0], lights[k, 1], lights[k, 2]), far)
+            nl = wp.max(g.cosine, 0.0)
+            squared = wp.max(g.half2, 1.0e-12)
+            rest = 1.0 - o.a
+            g_specular = float(0.0)
+            g_matt = float(0.0)
+            g_schlick = float(0.0)
+            for c in range(3):
+                base = o.base[c]
+                f0 = dielectric + o.metal * (base - dielectric)
+                body = base * (1.0 - o.metal)
+                fresnel = f0 + (1.0 - f0) * g.schlick
+                g_strength[c] = given[c] * sent(base, o.metal, g)
+                g_fresnel = weighted[c] * (g.specular - body * g.matt)
+                g_body = weighted[c] * (1.0 - fresnel) * g.matt
+                g_f0 = g_fresnel * (1.0 - g.schlick)
+                g_base[c] = g_base[c] + g_f0 * o.metal + g_body * (1.0 - o.metal)
+                g_metal += g_f0 * (base - dielectric) - g_body * base
+                g_specular += weighted[c] * fresnel
+                g_matt += weighted[c] * (1.0 - fresnel) * body
+                g_schlick += g_fresnel * (1.0 - f0)
+            # specular = falloff a (n · l) / (2π width² smith)
+            share = g_specular * g.specular
+            g_smith = -share / g.smith
+            g_width = -2.0 * share / g.width
+            g_root_v = g_smith * nl / g.root_v
+            g_root_l = g_smith * o.nv / g.root_l
+            g_nl = float(0.0)
+            if g.cosine > 0.0:
+                g_nl = g_specular * g.by_nl + g_matt * g.falloff / pi + g_smith * g.root_v + g_root_l * nl * rest
+            g_nv += g_smith * g.root_l + g_root_v * o.nv * rest
+            by_roots = 0.5 * (g_root_v * (1.0 - o.nv * o.nv) + g_root_l * (1.0 - nl * nl))
+            g_a += share / o.a + g_width * (1.0 - g.sine2) + by_roots
+            # sine2 = |n × h|² / squared; the derivatives of |n × h|² by n and h are 2 h × (n × h) and 2 (n × h) × n
+            g_sine2 = g_width * rest / squared
+            short4 = g.grazing * g.grazing * g.grazing * g.grazing
+            g_squared = -g_sine2 * g.sine2 - 1.25 * short4 * g_schlick / wp.sqrt(squared)
+            along = float(0.0)
+            if g.half2 > 1.0e-12:
+                along = 2.0 * g_squared
+            across = 2.0 * g_sine2
+            g_n += across * wp.cross(g.h, g.c) + g_nl * g.to
+            to_half = across * wp.cross(g.c, o.n) + along * g.h
+            g_v += to_half
+            g_place = to_half + g_nl * o.n
+            if not far:
+                # a place: the direction keeps its length, and specular and matt both grow with the fall-off
+                radial = float(0.0)
+                if g.squared > 1.0e-12:
+                    radial = wp.dot(g_place, g.to) + 2.0 * (share + g_matt * g.matt)
+                g_place = (g_place - radial * g.to) * g.inverse
+                g_p -= g_place
+        add_up(shared, k, 0, g_place, lanes, first)
+        add_up(shared, k, 3, g_strength, lanes, first)
+    if o.nv <= min_cosine:
+        g_nv = 0.0
+    g_n += g_nv * o.v
+    g_v += g_nv * o.n
+    g_normal_here = (g_n - wp.dot(g_n, o.n) * o.n) * o.scale
+    if eye[3] != 0.0:
+        g_v = (g_v - wp.dot(g_v, o.v) * o.v) * o.near
+        g_p -= g_v
+    add_up(shared, lights.shape[0], 0, g_v, lanes, first)
+    if inside:
+        g_base_color[s] = g_base
+        g_metallic[s] = g_metal
+        g_normal[s] = g_normal_here
+        g_position[s] = g_p
+        g_roughness[s] = 0.0
+        if o.rough >= min_roughness:
+            g_roughness[s] = g_rough + 4.0 * o.rough * o.rough * o.rough * g_a
+
+
+@lru_cache(maxsize=8)
+def _table(device: torch.device) -> tuple[Tensor, int]:
+    """The albedo's table on a GPU, its nodes row by row, and how many make a row."""
+    table = torch.from_numpy(albedo_table())
+    return table.flatten(0, 1).to(device, torch.float32), len(table)
+
+
+def shade(*inputs: Tensor) -> Tensor:
+    """`ggx.metallic_roughness_reference`."""
+    out = torch.empty_like(inputs[0], memory_format=torch.contiguous_format)
+    launch(forward, len(out), *(x.contiguous() for x in inputs), *_table(out.device), out)
+    return out
+
+
+def shade_backward(grad: Tensor, *inputs: Tensor) -> tuple[Tensor, ...]:
+    """The gradients of all inputs."""
+    own = [torch.empty_like(x, memory_format=torch.contiguous_format) for x in inputs[:5]]
+    given = [x.contiguous() for x in (grad, *inputs)]
+    rows, share = len(inputs[6]), lanes(grad, LANES)
+    shared = torch.zeros((rows + 1, 6), dtype=torch.float64, device=grad.device)
+    if len(grad):
+        launch(backward, -(-len(grad) // share) * share, *given, *_table(grad.device), share, *own, shared)
+    shared = shared.to(grad.dtype)
+    places = torch.nn.functional.pad(shared[:, :3], (0, 1))
+    return *own, places[rows], places[:rows], shared[:rows, 3:]
