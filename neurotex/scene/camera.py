@@ -9,12 +9,13 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from ..errors import ArgumentError
+from ..errors import ArgumentError, SceneError
 from ..geometry import inverse, product
 from .origin import Placed
 
 Transform = Float[Tensor, "4 4"]
 NEAR = 1e-3
+SMALLEST = 1e-11  # scene units: ten times as near, lights count as lying on surfaces
 
 
 class Camera(Placed):
@@ -34,7 +35,12 @@ class Camera(Placed):
         self.register_buffer("transform", transform.clone())
 
     def near_plane(self, radius: float) -> float:
-        """`near`; or by default 0.001, and in a scene of a `radius` below 1 a thousandth of that."""
+        """`near`; or by default 0.001, and in a scene of a `radius` below 1 a thousandth of that.
+
+        Raises SceneError for a scene and a camera so small that squares of distances are no numbers.
+        """
+        if 0 < radius < SMALLEST and float(self.position.detach().norm()) < SMALLEST:
+            raise SceneError(f"scene and camera lie within {SMALLEST:.0e} of the origin: scale them up.")
         return NEAR * min(1.0, radius) or NEAR if self.near is None else self.near
 
     @property
@@ -142,17 +148,28 @@ class OrthographicCamera(Camera):
 
 
 def look_at(eye: Tensor, target: Tensor | None = None, up: Tensor | None = None) -> Transform:
-    """Camera-to-world transform of a camera at `eye` (3,) that looks at `target` (default the origin), +Y up."""
+    """Camera-to-world transform of a camera at `eye` (3,) that looks at `target` (default the origin), +Y up.
+
+    Raises ArgumentError where they are the same point.
+    """
     eye = torch.as_tensor(eye, dtype=torch.get_default_dtype())
     target = torch.zeros_like(eye) if target is None else torch.as_tensor(target).to(eye)
     up = eye.new_tensor([0, 1, 0]) if up is None else torch.as_tensor(up).to(eye)
-    back = normalize(eye - target, dim=0)
+    back, up = _direction(eye - target), _direction(up)
+    if not bool(back.any()):
+        raise ArgumentError(f"a camera at {eye.tolist()} cannot look at that very point: move it, or give a target.")
     if float(torch.linalg.cross(up, back).norm()) < 1e-6:  # straight up or down: any other axis will do
         up = eye.new_tensor([0, 0, 1])
-    right = normalize(torch.linalg.cross(up, back), dim=0)
+    right = _direction(torch.linalg.cross(up, back))
     out = torch.eye(4).to(eye)
     out[:3] = torch.stack([right, torch.linalg.cross(back, right), back, eye], dim=1)
     return out
+
+
+def _direction(vector: Float[Tensor, "3"]) -> Float[Tensor, "3"]:
+    """Of length 1, however long it was; 0 stays."""
+    _, exponent = math.frexp(float(vector.detach().abs().max()))
+    return normalize(vector * 2.0 ** -max(exponent, -126), dim=0)
 
 
 def orbit(

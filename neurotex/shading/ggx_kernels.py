@@ -17,6 +17,7 @@ import numpy as np
 
 from ..core.jit import jit, jit_simd
 from .albedo import DIELECTRIC, MIN_COSINE, MIN_ROUGHNESS
+from .lights import NEAREST
 
 BLOCK = 128  # a block's rows stay in the first-level cache in single precision
 
@@ -150,14 +151,15 @@ def _shade_evenly_backward(block, count, intensity, table, g_intensity):
 def _shade(block, light, intensity):
     """Add what comes from a place or a direction."""
     number = block.dtype.type
-    zero, one, half, tiny = number(0), number(1), number(0.5), number(1e-12)
+    zero, one, half, tiny, nearest = number(0), number(1), number(0.5), number(1e-12), number(NEAREST**2)
     pi, two_pi = number(math.pi), number(2 * math.pi)
     x, y, z, far = light[0], light[1], light[2], light[3] == zero
     red, green, blue = intensity[0], intensity[1], intensity[2]
     for i in range(BLOCK):
         nx, ny, nz, nv, a = block[NX + i], block[NY + i], block[NZ + i], block[NV + i], block[A + i]
         lx, ly, lz = x - block[PX + i], y - block[PY + i], z - block[PZ + i]
-        falloff = one / max(lx * lx + ly * ly + lz * lz, tiny)
+        distance2 = lx * lx + ly * ly + lz * lz
+        falloff = one / distance2 if distance2 > nearest else zero
         inverse = math.sqrt(falloff)
         lx, ly, lz = lx * inverse, ly * inverse, lz * inverse
         if far:
@@ -198,7 +200,7 @@ def _shade_backward(block, light, intensity):
     The derivatives by this light's place and colour are left in the block, point by point.
     """
     number = block.dtype.type
-    zero, one, half, tiny = number(0), number(1), number(0.5), number(1e-12)
+    zero, one, half, tiny, nearest = number(0), number(1), number(0.5), number(1e-12), number(NEAREST**2)
     two, five, quarter, pi, two_pi = number(2), number(5), number(0.25), number(math.pi), number(2 * math.pi)
     x, y, z, far = light[0], light[1], light[2], light[3] == zero
     red, green, blue = intensity[0], intensity[1], intensity[2]
@@ -206,7 +208,7 @@ def _shade_backward(block, light, intensity):
         nx, ny, nz, nv, a = block[NX + i], block[NY + i], block[NZ + i], block[NV + i], block[A + i]
         lx, ly, lz = x - block[PX + i], y - block[PY + i], z - block[PZ + i]
         distance2 = lx * lx + ly * ly + lz * lz
-        falloff = one / max(distance2, tiny)
+        falloff = one / distance2 if distance2 > nearest else zero
         inverse = math.sqrt(falloff)
         lx, ly, lz = lx * inverse, ly * inverse, lz * inverse
         if far:
@@ -271,7 +273,7 @@ def _shade_backward(block, light, intensity):
         if not far:
             # a place: the direction keeps its length, and specular and matt both grow with the fall-off
             radial = g_x * lx + g_y * ly + g_z * lz + two * (share + g_matt * matt)
-            radial = radial if distance2 > tiny else zero
+            radial = radial if distance2 > nearest else zero
             g_x, g_y, g_z = (g_x - radial * lx) * inverse, (g_y - radial * ly) * inverse, (g_z - radial * lz) * inverse
             block[G_PX + i] -= g_x
             block[G_PY + i] -= g_y

@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from ..core.jit import jit_simd
+from .lights import NEAREST
 
 BLOCK = 64  # points at a time: their intermediate values stay in the first cache, in rows that fill vector registers
 
@@ -15,7 +16,7 @@ BLOCK = 64  # points at a time: their intermediate values stay in the first cach
 def diffuse(start, stop, position, normal, eye, lights, intensity, out):
     """`diffuse.diffuse_reference` for points [start, stop), one pass over memory."""
     real = position.dtype.type
-    tiny, pi = real(1e-12), real(math.pi)
+    tiny, nearest, pi = real(1e-12), real(NEAREST**2), real(math.pi)
     n = np.empty((4, BLOCK), position.dtype)  # unit normals, and what each receives from a light, over π
     for first in range(start, stop, BLOCK):
         count = min(BLOCK, stop - first)
@@ -35,7 +36,8 @@ def diffuse(start, stop, position, normal, eye, lights, intensity, out):
                 lx, ly, lz = lx / lw, ly / lw, lz / lw
                 for s in range(count):
                     x, y, z = lx - p[s, 0], ly - p[s, 1], lz - p[s, 2]
-                    square = max(x * x + y * y + z * z, tiny)
+                    square = x * x + y * y + z * z
+                    square = square if square > nearest else real(np.inf)
                     cosine = max(n[0, s] * x + n[1, s] * y + n[2, s] * z, real(0))
                     n[3, s] = cosine / (square * np.sqrt(square) * pi)
             elif lx != 0 or ly != 0 or lz != 0:

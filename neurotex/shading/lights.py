@@ -17,6 +17,7 @@ from torch.nn.functional import normalize
 from ..core import checked
 
 FAR = 1e15
+NEAREST = 1e-12  # a light that is nearer to a surface lies on it and sends nothing there, for it has no direction
 
 
 @checked.door()
@@ -26,7 +27,8 @@ def incident(
     """Unit directions from surface points to a light, and its fall-off there.
 
     1 / d² for a point, 1 for a direction. Ambient light of radiance L gives a diffuse surface the irradiance π L
-    (the integral of the cosine over the hemisphere), as if it all came along the normal.
+    (the integral of the cosine over the hemisphere), as if it all came along the normal. Both are 0 for a point that
+    lies on the surface, nearer than NEAREST.
     """
     light = scaled(light)
     if not bool(light.any()):
@@ -34,8 +36,9 @@ def incident(
     if not bool(light[3]):
         return normalize(light[:3], dim=0).expand_as(position), torch.ones_like(position[:, 0])
     offset = light[:3] - position
-    squared = (offset * offset).sum(-1).clamp_min(1e-12)
-    return offset * squared.rsqrt()[:, None], 1 / squared
+    squared = (offset * offset).sum(-1)
+    inverse = squared.where(squared > NEAREST**2, torch.inf).rsqrt()
+    return offset * inverse[:, None], inverse * inverse  # 1 / d² has a derivative that overflows sooner
 
 
 def scaled(points: Float[Tensor, "*points 4"]) -> Float[Tensor, "*points 4"]:

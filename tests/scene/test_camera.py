@@ -70,6 +70,22 @@ def test_look_at_works_straight_up_and_down(height):
     torch.testing.assert_close(transform[:3, 2], torch.tensor([0, math.copysign(1, height), 0]))
 
 
+@pytest.mark.parametrize("scale", [1e-30, 1e-15, 1e30])
+def test_look_at_knows_no_scale(scale):
+    up = torch.tensor([0.0, scale, 0.0])
+    found = nt.look_at(scale * TRANSFORM[:3, 3], scale * torch.tensor([0.1, 0.2, -0.3]), up)
+    torch.testing.assert_close(found[:3, :3], TRANSFORM[:3, :3])
+    for camera, other in zip(nt.orbit(3, 3 * scale), nt.orbit(3, 3.0), strict=True):
+        torch.testing.assert_close(camera.transform[:3, :3], other.transform[:3, :3])
+
+
+def test_a_camera_that_looks_at_where_it_stands_is_refused():
+    with pytest.raises(
+        nt.ArgumentError, match=r"a camera at \[1.0, 2.0, 3.0\] cannot look at that very point: move it"
+    ):
+        nt.look_at(torch.tensor([1.0, 2, 3]), torch.tensor([1.0, 2, 3]))
+
+
 def test_orbit_goes_around_from_the_front():
     target = torch.tensor([1.0, 2.0, 3.0])
     cameras = nt.orbit(4, 5.0, elevation=30.0, yfov=33.0, target=target)

@@ -10,6 +10,7 @@ import trimesh
 from PIL import Image
 
 import neurotex as nt
+from tests import tiny
 
 UTM = (448_261.25, 5_411_932.75, 130.5)
 
@@ -64,6 +65,35 @@ def test_a_tiny_and_a_huge_scene_are_rendered_alike(ball, tmp_path, near, scale)
     scene = _quiet(_obj(tmp_path / "it.obj", ball, scale), _views(tmp_path / "views", scale).cameras)
     assert scene.origin == (0, 0, 0)
     torch.testing.assert_close(nt.render(scene, 48), near, atol=2e-3, rtol=0)
+
+
+@pytest.mark.parametrize("scale", [1e-10, 1e-7, 1e7])
+@pytest.mark.parametrize("maps", [{}, {"roughness": 0.3, "metallic": 0.5}], ids=["diffuse", "glossy"])
+def test_lamps_shine_on_a_scene_of_any_size_as_on_others(scale, maps):
+    """1 / d² of a lamp 1e-7 away is 1e14; bakes and the gradient by vertices know that, too."""
+
+    def scene(scale: float) -> tuple[nt.Scene, torch.Tensor]:
+        box = tiny.box()
+        vertices = (box.vertices * scale).requires_grad_()
+        lights = [nt.Flash(7.0 * scale**2), nt.PointLight([2 * scale, 3 * scale, scale], 5.0 * scale**2)]
+        mesh = nt.Mesh(vertices.detach(), box.faces, material=nt.Material((0.8, 0.5, 0.2), **maps))
+        mesh.vertices = vertices
+        return nt.Scene(mesh, nt.orbit(2, 3.0 * scale), lights), vertices
+
+    (one, corners), (other, moved) = scene(1.0), scene(scale)
+    images = nt.render(one, 24), nt.render(other, 24)
+    assert float(images[0].detach()[:, :3].max()) > 0.1
+    torch.testing.assert_close(images[1], images[0], rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close(nt.bake(other, 24)(), images[1], rtol=1e-4, atol=1e-5)
+    for image in images:
+        image[:, :3].sum().backward()
+    torch.testing.assert_close(moved.grad * scale, corners.grad, rtol=1e-2, atol=1e-2)
+
+
+def test_a_scene_too_small_for_squares_of_its_distances_is_refused():
+    scene = nt.Scene(nt.Mesh(1e-14 * tiny.box().vertices, tiny.box().faces), nt.orbit(1, 3e-14), nt.Flash(7.0))
+    with pytest.raises(nt.SceneError, match="scene and camera lie within 1e-11 of the origin: scale them up"):
+        nt.render(scene, 8)
 
 
 def test_that_coordinates_were_moved_is_said(ball, tmp_path):
