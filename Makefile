@@ -16,7 +16,7 @@ test: install
 # the renderers that we plug into: Mitsuba comes from the registry; PyTorch3D's tests run if you have installed it
 test-plugins: install
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[mitsuba]"
-	$(BIN)/python -m pytest -rs tests/renderers/mitsuba tests/renderers/pytorch3d tests/test_examples.py
+	$(BIN)/python -m pytest -rs tests/compat tests/test_examples.py
 
 # generators of JAX, TensorFlow and ONNX, which come from the registry, each on its own: tests of one that cannot be had
 # say so and skip. They lie in an environment over the first, which stays as it is

@@ -11,7 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 import torch
 
 import neurotex as nt
-from neurotex.renderers.mitsuba import activate
+from neurotex.compat.mitsuba import activate
 
 from . import memory, with_pytorch3d, work
 from .timing import interleaved

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 import neurotex as nt
-from neurotex.scene import conventions
+from neurotex.compat.pytorch3d import conventions
 
 
 def rasterize(corners: Tensor, side: int, layers: int = 1, blur: float = 0.0) -> Callable[[], tuple]:
@@ -44,7 +44,7 @@ def render(
     )
     from pytorch3d.structures import Meshes
 
-    from neurotex.renderers import pytorch3d as ours
+    from neurotex.compat import pytorch3d as ours
 
     find, draw, wear = (getattr(theirs, name, None) or getattr(ours, name) for name in (rasterizer, renderer, textures))
 

@@ -12,9 +12,8 @@ import torch
 from torch import Tensor
 
 import neurotex as nt
-from neurotex import raster
-from neurotex.raster.fragments import rasterize_faces_reference
-from neurotex.scene import conventions
+from neurotex.compat.pytorch3d import conventions
+from neurotex.compat.pytorch3d.fragments import rasterize_faces_reference
 
 BLUR, LAYERS = 1e-5, 8  # a squared distance in NDC; faces per pixel
 SHARED = Path(__file__).parents[2] / "shared" / "data" / "spot"
@@ -125,9 +124,9 @@ def large_scene(faces: int, texture: int) -> nt.Scene:
     return nt.Scene(mesh, nt.orbit(1, 2.7, elevation=30.0), [nt.Flash(7.0)])
 
 
-def rasterize(corners: Tensor, side: int, layers: int = 1, blur: float = 0.0) -> Callable[[], raster.Fragments]:
+def rasterize(corners: Tensor, side: int, layers: int = 1, blur: float = 0.0) -> Callable[[], nt.Fragments]:
     """Complete fragments: faces, depths, coordinates and distances."""
-    return lambda: raster.rasterize(corners, (side, side), faces_per_pixel=layers, blur_radius=blur)
+    return lambda: nt.rasterize(corners, (side, side), faces_per_pixel=layers, blur_radius=blur)
 
 
 def rasterize_reference(corners: Tensor, side: int, layers: int = 1, blur: float = 0.0) -> Callable[[], tuple]:

@@ -11,8 +11,8 @@ from PIL import Image, ImageDraw
 from torch import Tensor
 
 import neurotex as nt
-from neurotex.renderers.mitsuba import MitsubaRenderer
-from neurotex.renderers.pytorch3d import PyTorch3DRenderer
+from neurotex.compat.mitsuba import MitsubaRenderer
+from neurotex.compat.pytorch3d import PyTorch3DRenderer
 
 HERE = Path(__file__).parent
 SIDE, TOP, SAMPLES, TIMES = 256, 30, 1024, 100

@@ -8,7 +8,7 @@ import sys
 import torch
 
 import neurotex as nt
-from neurotex.renderers.mitsuba import activate, bind_texture
+from neurotex.compat.mitsuba import activate, bind_texture
 from neurotex.shading import linear_to_srgb
 
 

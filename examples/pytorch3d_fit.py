@@ -12,7 +12,7 @@ from pytorch3d.renderer import FoVPerspectiveCameras, HardPhongShader, Rasteriza
 from pytorch3d.structures import Meshes
 
 import neurotex as nt
-from neurotex.renderers.pytorch3d import FastMeshRasterizer, FastMeshRenderer, GeneratedTexturesUV
+from neurotex.compat.pytorch3d import FastMeshRasterizer, FastMeshRenderer, GeneratedTexturesUV
 
 VIEWS = 20
 

@@ -1,6 +1,7 @@
 """The public names, and where they are defined: `__init__.py` reads them here. For them all, one line each."""
 
 from . import assets as assets
+from . import compat as compat
 from . import discrete as discrete
 from . import errors as errors
 from . import fit as fit
@@ -11,6 +12,13 @@ from . import raster as raster
 from . import renderers as renderers
 from . import scene as scene
 from . import shading as shading
+from .compat.pytorch3d import Blend as Blend
+from .compat.pytorch3d import Fragments as Fragments
+from .compat.pytorch3d import Lookup as Lookup
+from .compat.pytorch3d import PhongLight as PhongLight
+from .compat.pytorch3d import PhongMaterial as PhongMaterial
+from .compat.pytorch3d import rasterize as rasterize
+from .compat.pytorch3d import render_phong as render_phong
 from .errors import ArgumentError as ArgumentError
 from .errors import FileError as FileError
 from .errors import NeurotexError as NeurotexError
@@ -20,14 +28,12 @@ from .fit import losses as losses
 from .renderers import BakedMatrix as BakedMatrix
 from .renderers import BakedSamples as BakedSamples
 from .renderers import BakedScene as BakedScene
-from .renderers import Lookup as Lookup
 from .renderers import Passes as Passes
 from .renderers import around as around
 from .renderers import bake as bake
 from .renderers import on_background as on_background
 from .renderers import render as render
 from .renderers import render_passes as render_passes
-from .renderers import render_phong as render_phong
 from .renderers import save_gif as save_gif
 from .renderers import turntable as turntable
 from .scene import AmbientLight as AmbientLight
@@ -58,8 +64,5 @@ from .scene import Views as Views
 from .scene import look_at as look_at
 from .scene import mixed_material as mixed_material
 from .scene import orbit as orbit
-from .shading import Blend as Blend
-from .shading import PhongLight as PhongLight
-from .shading import PhongMaterial as PhongMaterial
 
 __version__: str

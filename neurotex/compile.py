@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import torch
 
-from . import raster
+from .compat.pytorch3d import rasterize
 from .discrete import BlockCompress, Dither, Jpeg, Levels, Palette
 from .fit.codes import search_codes
 from .fit.coefficients import search_coefficients
@@ -39,7 +39,7 @@ def compile_kernels() -> None:
         render(scene, 8, antialias=True).sum().backward()
         ndc = corners[None].to(dtype).requires_grad_()
         for layers in (1, 2):
-            fragments = raster.rasterize(ndc + 2, (8, 8), faces_per_pixel=layers, blur_radius=1e-4 * (layers - 1))
+            fragments = rasterize(ndc + 2, (8, 8), faces_per_pixel=layers, blur_radius=1e-4 * (layers - 1))
             (fragments.zbuf.sum() + fragments.bary_coords.sum() + fragments.dists.sum()).backward()
         texture = torch.rand(1, 3, 8, 8, dtype=dtype, requires_grad=True)
         for estimator in ("straight_through", "surrogate"):

@@ -42,7 +42,7 @@ import neurotex as nt  # noqa: E402
 SHARED = REPOSITORY.parent / "shared"
 
 # test processes share the cores; where kernels are tested, there is another thread
-KERNELS = ("discrete", "geometry", "images", "kernels", "raster", "shading")
+KERNELS = ("compat", "discrete", "geometry", "images", "kernels", "raster", "shading")
 torch.set_num_threads(1)
 settings.register_profile(
     "neurotex",

@@ -19,6 +19,7 @@ from torch import Tensor
 
 import neurotex as nt
 from neurotex import discrete, raster, shading
+from neurotex.compat import pytorch3d
 from neurotex.discrete.palette_lookup import blend_colors, blend_reference, nearest_colors, nearest_reference
 from neurotex.raster import operator, pixels, texels, textures, zbuffer
 from neurotex.raster.resolve import resolve_reference
@@ -212,7 +213,7 @@ CASES = {
     ),
     "mip_levels": Case(raster.mip_levels, lambda: {"texture": torch.rand(3, 5, 6)}),
     "rasterize": Case(
-        raster.rasterize,
+        pytorch3d.rasterize,
         lambda: {
             "corners": torch.randn(F, 3, 3) + torch.tensor([0, 0, 2]),
             "size": (5, 6),
@@ -223,14 +224,14 @@ CASES = {
         },
     ),
     "interpolate": Case(
-        lambda pix, bary, attributes: raster.interpolate(raster.Fragments(pix, pix, bary, pix), attributes),
+        lambda pix, bary, attributes: pytorch3d.interpolate(pytorch3d.Fragments(pix, pix, bary, pix), attributes),
         lambda: {
             "pix": _ints(F + 1, 1, 3, 4, 2, dtype=torch.int64) - 1,
             "bary": torch.rand(1, 3, 4, 2, 3),
             "attributes": torch.rand(F, 3, 2),
         },
     ),
-    "sample_texture": Case(raster.sample_texture, lambda: {"image": torch.rand(3, 5, 4), "uv": torch.randn(N, 2)}),
+    "sample_texture": Case(pytorch3d.sample_texture, lambda: {"image": torch.rand(3, 5, 4), "uv": torch.randn(N, 2)}),
     "diffuse": Case(shading.diffuse, _lit, diffuse_reference),
     "metallic_roughness": Case(shading.metallic_roughness, _glossy, ggx.metallic_roughness_reference),
     "incident": Case(

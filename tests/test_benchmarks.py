@@ -25,8 +25,8 @@ from benchmarks import (
     with_pytorch3d,
     work,
 )
+from neurotex.compat.mitsuba import activate
 from neurotex.gan import Trainer
-from neurotex.renderers.mitsuba import activate
 
 DEMO = nt.assets.folder() / "demo"
 SVG = "{http://www.w3.org/2000/svg}"

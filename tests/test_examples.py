@@ -14,8 +14,8 @@ import trimesh
 from PIL import Image
 
 from neurotex import generators
+from neurotex.compat.mitsuba.variant import using
 from neurotex.errors import MissingError
-from neurotex.renderers.mitsuba.variant import using
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 SMALL = {

@@ -30,7 +30,7 @@ def soft(size, layers):
     return nt.render_phong(small, size, shading="soft_phong", faces_per_pixel=layers, blur_radius=1e-4)
 
 def layers(size):
-    return nt.raster.rasterize(torch.rand(1, 3, 3) + 1, (size, size), faces_per_pixel=8)
+    return nt.rasterize(torch.rand(1, 3, 3) + 1, (size, size), faces_per_pixel=8)
 
 # LLVM ends the process where it cannot load a kernel
 nt.render(small, 8), nt.render_passes(small, 8), soft(8, 8), nt.bake(small, 8), layers(8), fit.step()

@@ -1,9 +1,6 @@
-"""Triangles → fragments → filtered samples → one sparse operator. Plain tensor functions; knows nothing of scenes."""
+"""Triangles → visible faces → filtered samples → one sparse operator. Plain tensor functions, without scenes."""
 
 from .antialias import antialias, edge_blends, opposite_corners
-from .fragments import Fragments, rasterize
-from .interpolate import interpolate
-from .lookup import sample_texture
 from .mesh_taps import MeshPoints, surface_taps
 from .mipmap import mip_levels
 from .operator import SparseOperator, assemble_rows
@@ -18,7 +15,6 @@ __all__ = [
     "FILTERS",
     "ON_MESH",
     "WRAPS",
-    "Fragments",
     "MeshPoints",
     "Samples",
     "SparseOperator",
@@ -30,15 +26,12 @@ __all__ = [
     "edge_blends",
     "flatten_maps",
     "gather_surface",
-    "interpolate",
     "mip_levels",
     "number_seen",
     "opposite_corners",
     "place_pixels",
-    "rasterize",
     "resolve",
     "sample_surface",
-    "sample_texture",
     "surface_taps",
     "take_texels",
     "taps",

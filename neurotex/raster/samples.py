@@ -14,7 +14,6 @@ from ..core.op import Op
 from ..core.threads import parallel_for
 from ..errors import ArgumentError
 from . import sample_kernels as kernels
-from .fragments import barycentrics
 from .zbuffer import edge_functions, z_buffer_unchecked
 
 
@@ -147,6 +146,18 @@ def _around(centre: Float[Tensor, "n 2"], like: Tensor) -> Float[Tensor, "n 3 4"
     offset = like.new_tensor([[-1.0, -1], [1, -1], [0, 2]])
     place = centre[:, None].to(like) + offset
     return torch.cat([place, torch.ones_like(place)], 2)
+
+
+def barycentrics(corners: Float[Tensor, "n 3 4"], pixel: Float[Tensor, "n 2"]) -> Float[Tensor, "n 3"]:
+    """Perspective-correct barycentric coordinates, from corners in screen space (see `zbuffer`), of points of faces.
+
+    The edge functions at (x, y), divided by their sum. Corners are first moved so that the pixel is the origin:
+    the cross products then have no large terms to cancel, and float32 suffices. Differentiable in both arguments.
+    """
+    w = corners[..., 3:]
+    moved = torch.cat([corners[..., :2] - pixel[:, None].to(w) * w, corners[..., 2:]], dim=-1)
+    edges = edge_functions(moved)[0][..., 2]
+    return edges / edges.sum(-1, keepdim=True)
 
 
 def barycentric_derivatives(corners: Float[Tensor, "n 3 4"], pixel: Float[Tensor, "n 2"]) -> Float[Tensor, "n 3 2"]:

@@ -1,7 +1,6 @@
 """BRDFs, lights and colour as plain tensor functions."""
 
 from ..images.colour import linear_to_srgb, srgb_to_linear
-from .blend import Blend
 from .diffuse import diffuse
 from .environment import (
     environment_diffuse,
@@ -14,12 +13,8 @@ from .environment import (
 from .ggx import metallic_roughness
 from .lights import incident
 from .normal_map import apply_normal_map, face_tangents
-from .phong import PhongLight, PhongMaterial
 
 __all__ = [
-    "Blend",
-    "PhongLight",
-    "PhongMaterial",
     "apply_normal_map",
     "diffuse",
     "environment_diffuse",

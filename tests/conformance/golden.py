@@ -17,8 +17,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from neurotex.scene import conventions
-from neurotex.scene.conventions import PyTorch3DCamera
+from neurotex.compat.pytorch3d import conventions
+from neurotex.compat.pytorch3d.conventions import PyTorch3DCamera
 
 REPOSITORY = Path(__file__).parents[2]
 # Files hold no corners, and PyTorch3D projects by a product of matrices, which every CPU rounds in its own way. These

@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from neurotex.raster import fragments
-from neurotex.raster.clipping import clip_faces
-from neurotex.raster.fragments import Fragments, edge_distance, look, pixel_centres, rasterize
+from neurotex.compat.pytorch3d import fragments
+from neurotex.compat.pytorch3d.clipping import clip_faces
+from neurotex.compat.pytorch3d.fragments import Fragments, edge_distance, look, pixel_centres, rasterize
 from tests.conformance import golden
 from tests.conformance.golden import Golden
 

@@ -12,12 +12,12 @@ import torch
 from torch import Tensor
 
 import neurotex as nt
-from neurotex.raster.clipping import _cross as clipping_cross
-from neurotex.raster.fragments import Fragments, pixel_centres, rasterize
-from neurotex.renderers.phong import Lookup, Surface, render_phong, shade
-from neurotex.scene.conventions import camera_to_world
-from neurotex.shading.blend import Blend
-from neurotex.shading.phong import PhongLight, PhongMaterial, area_normals, face_normals
+from neurotex.compat.pytorch3d.blend import Blend
+from neurotex.compat.pytorch3d.clipping import _cross as clipping_cross
+from neurotex.compat.pytorch3d.conventions import camera_to_world
+from neurotex.compat.pytorch3d.fragments import Fragments, pixel_centres, rasterize
+from neurotex.compat.pytorch3d.phong import PhongLight, PhongMaterial, area_normals, face_normals
+from neurotex.compat.pytorch3d.shaders import Lookup, Surface, render_phong, shade
 from tests.conformance.golden import Golden
 
 
@@ -179,8 +179,8 @@ def test_recorded_fragments_are_shaded_as_recorded(scene):
 
 
 def test_images_and_gradients_are_pytorch3ds(scene, monkeypatch):
-    monkeypatch.setattr("neurotex.renderers.phong.face_normals", _FaceNormals.apply)
-    monkeypatch.setattr("neurotex.raster.clipping._cross", _cross)
+    monkeypatch.setattr("neurotex.compat.pytorch3d.shaders.face_normals", _FaceNormals.apply)
+    monkeypatch.setattr("neurotex.compat.pytorch3d.clipping._cross", _cross)
     vertices, texture = (scene.data[key].clone().requires_grad_() for key in ("verts", "texture"))
     fragments = rasterize(scene.corners(vertices), scene.size, **scene.raster_settings)
     image = _image(scene, fragments, vertices, texture)

@@ -5,11 +5,11 @@ import torch
 from torch import Tensor
 from torch.autograd import grad, gradcheck
 
+from neurotex.compat.pytorch3d.lookup import sample_texture
 from neurotex.discrete import nearest
 from neurotex.discrete.estimators import Surrogate
 from neurotex.discrete.nearest import MipLevel, Nearest
 from neurotex.errors import ArgumentError
-from neurotex.raster.lookup import sample_texture
 from neurotex.raster.mipmap import mip_levels
 
 SIZE = torch.tensor([7.0, 5.0], dtype=torch.float64)  # texels in x and y

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.autograd import grad, gradcheck
 
+from neurotex.compat.pytorch3d.blend import Blend, softmax_rgb_blend
 from neurotex.discrete import SurrogateGradient, Visibility
 from neurotex.discrete.estimators import Gumbel, Perturbation, ReinMax, ScoreFunction, Surrogate, expected_loss
 from neurotex.discrete.palette import Palette
 from neurotex.errors import ArgumentError
-from neurotex.shading.blend import Blend, softmax_rgb_blend
 
 INF = math.inf
 

@@ -10,12 +10,9 @@ from torch.autograd import gradcheck, gradgradcheck
 from neurotex import raster
 from neurotex.raster.antialias import Crossings, crossing_lines
 from neurotex.raster.antialias_kernels import EDGE, MEETING
-from neurotex.raster.clipping import clip_faces
-from neurotex.raster.fragments import barycentrics, edge_distance
-from neurotex.raster.interpolate import interpolate_at
 from neurotex.raster.mipmap import level_of_detail, probes
 from neurotex.raster.pixels import place_pixels
-from neurotex.raster.samples import barycentric_derivatives
+from neurotex.raster.samples import barycentric_derivatives, barycentrics
 from neurotex.raster.textures import gather_texels
 from neurotex.raster.zbuffer import edge_functions
 from tests.gradients import public_functions
@@ -26,12 +23,10 @@ DISCRETE = {
     "level_shapes",
     "number_seen",
     "opposite_corners",
-    "pixel_centres",
     "transpose",
     "z_buffer",
 }
-# parts of `rasterize` whose gradient is that of its whole
-PARTS = {"both_axes", "look"}
+PARTS = {"both_axes"}  # whose gradient is that of its whole
 
 FACES = torch.tensor([[0, 1, 2], [2, 1, 3]])
 SIZE = (5, 6)
@@ -51,32 +46,6 @@ def _screen() -> Tensor:
     place = torch.tensor([[0.3, 0.4], [5.2, 0.2], [0.6, 4.7], [5.4, 4.1]], dtype=torch.float64)
     w = torch.tensor([2.0, 2.5, 1.8, 3.0], dtype=torch.float64)[:, None]
     return torch.cat([place * w, w, w], 1).requires_grad_()
-
-
-def _corners() -> Tensor:
-    """Two faces in NDC with depths, as `rasterize` takes them."""
-    places = [
-        [[-0.9, -0.8, 2.0], [0.8, -0.7, 2.5], [-0.2, 0.9, 1.7]],
-        [[-0.5, 0.7, 3.0], [0.1, -0.9, 3.4], [0.9, 0.6, 3.1]],
-    ]
-    return torch.tensor(places, dtype=torch.float64, requires_grad=True)
-
-
-def _rasterize() -> Case:
-    def covered(corners: Tensor) -> tuple[Tensor, ...]:
-        seen = raster.rasterize(corners, (3, 4), faces_per_pixel=2, blur_radius=0.013)
-        return seen.zbuf, seen.bary_coords, seen.dists
-
-    return covered, (_corners(),)
-
-
-def _interpolate() -> Case:
-    face = torch.tensor([0, -1, 1, 1]).view(1, 2, 2, 1)
-
-    def values(bary: Tensor, attributes: Tensor) -> Tensor:
-        return raster.interpolate(raster.Fragments(face, bary[..., 0], bary, bary[..., 0]), attributes)
-
-    return values, (_leaf(1, 2, 2, 1, 3), _leaf(2, 3, 2))
 
 
 def _crossing_lines() -> Case:
@@ -168,17 +137,6 @@ def _operator() -> raster.SparseOperator:
     return raster.SparseOperator(*raster.assemble_rows(FIRST, INDEX, weight, light), 6)
 
 
-def _clip_faces() -> Case:
-    # one corner before the plane of depth 1, and two
-    cut = [[[0.3, -0.2, 2.0], [0.1, 0.9, 0.5], [0.8, 0.4, 0.4]], [[0.3, -0.2, 0.6], [0.1, 0.9, 1.5], [0.8, 0.4, 1.4]]]
-
-    def pieces(corners: Tensor) -> tuple[Tensor, Tensor]:
-        found = clip_faces(corners, [0], 1.0)
-        return found.corners, found.weights
-
-    return pieces, (torch.tensor(cut, dtype=torch.float64, requires_grad=True),)
-
-
 def _on_corners(function: Callable) -> Case:
     pixel = torch.tensor([[2.1, 1.9], [3.6, 3.2]], dtype=torch.float64, requires_grad=True)
     return lambda screen, pixel: function(screen[FACES], pixel), (_screen(), pixel)
@@ -189,19 +147,12 @@ CASES: dict[str, Callable[[], Case]] = {
     "barycentric_derivatives": lambda: _on_corners(barycentric_derivatives),
     "barycentrics": lambda: _on_corners(barycentrics),
     "bilinear_taps": _bilinear_taps,
-    "clip_faces": _clip_faces,
     "crossing_lines": _crossing_lines,
     "edge_blends": _blends,
-    "edge_distance": lambda: (edge_distance, (_corners(), _leaf(2), _leaf(2))),
     "edge_functions": lambda: (lambda screen: edge_functions(screen[FACES]), (_screen(),)),
     "flatten_maps": _flatten_maps,
     "gather_surface": _gather_surface,
     "gather_texels": lambda: (lambda x, w: gather_texels(x, INDEX, w), (_leaf(6, 2), _leaf(3, 4))),
-    "interpolate": _interpolate,
-    "interpolate_at": lambda: (
-        lambda bary, values: interpolate_at(torch.tensor([0, 1, 0]), bary, values),
-        (_leaf(3, 3), _leaf(2, 3, 2)),
-    ),
     "level_of_detail": lambda: (
         lambda duv: level_of_detail(duv, torch.tensor([[4, 4]] * 3), torch.tensor([2] * 3)),
         (_duv(),),
@@ -215,10 +166,8 @@ CASES: dict[str, Callable[[], Case]] = {
         lambda duv: probes(duv, torch.tensor([[4, 4]] * 3), torch.tensor([2] * 3), 4)[1:],
         (_duv(),),
     ),
-    "rasterize": _rasterize,
     "resolve": _resolve,
     "sample_surface": _sample_surface,
-    "sample_texture": lambda: (raster.sample_texture, (_leaf(2, 3, 4), _leaf(3, 2))),
     "SparseOperator": lambda: (_operator(), (_leaf(6, 3),)),
     "SparseOperator.transposed_product": lambda: (_operator().transposed_product, (_leaf(2, 3),)),
     "surface_taps": _surface_taps,

@@ -5,8 +5,7 @@ import torch
 from torch import Tensor
 from torch.autograd import gradcheck
 
-from neurotex.raster.fragments import barycentrics
-from neurotex.raster.samples import Samples, _gather, gather_reference, sample_surface
+from neurotex.raster.samples import Samples, _gather, barycentrics, gather_reference, sample_surface
 from neurotex.raster.zbuffer import z_buffer
 
 
@@ -108,3 +107,12 @@ def test_nothing_covered_gives_no_samples():
     assert samples.values.shape == (0, 2)
     assert samples.derivatives.shape == (0, 0, 2)
     assert samples.pixel.shape == (0,)
+
+
+def test_barycentrics_pass_gradcheck():
+    points = torch.tensor([[-2.4, -1.9, 2.0], [4.0, -2.8, 4.0], [0.4, 2.9, 3.0]], dtype=torch.float64)
+    x, y, z = points.unbind(1)
+    screen = torch.stack([20 * x + 16 * z, 20 * y + 12 * z, z, z], 1)
+    pixels = torch.tensor([[14.3, 11.2], [20.1, 9.4], [17.0, 15.5]], dtype=torch.float64)
+    corners = screen.expand(3, 3, 4).clone().requires_grad_()
+    assert gradcheck(barycentrics, (corners, pixels.requires_grad_()))

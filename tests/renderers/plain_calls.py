@@ -9,9 +9,9 @@ import numpy as np
 import torch
 
 import neurotex as nt
-from neurotex.renderers.phong import render_phong
-from neurotex.shading.blend import Blend
-from neurotex.shading.phong import PhongLight, PhongMaterial
+from neurotex.compat.pytorch3d.blend import Blend
+from neurotex.compat.pytorch3d.phong import PhongLight, PhongMaterial
+from neurotex.compat.pytorch3d.shaders import render_phong
 
 SQUARE = torch.tensor([[-1.0, -1, 0], [1, -1, 0], [1, 1, 0], [-1, 1, 0]])
 UVS = (SQUARE[:, :2] + 1) / 2

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 import neurotex as nt
+from neurotex.compat.pytorch3d.shaders import SHADINGS, render_phong
 from neurotex.raster import FILTERS, WRAPS
-from neurotex.renderers.phong import SHADINGS, render_phong
 
 SQUARE = torch.tensor([[-1.0, -1, 0], [1, -1, 0], [1, 1, 0], [-1, 1, 0]])
 UVS = (SQUARE[:, :2] + 1) / 2

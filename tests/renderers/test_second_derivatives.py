@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 import neurotex as nt
-from neurotex.renderers.phong import SHADINGS
+from neurotex.compat.pytorch3d.shaders import SHADINGS
 
 SIZE = (7, 6)
 # a fold in general position: no edge is upright, no sample lies on the border of a texel

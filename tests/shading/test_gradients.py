@@ -9,10 +9,8 @@ from torch.autograd import gradcheck, gradgradcheck
 
 from neurotex import shading
 from neurotex.shading.albedo import directional_albedo
-from neurotex.shading.blend import Blend, hard_rgb_blend, sigmoid_alpha_blend, softmax_rgb_blend
 from neurotex.shading.ggx import dot, even_light, facing, split_base_color, unit
 from neurotex.shading.lights import scaled
-from neurotex.shading.phong import PhongLight, PhongMaterial, area_normals, face_normals, phong
 from tests.gradients import public_functions
 
 # `directions` depends on no tensor's values, `perpendicular` is not differentiated
@@ -20,8 +18,6 @@ CONSTANT = {"directions", "perpendicular"}
 
 EYE = torch.tensor([0.4, 0.3, 3.0, 1.0], dtype=torch.float64)
 FACES = torch.tensor([[0, 1, 2], [2, 1, 3]])
-COVERED = torch.tensor([[True, True], [True, False], [False, False]])
-BLEND = Blend(sigma=1.0, gamma=0.5)
 
 Case = tuple[Callable, tuple[Tensor, ...]]
 
@@ -65,18 +61,6 @@ def _environment() -> tuple[Tensor, Tensor]:
     return coefficients.requires_grad_(), _leaf(2, 3, 3, 6)
 
 
-def _phong() -> Case:
-    colours = [_leaf(3) for _ in range(3)]
-
-    def shade(
-        position: Tensor, normal: Tensor, eye: Tensor, lamp: Tensor, shininess: Tensor, *colours: Tensor
-    ) -> tuple:
-        return phong(position, normal, eye, PhongLight(lamp[0], *colours), PhongMaterial(shininess=shininess))
-
-    exponent = torch.tensor(3.0, dtype=torch.float64, requires_grad=True)
-    return shade, (*_points(), EYE[None, :3].clone().requires_grad_(), _lamp(), exponent, *colours)
-
-
 def _mesh() -> Tensor:
     corners = torch.tensor([[0.0, 0, 0.1], [1, 0.1, 0], [0, 1, 0.3], [1, 1, -0.2]], dtype=torch.float64)
     return corners.requires_grad_()
@@ -98,16 +82,8 @@ def _incident() -> Case:
     return lambda lamp, position: shading.incident(lamp[0], position, normal), (_lamp(), position)
 
 
-def _softmax_rgb_blend() -> Case:
-    return (
-        lambda colors, dists, zbuf: softmax_rgb_blend(colors, COVERED, dists, zbuf, BLEND),
-        (_leaf(3, 2, 3), _leaf(3, 2, low=-1, high=1), _leaf(3, 2, low=2, high=50)),
-    )
-
-
 CASES: dict[str, Callable[[], Case]] = {
     "apply_normal_map": _apply_normal_map,
-    "area_normals": lambda: (lambda vertices: area_normals(vertices[FACES], FACES), (_mesh(),)),
     "diffuse": _diffuse,
     "directional_albedo": lambda: (directional_albedo, (_leaf(4), _leaf(4))),
     "dot": lambda: (dot, (_leaf(2, 3), _leaf(2, 3))),
@@ -121,23 +97,15 @@ CASES: dict[str, Callable[[], Case]] = {
         (_environment()[1], _points()[1], _leaf(3, low=0.2, high=0.8)),
     ),
     "even_light": lambda: (even_light, (_leaf(3, 3), _leaf(3, 3), _leaf(3, 3))),
-    "face_normals": lambda: (lambda vertices: face_normals(vertices[FACES]), (_mesh(),)),
     "face_tangents": _face_tangents,
     "facing": lambda: (facing, (*_points()[::-1], EYE.clone().requires_grad_())),
-    "hard_rgb_blend": lambda: (lambda colors: hard_rgb_blend(colors, COVERED, BLEND), (_leaf(3, 2, 3),)),
     "incident": _incident,
     "irradiance": lambda: (shading.irradiance, (_environment()[0], _points()[1])),
     "linear_to_srgb": lambda: (shading.linear_to_srgb, (_leaf(6, low=-0.2, high=1.5),)),
     "metallic_roughness": _metallic_roughness,
-    "phong": _phong,
     "prefilter": lambda: (lambda image: shading.prefilter(image, height=3, levels=2), (_leaf(3, 2, 4),)),
     "scaled": lambda: (lambda way: scaled(torch.nn.functional.pad(way, (0, 1))), (_leaf(3, 3),)),
     "sh_irradiance": lambda: (shading.sh_irradiance, (_leaf(3, 2, 4),)),
-    "sigmoid_alpha_blend": lambda: (
-        lambda colors, dists: sigmoid_alpha_blend(colors, COVERED, dists, BLEND),
-        (_leaf(3, 2, 3), _leaf(3, 2, low=-1, high=1)),
-    ),
-    "softmax_rgb_blend": _softmax_rgb_blend,
     "split_base_color": lambda: (split_base_color, (_leaf(3, 3), _leaf(3))),
     "srgb_to_linear": lambda: (shading.srgb_to_linear, (_leaf(6, low=-0.2, high=1.5),)),
     "unit": lambda: (unit, (_leaf(3, 3),)),

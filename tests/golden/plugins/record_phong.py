@@ -82,7 +82,7 @@ def theirs(scene: nt.Scene, **options: Any) -> Tensor:
     )
     from pytorch3d.structures import Meshes, join_meshes_as_scene
 
-    from neurotex.renderers.pytorch3d import to_camera, to_lights, to_materials
+    from neurotex.compat.pytorch3d import to_camera, to_lights, to_materials
 
     parts = []
     for _, node, _ in scene.walk():

@@ -89,7 +89,7 @@ def gradients(image: Tensor, scene: nt.Scene) -> dict[str, Tensor]:
 def main() -> None:
     from pytorch3d.renderer import MeshRasterizer
 
-    from neurotex.renderers.pytorch3d import PyTorch3DRenderer
+    from neurotex.compat.pytorch3d import PyTorch3DRenderer
 
     for seed, name in enumerate(NAMES):
         torch.manual_seed(seed)
