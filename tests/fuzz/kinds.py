@@ -22,6 +22,7 @@ from neurotex.gan import ImageFolder
 from tests import tiny
 from tests.fuzz.mutations import damaged
 from tests.generators import pickled
+from tests.scene.views import programs
 
 
 @dataclass(frozen=True)
@@ -130,6 +131,26 @@ def _views(folder: Path) -> None:
 
 def _view(name: str, folder: Path) -> None:
     nt.Views.load((folder / name).parent)
+
+
+CAMERAS = {
+    "COLMAP text": ("sparse/0/cameras.txt", "sparse/0/images.txt"),
+    "COLMAP binary": ("sparse/cameras.bin", "sparse/images.bin"),
+    "Metashape": ("cameras.xml",),
+    "RealityCapture XMP": ("a.xmp",),
+    "RealityCapture CSV": ("cameras.csv",),
+    "OpenMVS 7": ("scene.mvs",),
+}
+
+
+def _cameras(folder: Path) -> None:
+    """As the programs write them that find cameras."""
+    for program in CAMERAS:
+        programs.WRITERS[program](programs.photographs(folder / program), programs.poses(), lens="MVS" not in program)
+
+
+def _cameras_of(name: str, folder: Path) -> None:
+    nt.Views.load(folder / name.split("/")[0])
 
 
 def _image_folder(folder: Path) -> None:
@@ -312,6 +333,9 @@ KINDS = {
     "picture": Kind(_pictures, (*PICTURES, "bc1.dds", "bc3.dds", "bc4.dds", "bc5.dds"), _picture),
     "environment": Kind(_environments, ("sky.png", "sky.npy", "flat.hdr", "packed.hdr"), _environment),
     "views": Kind(_views, ("photos/transforms.json", "rich/transforms.json"), _view),
+    "cameras": Kind(
+        _cameras, tuple(f"{program}/{file}" for program in CAMERAS for file in CAMERAS[program]), _cameras_of
+    ),
     "folder": Kind(_image_folder, tuple(PICTURES), _training_images),
     "obj": Kind(_obj, ("m.obj", "m.obj", "m.mtl", "plain.obj"), lambda name, folder: _scene(_model(name), folder)),
     "ply": Kind(_ply, ("text.ply", "binary.ply"), _scene),

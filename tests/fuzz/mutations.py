@@ -177,5 +177,5 @@ FORMATS: dict[str, tuple[Callable[[bytes, Random], bytes], ...]] = {
     ".jsonl": (_text,) * 8,
     ".gltf": (_tree,) * 20,
     ".safetensors": (_safetensors,) * 12,
-    **dict.fromkeys((".obj", ".mtl", ".ply", ".hdr", ".stl"), (_text,) * 12),
+    **dict.fromkeys((".obj", ".mtl", ".ply", ".hdr", ".stl", ".txt", ".csv", ".xml", ".xmp"), (_text,) * 12),
 }

@@ -12,13 +12,14 @@ from jaxtyping import Float
 from PIL import Image, ImageOps
 from torch import Tensor
 
-from .. import images
-from ..errors import ArgumentError, FileError
-from ..images import Picture
-from ..images.pillow import of_image
-from .camera import Camera
-from .light import Flash, Light
-from .transforms import Frame, find_file, read_frames
+from ... import images
+from ...errors import ArgumentError, FileError
+from ...images import Picture
+from ...images.pillow import of_image
+from ..camera import Camera
+from ..light import Flash, Light
+from .frames import Frame
+from .read import read_frames
 
 Photograph = str | Path | Image.Image | np.ndarray
 
@@ -59,32 +60,34 @@ class Views:
 
     @classmethod
     def load(cls, path: str | Path) -> Views:
-        """Read a folder with `transforms.json` (or `transforms_train.json`, of NeRF's synthetic data), or such a file.
+        """Read photographs whose cameras a program has found: the folder that holds its file, or the file itself.
 
-        Each frame has a `file_path` (relative to the file; its ending may be left out) and a rigid, camera-to-world
-        `transform_matrix`; focal lengths or fields of view (`fl_x, fl_y, cx, cy`, pixels; `camera_angle_x`, radians)
-        and `w, h` stand beside `frames` or in each frame. A `mask_path`'s picture, white where the photograph counts,
-        multiplies its alpha. `"light": {"type": "flash", "intensity": [r, g, b]}` is our own key.
+        - `transforms.json` of NeRF (also `transforms_train.json`), instant-ngp and nerfstudio. Each frame has a
+          `file_path` (relative to the file; its ending may be left out) and a rigid, camera-to-world
+          `transform_matrix`; the lens (`fl_x, fl_y, cx, cy`, pixels, or `camera_angle_x`, radians; `k1` … `k6, p1, p2`,
+          `camera_model`) and `w, h` stand beside `frames` or in each frame. A `mask_path`'s picture, white where the
+          photograph counts, multiplies its alpha. `"light": {"type": "flash", "intensity": [r, g, b]}` is our own key.
+        - COLMAP's models, text or binary, of any camera model that has a lens.
+        - Metashape's cameras as XML, RealityCapture's as CSV or XMP, OpenMVS's scenes (MVSI).
 
-        Cameras are pinholes: distortion that moves no pixel by more than 0.1 is left out, any other lens is refused.
-        Poses are taken as written: where nerfstudio says with `applied_transform` (and `applied_scale`) how it moved
-        them, a mesh belongs to the moved ones. Pictures are of any kind that `neurotex.images.read` reads, upright
-        unless `w, h` are those of the stored pixels, and of one size.
+        Lenses are undone: pictures are resampled to what a pinhole would have taken, where the lens moves any pixel by
+        more than 0.1. Poses are taken as written: where nerfstudio says with `applied_transform` how it moved them, a
+        mesh belongs to the moved ones. Pictures lie where they are said to, or in `images` beside the file. They are
+        of any kind that `neurotex.images.read` reads, and of one size; upright, unless the program says the size of, or
+        is known to look at, the stored pixels.
 
         Raises FileError for anything missing, cut off or contradictory.
         """
-        file = find_file(path)
-        frames = read_frames(file)
+        frames = read_frames(path)
         first = frames[0]
-        for number, frame in enumerate(frames):
-            where = f"{file}, frame {number}"
+        for frame in frames:
             if frame.size != first.size:
                 raise FileError(
-                    f"{where}: {frame.image.name} is {frame.size[1]} x {frame.size[0]} pixels, but the first image is "
-                    f"{first.size[1]} x {first.size[0]}: views must share one size."
+                    f"{frame.where}: {frame.image.name} is {frame.size[1]} x {frame.size[0]} pixels, but the first "
+                    f"image is {first.size[1]} x {first.size[0]}: views must share one size."
                 )
             if frame.flash != first.flash:
-                raise FileError(f"{where} has another light than the first: views must share one.")
+                raise FileError(f"{frame.where} has another light than the first: views must share one.")
         lights = [] if first.flash is None else [Flash(first.flash)]
         return cls([frame.camera for frame in frames], _pixels(frames), lights, [frame.name for frame in frames])
 
