@@ -71,8 +71,11 @@ def _optics(focal: float, center: tuple[float, float], lens: Lens, aspect: float
 
 def _of_table(file: Path) -> list[Shot]:
     text = images.contents(file).decode("utf-8-sig", "replace")
-    rows = list(csv.reader(io.StringIO(text), skipinitialspace=True))
-    header = [word.strip().lstrip("#") for word in rows[0]]
+    try:
+        rows = list(csv.reader(io.StringIO(text, newline=None), skipinitialspace=True))
+    except csv.Error as error:
+        raise FileError(f"{file} is no table ({error}): export it again.") from None
+    header = [word.strip().lstrip("#") for word in (rows or [[]])[0]]
     missing = [name for name in ("name", *COLUMNS) if name not in header]
     if missing:
         raise FileError(f"{file} has no column '{missing[0]}': export internal and external camera parameters.")

@@ -161,3 +161,16 @@ def test_a_phones_photograph_is_as_colmap_saw_it(folder, poses):
 def test_an_empty_folder_says_what_could_be_there(folder):
     with pytest.raises(nt.FileError, match=r"no set of views that is known, such as a transforms\.json: .*COLMAP"):
         nt.Views.load(folder)
+
+
+def test_a_table_may_have_any_ends_of_lines_and_none_that_are_none(folder, poses):
+    programs._reality_csv(folder, poses, lens=False)
+    file = folder / "cameras.csv"
+    content = file.read_bytes()
+    for end in (b"\r\n", b"\r"):
+        file.write_bytes(content.replace(b"\n", end))
+        assert len(nt.Views.load(file).cameras) == 3
+    header, rest = content.split(b"\n", 1)
+    file.write_bytes(header + b"\n" + b"a" * 200_000 + b"," + rest)
+    with pytest.raises(nt.FileError, match="is no table"):
+        nt.Views.load(file)
