@@ -140,6 +140,7 @@ _nearest_backward = Op(
     "nearest_colors_backward(Tensor grad, Tensor x, Tensor colors, Tensor index) -> (Tensor, Tensor)",
     reference=nearest_backward_reference,
     cpu=_nearest_backward_cpu,
+    cuda=f"{__name__}_warp.nearest_colors_backward",
     fake=lambda grad, x, colors, index: (x.new_empty(x.shape), colors.new_empty(colors.shape)),
 )
 # `count` of as many colours at most, which have the channels of x
@@ -147,6 +148,7 @@ nearest_colors_unchecked = Op(
     "nearest_colors(Tensor x, Tensor colors, int count) -> (Tensor, Tensor)",
     reference=nearest_reference,
     cpu=_nearest_cpu,
+    cuda=f"{__name__}_warp.nearest_colors",
     fake=lambda x, colors, count: (
         x.new_empty((x.shape[0], count, *x.shape[2:]), dtype=torch.int32),
         x.new_empty((x.shape[0], count, *x.shape[2:])),
@@ -159,6 +161,7 @@ _blend_backward = Op(
     "blend_colors_backward(Tensor grad, Tensor weights, Tensor colors, Tensor index) -> (Tensor, Tensor)",
     reference=blend_backward_reference,
     cpu=_blend_backward_cpu,
+    cuda=f"{__name__}_warp.blend_colors_backward",
     fake=lambda grad, weights, colors, index: (weights.new_empty(weights.shape), colors.new_empty(colors.shape)),
 )
 # of colours that exist
@@ -166,6 +169,7 @@ blend_colors_unchecked = Op(
     "blend_colors(Tensor weights, Tensor colors, Tensor index) -> Tensor",
     reference=blend_reference,
     cpu=_blend_cpu,
+    cuda=f"{__name__}_warp.blend_colors",
     fake=lambda weights, colors, index: weights.new_empty((weights.shape[0], colors.shape[1], *weights.shape[2:])),
     derivative=Backward(lambda grads, inputs, _: (*_blend_backward(grads[0], *inputs), None)),
 )

@@ -363,4 +363,5 @@ _find_crossings = Op(
     f"find_crossings(Tensor ids, Tensor screen, Tensor faces, Tensor opposite) -> ({', '.join(['Tensor'] * 7)})",
     reference=lambda *inputs: tuple(vars(find_crossings_reference(*inputs)).values()),
     cpu=_find_crossings_cpu,
+    cuda=f"{__name__}_warp.find_crossings",
 )

@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from neurotex.core.op import OPS
+from neurotex.raster.antialias import opposite_corners
+from neurotex.raster.antialias_kernels import EDGE, MEETING
 
 HALVES = st.integers(-4, 40).map(lambda n: n / 2)  # corners on pixel centres and borders: ties, shared and empty edges
 ANYTHING = st.floats(width=32)  # NaN, infinities, subnormals and all
@@ -76,3 +78,27 @@ def test_no_samples(held):
     nothing = torch.full((6, 4), -1, dtype=torch.int32)
     for part in held(OPS["gather_surface"], screen, faces, torch.rand(len(screen), 2), nothing, 2, 2, 0, False):
         assert len(part) == 0
+
+
+def _crossings(held, screen: Tensor, faces: Tensor, size: tuple[int, int]) -> Tensor:
+    """Kinds of crossing that are found in what is seen of the faces."""
+    ids, _ = OPS["z_buffer"].reference(screen, faces, *size, 1e-4, 0, torch.empty(0, 0))
+    return held(OPS["find_crossings"], ids, screen, faces, opposite_corners(faces), close=0)[2]
+
+
+def test_visible_edges(held):
+    kinds = []
+    for _ in range(5):  # triangles that share vertices, cut through each other, and lie behind the camera in part
+        depth = 3 * torch.rand(40, 1) - 0.4
+        screen = torch.cat([(30 * torch.rand(40, 2) - 3) * depth, depth, depth], 1)
+        kinds.append(_crossings(held, screen, torch.randint(40, (40, 3)), (31, 26)))
+    found = torch.cat(kinds)
+    assert int((found == EDGE).sum()) > 100
+    assert int((found == MEETING).sum()) > 10
+
+
+@settings(max_examples=60)
+@given(soups())
+def test_visible_edges_of_any_soup(held, soup):
+    if len(soup[1]):
+        _crossings(held, *soup[:2], soup[2:4])
