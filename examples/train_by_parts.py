@@ -24,7 +24,7 @@ class Relativistic:
 def main(out: str = "train_by_parts.png", steps: str = "2000") -> None:
     torch.manual_seed(0)
     size = 32
-    generator = nt.generators.MaterialGenerator(size, out_channels=6, widths=(64, 32, 16))
+    generator = nt.generators.MaterialGenerator(size, out_channels=7, widths=(64, 32, 16))
     trainer = gan.Trainer(
         generator,
         gan.StyleGAN2Discriminator(size, img_channels=6, channel_base=512, channel_max=64, tileable=True),

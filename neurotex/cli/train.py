@@ -50,9 +50,9 @@ def train(
     latent_dim: Annotated[int, typer.Option(min=1, max=WIDTH, help="Length of a latent.")] = 128,
     tileable: Annotated[bool, typer.Option(help="Textures that tile without a seam.")] = True,
     generator: Annotated[
-        str, typer.Option(help="stylegan2; or material: small, for machines without a GPU.")
+        str, typer.Option(help="stylegan2; material: small, for machines without a GPU; or family: of our materials.")
     ] = "stylegan2",
-    discriminator: Annotated[str, typer.Option(help="stylegan2, patch, or texture (small).")] = "stylegan2",
+    discriminator: Annotated[str, typer.Option(help="stylegan2, patch, texture (small), or none.")] = "stylegan2",
     discriminator_base: Annotated[
         int, typer.Option(min=0, max=WIDTH, help="--channel-base of the discriminator; 0 for the same.")
     ] = 0,
@@ -62,6 +62,9 @@ def train(
     smoothness: Annotated[float, typer.Option(min=0, help="Weight of its cheaper form, by finite differences.")] = 0.0,
     reconstruction: Annotated[
         float, typer.Option(min=0, help="Weight of reconstructing images through an encoder.")
+    ] = 0.0,
+    teach: Annotated[
+        float, typer.Option(min=0, help="Weight of what families of materials teach a family generator.")
     ] = 0.0,
     augment: Annotated[
         float, typer.Option(min=0, help="Target of adaptive augmentation, such as 0.6; 0 for none.")

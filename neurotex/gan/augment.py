@@ -29,7 +29,7 @@ from ..errors import ArgumentError
 from ..generators.filters import wrap
 from .seeds import scrambled
 
-CHANNELS = {"rgb": 3, "rgba": 4, "material": 6}
+CHANNELS = {"rgb": 3, "rgba": 4, "material": 6}  # a metallic material has 7
 MOTIONS = ("flip", "turn", "shift", "scale", "rotate")
 COLOURS = ("brightness", "contrast", "hue", "saturation")
 OPERATIONS = (*MOTIONS, *COLOURS, "noise")
@@ -85,7 +85,9 @@ class Augmentation(nn.Module):
         self, images: Float[Tensor, "n channels size size"], seeds: Int64[Tensor, "n"]
     ) -> Float[Tensor, "n channels size size"]:
         channels = CHANNELS[self.channels]
-        if images.shape[1] != channels or images.shape[2] != images.shape[3] or len(seeds) != len(images):
+        known = (6, 7) if self.channels == "material" else (channels,)
+        square = images.shape[2] == images.shape[3]
+        if images.shape[1] not in known or not square or len(seeds) != len(images):
             raise ArgumentError(
                 f"an augmentation of '{self.channels}' takes square images of {channels} channels and a seed for each, "
                 f"not {tuple(images.shape)} and {len(seeds)} seeds."
@@ -133,7 +135,7 @@ class Augmentation(nn.Module):
             x, edge = remap(x, column, row, align_corners=True), torch.stack([across, down], 1)
         if self.channels != "material":
             return x
-        colour, normals, rest = x.split([3, 2, 1], 1)
+        colour, normals, rest = x.split([3, 2, x.shape[1] - 5], 1)
         normals = normals if edge is None else normals * edge
         orthogonal = (linear / linear.det().abs().sqrt()[:, None, None]).to(x)
         return torch.cat([colour, torch.einsum("nij,njhw->nihw", orthogonal, normals), rest], 1)

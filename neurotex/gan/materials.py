@@ -1,7 +1,7 @@
-"""Endless training data: seeded, seamless materials of 6 channels, from families of procedural layouts.
+"""Endless training data: seeded, seamless materials of 7 channels, from families of procedural layouts.
 
-The channels are base_color (3, sRGB-encoded), the x and y of a tangent-space normal (2) and roughness (1), all in
-[-1, 1]. Normals are glTF's: +x along u, to the right, +y along v, up; z = √(1 − x² − y²).
+The channels are base_color (3, sRGB-encoded), the x and y of a tangent-space normal (2), roughness (1) and
+metallic (1), all in [-1, 1]. Normals are glTF's: +x along u, to the right, +y along v, up; z = √(1 − x² − y²).
 """
 
 from __future__ import annotations
@@ -13,19 +13,20 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from ..errors import ArgumentError
+from .dice import Dice
 from .families import FAMILIES
 from .pictures import picture, sheet
 from .seeds import generator
 
 __all__ = ["CHANNELS", "FAMILIES", "ProceduralMaterials", "materials", "normals", "picture", "sheet", "turned"]
 
-CHANNELS = {"base_color": 3, "normal": 2, "roughness": 1}
+CHANNELS = {"base_color": 3, "normal": 2, "roughness": 1, "metallic": 1}
 BATCH = 64  # materials drawn at once: many enough to be fast, few enough for caches and memory
 SMALLEST = 16  # texels along the edge: below, nothing of a layout is left
 
 
-def materials(n: int, size: int, seed: int, family: str | None = None) -> Float[Tensor, "{n} 6 {size} {size}"]:
-    """`n` seamless materials in [-1, 1].
+def materials(n: int, size: int, seed: int, family: str | None = None) -> Float[Tensor, "{n} 7 {size} {size}"]:
+    """`n` seamless materials in [-1, 1], as `CHANNELS` has them.
 
     The same arguments give the same ones, and another `size` the same layouts with other texels. `family` is one of
     `FAMILIES`; without it each material draws its own.
@@ -41,9 +42,9 @@ class ProceduralMaterials:
     """A source of procedural materials: seeds to textures, (n,) → (n, channels, size, size) in [-1, 1].
 
     A `bank` of materials is drawn from `seed` once, when the first is asked for, and kept in 8 bits. An item is one of
-    them rolled, mirrored and turned by quarters at random; `bank=None` draws each item anew instead, about ten times
-    as slowly. Either way, the seed of an item alone decides what it is. Another `seed` gives other materials: data to
-    hold out. `maps` says which channels there are, in the order of `CHANNELS`.
+    them rolled and mirrored at random, and stays upright, as walls are in pictures; `bank=None` draws each item anew
+    instead, about ten times as slowly. Either way, the seed of an item alone decides what it is. Another `seed` gives
+    other materials: data to hold out. `maps` says which channels there are, in the order of `CHANNELS`.
     """
 
     def __init__(
@@ -71,18 +72,18 @@ class ProceduralMaterials:
             else:
                 rng = torch.Generator().manual_seed(seed)
                 material = self._stored()[int(torch.randint(self.bank, (), generator=rng))]
-                down, right, mirror, quarters = _move(rng, self.size)
-                item.copy_(turned(material.roll((down, right), (1, 2)), self.maps, mirror, quarters)).div_(127)
+                down, right, mirror = _move(rng, self.size)
+                item.copy_(turned(material.roll((down, right), (1, 2)), self.maps, mirror, 0)).div_(127)
         return out
 
     def _stored(self) -> Tensor:
         """The bank: (bank, channels, size, size) int8, 127 times what it stands for; so 0 and signs are exact."""
         if self._kept is None:
             rng = torch.Generator().manual_seed(self.seed)
-            drawn = torch.empty(self.bank, self.channels, self.size, self.size, dtype=torch.int8)
-            for part in drawn.split(BATCH):
+            kept = torch.empty(self.bank, self.channels, self.size, self.size, dtype=torch.int8)
+            for part in kept.split(BATCH):
                 part.copy_((self._of_maps(_drawn(len(part), self.size, rng, self.families)) * 127).round())
-            self._kept = drawn
+            self._kept = kept
         return self._kept
 
     def _of_maps(self, drawn: Tensor) -> Tensor:
@@ -92,6 +93,14 @@ class ProceduralMaterials:
     def __getstate__(self) -> dict:
         """Without the bank: worker processes and copies draw it again rather than being sent it."""
         return {**vars(self), "_kept": None}
+
+
+def drawn(family: str, dice: Dice) -> Float[Tensor, "n 7 size size"]:
+    """Materials of one family, where the family puts them: `materials` moves them about."""
+    colour, height, roughness, metallic = FAMILIES[family](dice)
+    metallic = torch.zeros_like(height) if metallic is None else metallic
+    rest = torch.stack([roughness.expand_as(height), metallic], 1)
+    return torch.cat([2 * colour.clamp(0, 1) - 1, normals(height), 2 * rest.clamp(0, 1) - 1], 1)
 
 
 def normals(height: Float[Tensor, "n h w"]) -> Float[Tensor, "n 2 h w"]:
@@ -132,24 +141,20 @@ def check_maps(maps: Sequence[str]) -> tuple[str, ...]:
     return tuple(maps)
 
 
-def _move(rng: torch.Generator, size: int) -> tuple[int, int, bool, int]:
-    """Rows and columns to roll by, whether to mirror, and quarters to turn by."""
+def _move(rng: torch.Generator, size: int) -> tuple[int, int, bool]:
+    """Rows and columns to roll by, and whether to mirror."""
     down, right = torch.randint(size, (2,), generator=rng).tolist()
-    mirror, quarters = divmod(int(torch.randint(8, (), generator=rng)), 4)
-    return down, right, bool(mirror), quarters
+    return down, right, bool(torch.randint(2, (), generator=rng))
 
 
-def _drawn(n: int, size: int, rng: torch.Generator, families: tuple[str, ...]) -> Float[Tensor, "n 6 size size"]:
+def _drawn(n: int, size: int, rng: torch.Generator, families: tuple[str, ...]) -> Float[Tensor, "n 7 size size"]:
     which = torch.randint(len(families), (n,), generator=rng)
     phase = (torch.rand(n, 2, generator=rng) * size).long()  # of a lattice, position would tell otherwise
-    out = torch.empty(n, 6, size, size)
+    out = torch.empty(n, 7, size, size)
     for index, name in enumerate(families):
         chosen = (which == index).nonzero()[:, 0]
         if len(chosen):
-            colour, height, roughness = FAMILIES[name](len(chosen), size, rng)
-            out[chosen] = torch.cat(
-                [2 * colour.clamp(0, 1) - 1, normals(height), 2 * roughness[:, None].clamp(0, 1) - 1], 1
-            )
+            out[chosen] = drawn(name, Dice(len(chosen), size, rng))
     for material, (down, right) in zip(out, phase.tolist(), strict=True):
         material.copy_(material.roll((down, right), (1, 2)))
     return out

@@ -13,18 +13,11 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-BAND = 48  # the most cycles per tile that noise has: 2.7 texels each at 128²
-CELLS = 128  # the most cells that `per_cell` tells apart
+from ..generators.fields import BAND
+from .dice import Dice
 
-
-def uniform(rng: torch.Generator, low: float, high: float, *shape: int) -> Tensor:
-    """Numbers evenly from [low, high)."""
-    return low + (high - low) * torch.rand(*shape, generator=rng)
-
-
-def pick(rng: torch.Generator, values: tuple[float, ...], n: int) -> Float[Tensor, "{n} 1 1"]:
-    """One of `values` for each of `n` tiles."""
-    return torch.tensor(values, dtype=torch.float32)[torch.randint(len(values), (n, 1, 1), generator=rng)]
+CELLS = 256  # the most cells that `per_cell` tells apart
+COLUMNS = 16  # the most cells in a row
 
 
 def grid(size: int) -> tuple[Float[Tensor, "1 1 {size}"], Float[Tensor, "1 {size} 1"]]:
@@ -34,13 +27,11 @@ def grid(size: int) -> tuple[Float[Tensor, "1 1 {size}"], Float[Tensor, "1 {size
 
 
 def noise(
-    n: int,
-    size: int,
-    rng: torch.Generator,
+    dice: Dice,
     cycles: Float[Tensor, "n 1 1"] | float,
     octaves: float = 0.5,
     stretch: float = 1.0,
-) -> Float[Tensor, "{n} {size} {size}"]:
+) -> Float[Tensor, "n size size"]:
     """Noise of mean 0 and variance 1 in a band around `cycles` per tile, `octaves` wide (standard deviation).
 
     Features are `stretch` times as long along x as across it. The amplitude of a wave (kx, ky) is normal, of standard
@@ -52,25 +43,21 @@ def noise(
     def gain(k: Tensor) -> Tensor:
         return torch.exp(-0.5 * ((k / cycles).log2() / octaves) ** 2) / k
 
-    return _filtered(n, size, rng, gain, stretch)
+    return _filtered(dice, gain, stretch)
 
 
-def clouds(
-    n: int, size: int, rng: torch.Generator, cycles: Float[Tensor, "n 1 1"] | float
-) -> Float[Tensor, "{n} {size} {size}"]:
+def clouds(dice: Dice, cycles: Float[Tensor, "n 1 1"] | float) -> Float[Tensor, "n size size"]:
     """Fractal noise of mean 0 and variance 1: of the octaves from `cycles` per tile on, each is half as strong."""
 
     def gain(k: Tensor) -> Tensor:
         return k**-2 / (1 + (cycles / k) ** 4)
 
-    return _filtered(n, size, rng, gain, 1.0)
+    return _filtered(dice, gain, 1.0)
 
 
-def _filtered(
-    n: int, size: int, rng: torch.Generator, gain: Callable[[Tensor], Tensor], stretch: float
-) -> Float[Tensor, "{n} {size} {size}"]:
+def _filtered(dice: Dice, gain: Callable[[Tensor], Tensor], stretch: float) -> Float[Tensor, "n size size"]:
     """Waves of random phase and amplitude, `gain` (k) strong, up to BAND cycles per tile."""
-    waves = torch.randn(n, 2 * BAND + 1, BAND + 1, 2, generator=rng)
+    n, size, waves = dice.n, dice.size, dice.waves()
     ky, kx = torch.arange(-BAND, BAND + 1.0)[:, None], torch.arange(BAND + 1.0) * stretch
     k = torch.hypot(kx, ky)
     k[BAND, 0] = math.inf  # the mean
@@ -83,11 +70,11 @@ def _filtered(
     return field / field.std((1, 2), keepdim=True).clamp(min=1e-12)
 
 
-def planes(n: int, size: int, rng: torch.Generator, cycles: tuple[int, ...]) -> Float[Tensor, "{n} {size} {size}"]:
+def planes(dice: Dice, cycles: tuple[int, ...]) -> Float[Tensor, "n size size"]:
     """A phase that grows across the tile in some direction, by a whole number of turns along each axis."""
-    x, y = grid(size)
-    angle, count = uniform(rng, 0, math.pi, n, 1, 1), pick(rng, cycles, n)
-    return (count * angle.cos()).round() * x + (count * angle.sin()).round() * y + uniform(rng, 0, 1, n, 1, 1)
+    x, y = grid(dice.size)
+    angle, count = dice.uniform(0, math.pi), dice.pick(cycles)
+    return (count * angle.cos()).round() * x + (count * angle.sin()).round() * y + dice.uniform(0, 1)
 
 
 def coverage(field: Float[Tensor, "n h w"]) -> Float[Tensor, "n h w"]:
@@ -122,21 +109,22 @@ def lattice(
         (0.5 - (along % 1 - 0.5).abs()) / columns,
         (0.5 - (y * rows % 1 - 0.5).abs()) / rows,
     )
-    return gap, (row * 8 + along.floor() % columns).long()
+    return gap, (row * COLUMNS + along.floor() % columns).long()
 
 
 def stones(
-    n: int, size: int, rng: torch.Generator, across: tuple[int, ...], irregular: float
-) -> tuple[Float[Tensor, "{n} {size} {size}"], Float[Tensor, "{n} {size} {size}"], Int[Tensor, "{n} {size} {size}"]]:
+    dice: Dice, across: tuple[int, ...], irregular: float
+) -> tuple[Float[Tensor, "n size size"], Float[Tensor, "n size size"], Int[Tensor, "n size size"]]:
     """Voronoi cells of `across`² points: distance to the nearest edge and to the cell's point, in tiles, and which.
 
     Points are moved from the centres of squares by up to `irregular` / 2 of a square, so of all points only those of
     the squares around a texel can be the nearest two: 25 where there are more. The distance to the edge is that to the
     bisector of the two nearest points, (far² − near²) / (2 |between them|).
     """
+    n, size = dice.n, dice.size
     x, y = grid(size)
-    m = pick(rng, across, n)
-    moved = uniform(rng, -irregular / 2, irregular / 2, n, CELLS, 2)
+    m = dice.pick(across)
+    moved = (dice.table(CELLS, 2) - 0.5) * irregular
     near = torch.full((n, size, size), math.inf)
     far, which = near.clone(), torch.zeros(n, size, size, dtype=torch.long)
     near_at = far_at = (torch.zeros(n, size, size), torch.zeros(n, size, size))
@@ -159,7 +147,7 @@ def stones(
     return (far - near) / (2 * between) / m, near.sqrt() / m, which
 
 
-def per_cell(rng: torch.Generator, cell: Int[Tensor, "n h w"]) -> Float[Tensor, "n h w"]:
-    """A number evenly from [0, 1) for each cell, of which there are fewer than 128."""
-    values = torch.rand(len(cell), CELLS, generator=rng)
-    return values.gather(1, cell.flatten(1)).view(cell.shape)
+def per_cell(dice: Dice, cell: Int[Tensor, "n h w"]) -> Float[Tensor, "n h w"]:
+    """A number evenly from [0, 1) for each cell, of which there are fewer than 256."""
+    cell = cell.expand(dice.n, -1, -1)
+    return dice.table(CELLS).gather(1, cell.flatten(1)).view(cell.shape)

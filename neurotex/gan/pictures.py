@@ -17,17 +17,18 @@ INTENSITIES = ((3.0, 3.0, 3.0), (0.35, 0.35, 0.35))  # white that faces the view
 
 
 @torch.no_grad()
-def picture(materials: Float[Tensor, "n 6 h w"]) -> Float[Tensor, "n 3 h w"]:
-    """Materials of base colour, normal and roughness in [-1, 1], lit: sRGB-encoded, in [0, 1]. Nothing is metal."""
-    n, _, h, w = materials.shape
-    texels = materials.float().movedim(1, 3).reshape(-1, 6)
+def picture(materials: Float[Tensor, "n channels h w"]) -> Float[Tensor, "n 3 h w"]:
+    """Materials in [-1, 1], lit: sRGB-encoded, in [0, 1]. Channels are base colour, normal, roughness and, of seven,
+    metallic."""
+    n, channels, h, w = materials.shape
+    texels = materials.float().movedim(1, 3).reshape(-1, channels)
     x, y = texels[:, 3], texels[:, 4]
     normal = torch.stack([x, y, (1 - x * x - y * y).clamp(min=0).sqrt()], 1)
     flat = torch.zeros_like(normal)
     radiance = metallic_roughness(
         srgb_to_linear((texels[:, :3] + 1).clamp(0, 2) / 2),
         (texels[:, 5] + 1).clamp(0, 2) / 2,
-        flat[:, 0],
+        (texels[:, 6] + 1).clamp(0, 2) / 2 if channels > 6 else flat[:, 0],
         normal,
         flat,
         *(texels.new_tensor(values) for values in (EYE, LIGHTS, INTENSITIES)),

@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ..shading import linear_to_srgb
-from .patterns import uniform
+from .dice import Dice
 
 # lightness from, to; chroma from, to; hue from, to
 Pigment = tuple[float, float, float, float, float, float]
@@ -42,35 +42,45 @@ BRASS: Pigment = (0.62, 0.74, 0.06, 0.09, 75, 95)
 COPPER: Pigment = (0.55, 0.66, 0.07, 0.10, 42, 58)
 RUST: Pigment = (0.38, 0.50, 0.08, 0.115, 42, 58)
 TAN: Pigment = (0.42, 0.58, 0.06, 0.09, 50, 68)
+GOLD: Pigment = (0.74, 0.84, 0.09, 0.125, 80, 92)
+CHROME: Pigment = (0.72, 0.86, 0.0, 0.01, 220, 280)
+SOLDER: Pigment = (0.26, 0.44, 0.04, 0.09, 140, 165)
+SOLDER_BLUE: Pigment = (0.28, 0.42, 0.06, 0.10, 245, 268)
+SAND: Pigment = (0.66, 0.80, 0.04, 0.08, 70, 88)
 JADE: Pigment = (0.35, 0.50, 0.03, 0.06, 150, 175)
 ROSE: Pigment = (0.65, 0.78, 0.025, 0.05, 20, 45)
 
 
-def draw(rng: torch.Generator, n: int, *pigments: Pigment) -> Float[Tensor, "{n} 3"]:
-    """A colour of one of the pigments for each of `n` tiles, in OKLCH: lightness, chroma, hue in degrees."""
-    chosen = torch.tensor(pigments, dtype=torch.float32)[torch.randint(len(pigments), (n,), generator=rng)]
+def draw(dice: Dice, *pigments: Pigment) -> Float[Tensor, "n 3"]:
+    """A colour of one of the pigments for each tile, in OKLCH: lightness, chroma, hue in degrees."""
+    chosen = torch.tensor(pigments, dtype=torch.float32)[dice.index(len(pigments))]
     low, high = chosen[:, 0::2], chosen[:, 1::2]
-    return low + (high - low) * torch.rand(n, 3, generator=rng)
+    return low + (high - low) * torch.stack([dice.throw() for _ in range(3)], 1)
 
 
 def vary(
     lch: Float[Tensor, "n 3"],
-    lightness: Float[Tensor, "n"] | float = 0.0,
-    chroma: Float[Tensor, "n"] | float = 1.0,
-    hue: Float[Tensor, "n"] | float = 0.0,
+    lightness: Tensor | float = 0.0,
+    chroma: Tensor | float = 1.0,
+    hue: Tensor | float = 0.0,
 ) -> Float[Tensor, "n 3"]:
-    """The same colours lighter by `lightness`, with `chroma` times theirs, turned by `hue` degrees."""
+    """The same colours lighter by `lightness`, with `chroma` times theirs, turned by `hue` degrees: n numbers each."""
+    lightness, chroma, hue = (x.flatten() if isinstance(x, Tensor) else x for x in (lightness, chroma, hue))
     return torch.stack([(lch[:, 0] + lightness).clamp(0.14, 0.97), lch[:, 1] * chroma, lch[:, 2] + hue], 1)
 
 
-def companion(rng: torch.Generator, lch: Float[Tensor, "n 3"], least: float, most: float) -> Float[Tensor, "n 3"]:
+def companion(dice: Dice, lch: Float[Tensor, "n 3"], least: float, most: float) -> Float[Tensor, "n 3"]:
     """A colour to go with each: lightness `least` to `most` away, hue the same, near, or opposite."""
-    n = len(lch)
-    away = uniform(rng, least, most, n)
-    up = torch.rand(n, generator=rng) < (0.95 - lch[:, 0]) / 0.75  # dark colours mostly get light ones
+    away = dice.uniform(least, most).flatten()
+    up = dice.throw() < (0.95 - lch[:, 0]) / 0.75  # dark colours mostly get light ones
     up = (up & (lch[:, 0] + away < 0.95)) | (lch[:, 0] - away < 0.2)
-    hues = torch.tensor([0.0, 0.0, 30.0, -30.0, 60.0, 180.0])[torch.randint(6, (n,), generator=rng)]
-    return vary(lch, torch.where(up, away, -away), uniform(rng, 0.3, 1.2, n), hues)
+    hues = dice.pick((0.0, 0.0, 30.0, -30.0, 60.0, 180.0))
+    return vary(lch, torch.where(up, away, -away), dice.uniform(0.3, 1.2), hues)
+
+
+def either(choice: Tensor, one: Float[Tensor, "n 3"], other: Float[Tensor, "n 3"]) -> Float[Tensor, "n 3"]:
+    """`one` where `choice` (n numbers) is above zero, else `other`."""
+    return torch.where(choice.reshape(-1, 1) > 0, one, other)
 
 
 def srgb(lch: Float[Tensor, "n 3"]) -> Float[Tensor, "n 3"]:

@@ -10,12 +10,14 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import ArgumentError, FileError
-from ..generators import MaterialGenerator, StyleGAN2
+from ..generators import FamilyGenerator, MaterialGenerator, StyleGAN2
+from ..generators.family import BASE
 from ..scene import Views
 from . import seeds
 from .augment import COLOURS, MOTIONS, AdaptiveAugment
 from .checkpoint import load_state
 from .discriminators import PatchDiscriminator, StyleGAN2Discriminator, TextureDiscriminator
+from .families import FAMILIES
 from .folder import ImageFolder
 from .losses import Hinge, LeastSquares, NonSaturating, Wasserstein
 from .materials import CHANNELS, ProceduralMaterials
@@ -26,6 +28,7 @@ from .render_data import ViewSource, photographed
 from .render_scenes import objects, scene_of_views
 from .renders import Renders
 from .schedules import HoldThenLinear
+from .teaching import Taught
 from .trainer import Trainer, adam_pair
 
 LOSSES = {
@@ -34,8 +37,8 @@ LOSSES = {
     "least_squares": LeastSquares,
     "wasserstein": Wasserstein,
 }
-GENERATORS = ("stylegan2", "material")
-DISCRIMINATORS = ("stylegan2", "patch", "texture")
+GENERATORS = ("stylegan2", "material", "family")
+DISCRIMINATORS = ("stylegan2", "patch", "texture", "none")
 MATERIALS = "materials"  # in place of a folder: our procedural ones
 
 
@@ -48,13 +51,15 @@ class Options:
     sees renders of `mesh`, and textures never. `maps` of a material are learned together; a folder then has a file for
     each, as NAME_base_color.png. `images` is how many the networks see in all.
 
-    Networks: `generator` is "stylegan2", or "material" (`generators.MaterialGenerator`, for machines without a GPU). It
+    Networks: `generator` is "stylegan2"; "material" (`generators.MaterialGenerator`, for machines without a GPU); or
+    "family" (`generators.FamilyGenerator`), which knows the families of our materials. It
     has `channel_base` / r channels at resolution r, at most `channel_max`; latents of `latent_dim`; textures have no
     seam if `tileable`. The discriminator has `discriminator_base` in place of the first, 0 for the same. `begin` is an
     earlier run's folder, perhaps of half the size: what fits is taken over from it.
 
     `rate` is that of learning; the discriminator's is `discriminator_rate`, 0 for the same. Weights of penalties, 0 for
-    none: `r1`, `path_length`, `smoothness`, `reconstruction` (see `gan.penalties`).
+    none: `r1`, `path_length`, `smoothness`, `reconstruction` (see `gan.penalties`), and `teach`: a family generator
+    learns what families draw for its latents (see `gan.teaching`), with the discriminator "none" nothing else.
     """
 
     data: tuple[str, ...]
@@ -80,6 +85,7 @@ class Options:
     path_length: float = 0.0
     smoothness: float = 0.0
     reconstruction: float = 0.0
+    teach: float = 0.0
     augment: float = 0.0
     rate: float = 0.0025
     discriminator_rate: float = 0.0
@@ -102,7 +108,9 @@ def make_trainer(options: Options, fabric: Processes | None = None) -> Trainer:
         torch.manual_seed(seeds.mixed(options.seed, -2))
         generator = make_generator(options, channels)
         tileable = options.tileable and observe is None
-        if options.discriminator == "patch":
+        if options.discriminator == "none":
+            discriminator = None
+        elif options.discriminator == "patch":
             discriminator = PatchDiscriminator(data.channels, tileable=tileable)
         elif options.discriminator == "texture":
             discriminator = TextureDiscriminator(data.channels)
@@ -112,7 +120,7 @@ def make_trainer(options: Options, fabric: Processes | None = None) -> Trainer:
                 data.size, data.channels, channel_base=base, channel_max=options.channel_max, tileable=tileable
             )
         penalties = []
-        if options.r1:
+        if options.r1 and discriminator is not None:
             wasserstein = options.loss == "wasserstein"
             penalties.append(GradientPenalty(options.r1) if wasserstein else R1(options.r1, every=16))
         if options.path_length:
@@ -124,15 +132,18 @@ def make_trainer(options: Options, fabric: Processes | None = None) -> Trainer:
                 raise ArgumentError("textures cannot be reconstructed where only renders are seen: leave it at 0.")
             encoder = Encoder(channels, options.latent_dim)
             penalties.append(Reconstruction(encoder, data, options.batch // 2, options.reconstruction, every=2))
+        if options.teach:
+            penalties.append(Taught(options.size, options.teach))
     if options.begin is not None:
         begin_from(Path(options.begin), generator, discriminator, penalties)
-    kind = "rgba" if observe is not None else "material" if channels == 6 else "rgb"
+    kind = "rgba" if observe is not None else "material" if channels in (6, 7) else "rgb"
     augment = None
     if options.augment:
         tiles = options.tileable and observe is None
         moves = ("flip", "turn", "shift") if tiles else MOTIONS  # other motions would cut a seam into a texture
         augment = AdaptiveAugment(options.augment, tileable=tiles, channels=kind, operations=(*moves, *COLOURS))
     rates = (options.rate, options.discriminator_rate or options.rate)
+    betas = (0.9 if discriminator is None else 0.0, 0.99)  # an adversary does not stay where momentum leads
     return Trainer(
         generator,
         discriminator,
@@ -141,7 +152,7 @@ def make_trainer(options: Options, fabric: Processes | None = None) -> Trainer:
         penalties=penalties,
         augment=augment,
         observe=observe,
-        optimizers=adam_pair(generator, discriminator, rates, penalties=penalties),
+        optimizers=adam_pair(generator, discriminator, rates, betas, penalties),
         schedule=HoldThenLinear(math.ceil(options.images / options.batch)),
         batch=options.batch,
         accumulate=options.accumulate,
@@ -154,6 +165,12 @@ def make_trainer(options: Options, fabric: Processes | None = None) -> Trainer:
 def check_sizes(options: Options) -> None:
     """ArgumentError for sides that the networks cannot have, and too few channels for them."""
     halved = options.generator == "material"
+    if options.generator == "family" and options.size < 32:
+        raise ArgumentError(f"--size {options.size} is too small for a family generator: give a power of two from 32.")
+    if (options.teach or options.discriminator == "none") and (options.generator != "family" or not options.teach):
+        raise ArgumentError(
+            "only a family generator is taught (--generator family --teach 1); others need an adversary."
+        )
     least, what = (32, "a multiple of 16 from 32") if halved else (4, "a power of two from 4")
     if options.size < least or options.size % 16 * halved or (not halved and options.size & (options.size - 1)):
         raise ArgumentError(f"--size {options.size} is no side that a {options.generator} generator has: give {what}.")
@@ -181,6 +198,13 @@ def make_generator(options: Options, channels: int) -> nn.Module:
         sizes = [options.size // 16, options.size // 8, options.size // 4, options.size // 2]
         widths = [min(options.channel_base // max(size, 1), options.channel_max) for size in sizes]
         return MaterialGenerator(options.size, channels, options.latent_dim, 2 * options.latent_dim, widths)
+    if options.generator == "family":
+        if options.data != (MATERIALS,) or options.maps != tuple(CHANNELS):
+            maps = ",".join(CHANNELS)
+            raise ArgumentError(f"a family generator makes our materials, whole: give {MATERIALS} --maps {maps}.")
+        sizes = [BASE << k for k in range(options.size.bit_length() - BASE.bit_length())]
+        widths = [min(options.channel_base // size, options.channel_max) for size in sizes]
+        return FamilyGenerator(options.size, tuple(FAMILIES), options.latent_dim, widths=widths)
     return StyleGAN2(
         options.size,
         channels,
@@ -233,7 +257,7 @@ def read_pictures(options: Options) -> tuple[ViewSource, Renders]:
     return ViewSource(views, options.render_size), Renders([scene_of_views(nodes, each) for each in views], **sizes)
 
 
-def begin_from(folder: Path, generator: nn.Module, discriminator: nn.Module, penalties: list) -> None:
+def begin_from(folder: Path, generator: nn.Module, discriminator: nn.Module | None, penalties: list) -> None:
     """Weights of an earlier run, where names and shapes agree.
 
     A run of half the size has all but the finest blocks: pictures then begin as its pictures enlarged (growing, Karras
@@ -248,9 +272,10 @@ def begin_from(folder: Path, generator: nn.Module, discriminator: nn.Module, pen
     if any(name.startswith("mapping.") for name in fresh) or "synthesis.b4.const" in fresh:
         raise FileError(f"{folder} holds a run of another architecture: repeat its channels and latent_dim.")
     for name, value in generator.named_parameters():
-        if name in fresh and ".torgb." in name and "affine" not in name:
+        if name in fresh and (".torgb." in name or ".claim." in name) and "affine" not in name:
             nn.init.zeros_(value)
-    _take_over(discriminator, state["discriminator"])
+    if discriminator is not None and "discriminator" in state:
+        _take_over(discriminator, state["discriminator"])
     for k, penalty in enumerate(penalties):
         if isinstance(penalty, nn.Module) and f"penalty {k}" in state:
             _take_over(penalty, state[f"penalty {k}"])

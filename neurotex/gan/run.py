@@ -188,7 +188,7 @@ def _scores(trainer: Trainer) -> dict[str, float]:
 
 def sample_sheet(textures: Tensor, columns: int = 8) -> Image.Image:
     """Textures (N, 3 or 6, h, w) in [-1, 1], side by side; materials are lit."""
-    shown = picture(textures) if textures.shape[1] == 6 else (textures[:, :3] + 1) / 2
+    shown = picture(textures) if textures.shape[1] in (6, 7) else (textures[:, :3] + 1) / 2
     return sheet(shown.clamp(0, 1), columns)
 
 

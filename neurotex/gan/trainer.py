@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import nullcontext
 
 import torch
 from jaxtyping import Float
@@ -26,7 +27,7 @@ class Trainer:
     """Trains a generator against a discriminator.
 
     - `generator`: latents → textures (N, C, H, W) in [-1, 1]; has `sample_latents(n, rng)`.
-    - `discriminator`: images → logits (N, …), high for real.
+    - `discriminator`: images → logits (N, …), high for real. None: the generator learns from penalties alone.
     - `data`: a `Source`. `observe(textures, seeds)` makes of textures what the discriminator sees, such as `Renders`;
       `augment(images, seeds)` changes real and fake images alike, such as `AdaptiveAugment`.
     - `loss`, `penalties`, `schedule` (step → factor of both learning rates): see the modules of those names.
@@ -44,14 +45,14 @@ class Trainer:
     def __init__(
         self,
         generator: nn.Module,
-        discriminator: nn.Module,
+        discriminator: nn.Module | None,
         data: Source,
         *,
         loss: Loss | None = None,
         penalties: Sequence[Penalty] = (),
         augment: Callable[[Tensor, Tensor], Tensor] | None = None,
         observe: Callable[[Tensor, Tensor], Tensor] | None = None,
-        optimizers: tuple[Optimizer, Optimizer] | None = None,
+        optimizers: tuple[Optimizer, ...] | None = None,
         schedule: Callable[[int], float] | None = None,
         batch: int = 16,
         accumulate: int = 1,
@@ -79,13 +80,14 @@ class Trainer:
                 part.to(self.fabric.device)
         self._match(p for part in self._modules().values() for p in (*part.parameters(), *part.buffers()))
         self.average = Average(generator, half_life)
-        self._learned = [p for p in discriminator.parameters() if p.requires_grad]
+        self._learned = [] if discriminator is None else [p for p in discriminator.parameters() if p.requires_grad]
         optimizers = optimizers or adam_pair(generator, discriminator, penalties=penalties)
         self.optimizers = optimizers
         self._rates = [[group["lr"] for group in optimizer.param_groups] for optimizer in optimizers]
         self._step = optimizers
         if hasattr(self.fabric, "setup_optimizers"):  # unscales gradients of half precision
-            self._step = self.fabric.setup_optimizers(*optimizers)
+            made = self.fabric.setup_optimizers(*optimizers)  # of one, no tuple
+            self._step = made if isinstance(made, tuple) else (made,)
         self.steps_done, self.seconds = 0, 0.0
 
     # ------------------------------------------------------------------ the loop
@@ -133,10 +135,12 @@ class Trainer:
             torch.manual_seed(seeds.mixed(self.seed, self.steps_done, 1 + self.fabric.global_rank))
             self._set_rates()
             self.generator.train()
-            self.discriminator.train()
             parts = list(self._draw())
-            fakes = self._teach_discriminator(parts, measured)
-            self._teach_generator(parts, fakes, measured)
+            if self.discriminator is not None:
+                self.discriminator.train()
+                fakes = self._teach_discriminator(parts, measured)
+                self._teach_generator(parts, fakes, measured)
+            self._charge("generator", self.generator, [(latents,) for _, latents, _ in parts], measured)
         watched = {name: float(self.fabric.all_reduce(value.float())) for name, value in measured.items()}
         wrong = [name for name, value in watched.items() if not math.isfinite(value)]
         if wrong:
@@ -277,7 +281,6 @@ class Trainer:
             _add(measured, "loss/generator", loss / self.accumulate)
         fakes.clear()
         self._advance(0)
-        self._charge("generator", self.generator, [(latents,) for _, latents, _ in parts], measured)
         self._only(self.discriminator)
 
     def _shown(self, latents: Tensor, views: Tensor, numbers: Tensor) -> Tensor:
@@ -290,13 +293,15 @@ class Trainer:
         return images if self.augment is None else self.augment(images, numbers)
 
     def _charge(self, of: str, network: nn.Module, parts: list[tuple], measured: dict[str, Tensor]) -> None:
-        """The penalties of one network that are due, in one update; in full precision, for their second derivatives."""
+        """The penalties of one network that are due, in one update; in full precision, for their second derivatives,
+        but for those that say that they are `mixed`."""
         due = [p for p in self.penalties if p.of == of and self.steps_done % p.every == 0]
         if not due:
             return
         for penalty in due:
             for arguments in parts:
-                value = penalty(network, *arguments)
+                with self.fabric.autocast() if getattr(penalty, "mixed", False) else nullcontext():
+                    value = penalty(network, *arguments)
                 self.fabric.backward(value * (penalty.weight * penalty.every / self.accumulate))
                 _add(measured, f"penalty/{type(penalty).__name__}", value / self.accumulate)
         self._advance(1 if of == "discriminator" else 0)
@@ -340,25 +345,27 @@ class Trainer:
 
 def adam_pair(
     generator: nn.Module,
-    discriminator: nn.Module,
+    discriminator: nn.Module | None,
     rates: tuple[float, float] = (0.0025, 0.0025),
     betas: tuple[float, float] = (0.0, 0.99),
     penalties: Sequence[Penalty] = (),
-) -> tuple[Adam, Adam]:
-    """Adam for the generator (and what its penalties learn) and for the discriminator.
+) -> tuple[Adam, ...]:
+    """Adam for the generator (and what its penalties learn) and for the discriminator, if there is one.
 
     A network with penalties every k steps is updated k + 1 times where it would be k times: with c = k / (k + 1), its
     rate becomes c · rate and its betas βᶜ, which keeps the speed of learning (Karras et al. 2020, appendix B).
     """
     pair = []
     for of, network, rate in (("generator", generator, rates[0]), ("discriminator", discriminator, rates[1])):
+        if network is None:
+            continue
         mine = [penalty for penalty in penalties if penalty.of == of]
         every = min((penalty.every for penalty in mine), default=None)
         c = 1.0 if every is None else every / (every + 1)
         learned = [p for p in network.parameters() if p.requires_grad]
         learned += [p for penalty in mine if isinstance(penalty, nn.Module) for p in penalty.parameters()]
         pair.append(Adam(learned, lr=rate * c, betas=(betas[0] ** c, betas[1] ** c)))
-    return pair[0], pair[1]
+    return tuple(pair)
 
 
 def _add(measured: dict[str, Tensor], name: str, value: Tensor) -> None:

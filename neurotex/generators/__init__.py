@@ -8,6 +8,7 @@ from .latent_spaces import GaussianPrior, LatentSpace, lerp, moments, one_hot, s
 from .wrapped import WrappedGenerator, wrap
 
 if TYPE_CHECKING:
+    from .family import FamilyGenerator
     from .interop import from_jax, from_onnx, from_tensorflow
     from .material import MaterialGenerator
     from .nvidia import from_nvidia
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from .torch_files import read_state_dict
 
 __all__ = [
+    "FamilyGenerator",
     "GaussianPrior",
     "LatentSpace",
     "MaterialGenerator",
@@ -45,6 +47,7 @@ __all__ = [
 # networks and readers of files are imported when they are first used: most programs need one of them, or none.
 # What is in interop imports the other framework when it is called
 _PLACES = {
+    "FamilyGenerator": "family",
     "StyleGAN2": "stylegan2",
     "StyleGAN3": "stylegan3",
     "MaterialGenerator": "material",

@@ -12,6 +12,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from ..errors import FileError
+from .family import FamilyGenerator
 from .material import MaterialGenerator
 from .nvidia import architecture_of, our_config, without_filters
 from .pickles import PickledModule, describe, read_pickle
@@ -24,7 +25,7 @@ from .stylegan3 import StyleGAN3
 from .torch_files import is_torch_file, stored_tensors
 
 ARCHITECTURES: dict[str, type[nn.Module]] = {
-    architecture.__name__: architecture for architecture in (MaterialGenerator, StyleGAN2, StyleGAN3)
+    architecture.__name__: architecture for architecture in (FamilyGenerator, MaterialGenerator, StyleGAN2, StyleGAN3)
 }
 # of NVIDIA's constructor, which their training gives by name
 POSITIONAL = ("z_dim", "c_dim", "w_dim", "img_resolution", "img_channels")

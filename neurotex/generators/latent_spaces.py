@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from ..errors import ArgumentError
-from .protocol import Layered, Noisy, Styled, classes, in_eval_mode, like, normal, out_channels
+from .protocol import Familied, Layered, Noisy, Sampled, Styled, classes, in_eval_mode, like, normal, out_channels
 
 SPACES = ("z", "w", "w+", "gaussian", "noise")
 SLOPE = 0.2  # of the leaky ReLU that a mapping network ends with
@@ -50,19 +50,22 @@ class LatentSpace(nn.Module):
         self.prior = GaussianPrior(sample_w(generator, 10_000, seeded, label)) if space == "gaussian" else None
         if (channels := out_channels(generator)) is not None:
             self.out_channels = channels
+        if isinstance(generator, Familied):
+            self.families = generator.families
         self._source = [generator]  # in a list, so that its mapping is neither a parameter nor in the state
         self.latent_shape = tuple(self.sample_latents(1, seeded).shape[1:])
 
     @torch.no_grad()
-    def sample_latents(self, n: int, rng: torch.Generator | None = None) -> Tensor:
-        """`n` latents, (n, *latent_shape), such that their textures are draws from the generator."""
+    def sample_latents(self, n: int, rng: torch.Generator | None = None, family: str | None = None) -> Tensor:
+        """`n` latents, (n, *latent_shape), such that their textures are draws from the generator, of all its families
+        or of one."""
         source = self._source[0]
         if self.space == "z":
-            return source.sample_latents(n, rng)
+            return drawn(source, n, rng, family)
         if self.space == "noise":
             maps = self.synthesis.noise_maps()
             return normal(n, maps.shape[1:], rng, maps)
-        w = sample_w(source, n, rng, self.label).to(like(self.synthesis))
+        w = sample_w(source, n, rng, self.label, family).to(like(self.synthesis))
         if self.space == "w+":
             return w[:, None].repeat(1, self.synthesis.num_ws, 1)
         return w if self.prior is None else self.prior.whiten(w.to(self.prior.mean))
@@ -121,12 +124,26 @@ class GaussianPrior(nn.Module):
 
 @torch.no_grad()
 def sample_w(
-    generator: nn.Module, n: int, rng: torch.Generator | None = None, label: Tensor | None = None
+    generator: nn.Module,
+    n: int,
+    rng: torch.Generator | None = None,
+    label: Tensor | None = None,
+    family: str | None = None,
 ) -> Float[Tensor, "n w"]:
-    """`n` styles of latents from the generator's prior, for `moments` or a `GaussianPrior`; `label` (c_dim,) if any."""
+    """`n` styles of latents from the generator's prior, for `moments` or a `GaussianPrior`; `label` (c_dim,) if any;
+    of all its families, or of one."""
     weight = like(generator.mapping)  # the mapping stays where it was when a `LatentSpace` moves
     with in_eval_mode(generator.mapping):
-        return _mapped(generator.mapping, generator.sample_latents(n, rng).to(weight), label)
+        return _mapped(generator.mapping, drawn(generator, n, rng, family).to(weight), label)
+
+
+def drawn(generator: Sampled, n: int, rng: torch.Generator | None, family: str | None) -> Tensor:
+    """`n` latents from the prior of a generator, or of one of its families. ArgumentError where it has none."""
+    if family is None:
+        return generator.sample_latents(n, rng)
+    if not isinstance(generator, Familied):
+        raise ArgumentError(f"{type(generator).__name__} knows no families, not {family!r} either: leave it out.")
+    return generator.sample_latents(n, rng, family=family)
 
 
 def _mapped(mapping: nn.Module, z: Tensor, label: Tensor | None) -> Tensor:

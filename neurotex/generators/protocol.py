@@ -33,6 +33,15 @@ class Sampled(Protocol):
 
 
 @runtime_checkable
+class Familied(Protocol):
+    """Makes textures of several families, and draws latents of the one that is named."""
+
+    families: tuple[str, ...]
+
+    def sample_latents(self, n: int, rng: torch.Generator | None = None, family: str | None = None) -> Tensor: ...
+
+
+@runtime_checkable
 class Painted(Protocol):
     """Says how many channels its textures have."""
 

@@ -67,8 +67,11 @@ class Rationed(TorchFunctionMode):
             self._take(max(arguments) ** (1 if function is torch.arange else 2))
         elif function is not torch.Tensor.to:  # its second tensor is read for its type alone
             self._check_broadcast([value.shape for value in arguments if isinstance(value, Tensor)])
-        function = torch.zeros if function in (torch.randn, torch.rand) else function
-        return function(*arguments, **(keywords or {}))
+        keywords = dict(keywords or {})
+        if function in (torch.randn, torch.rand):
+            function = torch.zeros
+            keywords.pop("generator", None)
+        return function(*arguments, **keywords)
 
     def _take(self, numbers: float) -> None:
         self.left -= numbers

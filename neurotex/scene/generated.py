@@ -53,7 +53,7 @@ class GeneratedTexture(Texture):
         """The maps of a material, by name: `Material(**texture.maps())` wears all that the generator makes.
 
         Its `out_channels` (3 where it does not say) are a base_color, 3; or 6, the base_color, x and y of the normals,
-        and the roughness, as the bundled generators have them. Of other numbers the first three are the base_color,
+        and the roughness; or 7, how metallic it is beside. Of other numbers the first three are the base_color,
         with a warning; fewer raise SceneError. The generator is evaluated once, however many maps are used.
         """
         channels = protocol.out_channels(self.generator)
@@ -66,9 +66,11 @@ class GeneratedTexture(Texture):
         if channels == 3:
             return {"base_color": self}
         maps: dict[str, Texture] = {"base_color": ChannelTexture(self, 0, 3)}
-        if channels == 6:
+        if channels in (6, 7):
             maps["normal"] = ChannelTexture(self, 3, 5).through(NormalsFromXY())
             maps["roughness"] = ChannelTexture(self, 5, 6)
+            if channels == 7:
+                maps["metallic"] = ChannelTexture(self, 6, 7)
         else:
             warnings.warn(
                 f"this generator makes {channels} channels: the first 3 are used as base_color, the others are left "

@@ -86,12 +86,20 @@ class Latent(nn.Module):
     Values are tensors, arrays or numbers of this shape; what reads them converts them to its own type and device.
     SceneError names the latent whose value has another shape, is not finite, or holds no numbers at all.
 
+    `family` is one of a generator's `families`, such as "bricks": what is drawn is of it.
+
     `batch` names a batch of any size: a render then gives an image for each of its values, with a dimension in front.
     Latents that name the same batch go together, their first values, their second ones; of different batches every
     value of one meets every value of the other.
     """
 
-    def __init__(self, source: nn.Module | tuple[int, ...], name: str = "latent", batch: str | None = None):
+    def __init__(
+        self,
+        source: nn.Module | tuple[int, ...],
+        name: str = "latent",
+        batch: str | None = None,
+        family: str | None = None,
+    ):
         super().__init__()
         shape = source if isinstance(source, tuple) else protocol.latent_shape(source)
         if shape is None:
@@ -99,7 +107,13 @@ class Latent(nn.Module):
                 f"{type(source).__name__} does not say its latent_shape: wrap it with "
                 "neurotex.generators.wrap(module, latent_shape=...)."
             )
+        if family is not None:
+            known = source.families if isinstance(source, protocol.Familied) else ()
+            if family not in known:
+                has = f"its families are {', '.join(known)}" if known else "it knows none"
+                raise ArgumentError(f"latent '{name}' cannot be of family {family!r}: {has}.")
         self.name = name
+        self.family = family
         self.shape = tuple(shape)
         self.batch = batch
         self._source = (source,)  # a generator belongs to the texture that it makes, and is no part of its latent
@@ -127,6 +141,8 @@ class Latent(nn.Module):
     def draw(self, n: int, rng: torch.Generator) -> Tensor:
         """`n` values from the prior, (n, *shape), without binding any."""
         (source,) = self._source
+        if self.family is not None:
+            return source.sample_latents(n, rng, family=self.family)
         if isinstance(source, protocol.Sampled):
             return source.sample_latents(n, rng)
         return protocol.normal(n, self.shape, rng, self._like())

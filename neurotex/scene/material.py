@@ -102,7 +102,7 @@ class Material(nn.Module):
         """ArgumentError where a generator's whole texture is to be one map, and says itself that it is more."""
         channels = out_channels(texture.generator) if isinstance(texture, GeneratedTexture) else None
         if channels is not None and channels not in MAPS[what].channels:
-            remedy = "neurotex.Material(**texture.maps()) wears all its maps, " if channels == 6 else ""
+            remedy = "neurotex.Material(**texture.maps()) wears all its maps, " if channels in (6, 7) else ""
             raise ArgumentError(
                 f"material '{self.name}': {what} has {_numbers(MAPS[what].channels)}, but this generator makes "
                 f"{channels}: {remedy}neurotex.scene.ChannelTexture(texture, first, stop) takes some of them."

@@ -11,7 +11,7 @@ from neurotex.errors import ArgumentError
 from neurotex.gan.families import FAMILIES
 from neurotex.gan.materials import ProceduralMaterials, materials, normals, turned
 
-MAPS = ("base_color", "normal", "roughness")
+MAPS = ("base_color", "normal", "roughness", "metallic")
 
 
 def bumps(n: int, size: int) -> torch.Tensor:
@@ -97,11 +97,11 @@ def test_normals_turn_with_the_height_field(mirror, quarters, size):
 
 
 def test_other_maps_turn_without_a_change_of_values():
-    material = torch.rand(6, 8, 8)
+    material = torch.rand(7, 8, 8)
     moved = turned(material, MAPS, True, 1)
-    for channels in (slice(0, 3), slice(5, 6)):
+    for channels in (slice(0, 3), slice(5, 7)):
         assert torch.equal(moved[channels], torch.rot90(material[channels].flip(-1), 1, (1, 2)))
-    assert torch.equal(turned(material[[3, 4, 5]], ("normal", "roughness"), True, 1), moved[3:])
+    assert torch.equal(turned(material[[3, 4, 5]], ("normal", "roughness"), True, 1), moved[3:6])
     assert torch.equal(turned(material[:3], ("base_color",), True, 1), moved[:3])
 
 
@@ -113,7 +113,7 @@ def test_other_maps_turn_without_a_change_of_values():
 def test_an_item_is_decided_by_its_seed_alone(size, seed, seeds):
     source = ProceduralMaterials(size, seed, bank=3, families=("planks", "stripes"))
     items = source(torch.tensor(seeds))
-    assert items.shape == (len(seeds), 6, size, size)
+    assert items.shape == (len(seeds), 7, size, size)
     assert items.abs().max() <= 1
     again = copy.deepcopy(source)(torch.tensor(seeds[::-1])).flip(0)
     assert torch.equal(items, again)
@@ -151,7 +151,7 @@ def test_another_seed_gives_other_materials(bank):
 def test_maps_choose_channels():
     seeds = torch.arange(5)
     whole = ProceduralMaterials(32, bank=4)(seeds)
-    for maps, channels in ((("base_color",), [0, 1, 2]), (("normal", "roughness"), [3, 4, 5]), (MAPS, range(6))):
+    for maps, channels in ((("base_color",), [0, 1, 2]), (("normal", "roughness"), [3, 4, 5]), (MAPS, range(7))):
         source = ProceduralMaterials(32, bank=4, maps=maps)
         assert source.channels == len(channels)
         assert torch.equal(source(seeds), whole[:, list(channels)])

@@ -6,15 +6,16 @@ import pytest
 import torch
 
 from neurotex.gan import patterns
+from neurotex.gan.dice import Dice
 
 
-def rng(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
+def dice(n: int, size: int, seed: int = 0) -> Dice:
+    return Dice(n, size, torch.Generator().manual_seed(seed))
 
 
 @pytest.mark.parametrize(("cycles", "stretch"), [(4.0, 1.0), (12.0, 1.0), (8.0, 4.0)])
 def test_noise_has_its_band_and_unit_variance(cycles, stretch):
-    field = patterns.noise(16, 128, rng(), cycles, 0.3, stretch)
+    field = patterns.noise(dice(16, 128), cycles, 0.3, stretch)
     assert torch.allclose(field.mean((1, 2)), torch.zeros(16), atol=1e-5)
     assert torch.allclose(field.std((1, 2)), torch.ones(16), atol=1e-5)
     power = torch.fft.rfft2(field).abs().square().mean(0)
@@ -24,7 +25,7 @@ def test_noise_has_its_band_and_unit_variance(cycles, stretch):
 
 
 def test_octaves_of_clouds_grow_weaker_by_half():
-    power = torch.fft.rfft2(patterns.clouds(64, 128, rng(), 2.0)).abs().square().mean(0)
+    power = torch.fft.rfft2(patterns.clouds(dice(64, 128), 2.0)).abs().square().mean(0)
     power[:, 1:] *= 2  # the other half of the plane
     k = torch.hypot(torch.arange(65.0), torch.fft.fftfreq(128, 1 / 128)[:, None])
     octaves = [power[(k >= low) & (k < 2 * low)].sum() for low in (6, 12, 24)]
@@ -35,7 +36,7 @@ def test_octaves_of_clouds_grow_weaker_by_half():
 @pytest.mark.parametrize("size", [16, 37, 64])
 def test_noise_at_another_size_is_the_same_noise(size):
     """Its waves have the same amplitudes and phases."""
-    coarse, fine = (patterns.noise(2, s, rng(), 3.0, 0.2) for s in (size, 3 * size))
+    coarse, fine = (patterns.noise(dice(2, s), 3.0, 0.2) for s in (size, 3 * size))
     frequencies = [torch.fft.rfft2(f)[:, :5, :5] for f in (coarse, fine)]
     assert torch.allclose(frequencies[0] / size**2, frequencies[1] / (3 * size) ** 2, atol=1e-3)
 
@@ -61,10 +62,10 @@ def test_lattice_tells_edges_and_cells():
 
 def test_stones_are_those_of_a_search_among_all_points():
     n, size, m = 2, 48, 5
-    gap, middle, which = patterns.stones(n, size, rng(3), (m,), 0.6)
-    again = rng(3)
-    patterns.pick(again, (m,), n)
-    moved = patterns.uniform(again, -0.3, 0.3, n, patterns.CELLS, 2)[:, : m * m]
+    gap, middle, which = patterns.stones(dice(n, size, 3), (m,), 0.6)
+    again = dice(n, size, 3)
+    again.pick((m,))
+    moved = 0.6 * (again.table(patterns.CELLS, 2)[:, : m * m] - 0.5)
     cell = torch.arange(m * m)
     points = (torch.stack([cell % m, cell // m], 1) + 0.5 + moved) / m
     points = torch.cat([points + torch.tensor([i, j]) for j in (-1, 0, 1) for i in (-1, 0, 1)], 1)  # (n, 9 m², 2)
@@ -83,7 +84,7 @@ def test_stones_are_those_of_a_search_among_all_points():
 
 
 def test_planes_make_whole_turns():
-    phase = patterns.planes(20, 16, rng(), (1, 2, 3))
+    phase = patterns.planes(dice(20, 16), (1, 2, 3))
     for dim in (1, 2):
         turns = 16 * phase.diff(dim=dim)
         assert torch.allclose(turns, turns.round(), atol=1e-3)

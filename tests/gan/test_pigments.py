@@ -3,6 +3,7 @@
 import torch
 
 from neurotex.gan import pigments
+from neurotex.gan.dice import Dice
 
 
 def test_known_colours():
@@ -15,7 +16,7 @@ def test_known_colours():
 
 
 def test_draws_are_within_a_pigment():
-    drawn = pigments.draw(torch.Generator().manual_seed(0), 200, pigments.RUST, pigments.JADE)
+    drawn = pigments.draw(Dice(200, 16, torch.Generator().manual_seed(0)), pigments.RUST, pigments.JADE)
     inside = [
         ((drawn >= torch.tensor(p[0::2])) & (drawn <= torch.tensor(p[1::2]))).all(1)
         for p in (pigments.RUST, pigments.JADE)
@@ -25,9 +26,9 @@ def test_draws_are_within_a_pigment():
 
 
 def test_companions_are_as_far_in_lightness_as_asked():
-    rng = torch.Generator().manual_seed(0)
-    base = pigments.draw(rng, 500, pigments.CLOTH, pigments.WHITE, pigments.BLACK)
-    away = (pigments.companion(rng, base, 0.1, 0.3)[:, 0] - base[:, 0]).abs()
+    dice = Dice(500, 16, torch.Generator().manual_seed(0))
+    base = pigments.draw(dice, pigments.CLOTH, pigments.WHITE, pigments.BLACK)
+    away = (pigments.companion(dice, base, 0.1, 0.3)[:, 0] - base[:, 0]).abs()
     assert (away > 0.099).float().mean() > 0.97
     assert away.max() < 0.301
 

@@ -142,3 +142,34 @@ def test_styles_are_drawn_without_measuring_anything():
     assert torch.equal(*(space.sample_latents(3, torch.Generator().manual_seed(0)) for _ in range(2)))
     assert int(generator.mapping[1].num_batches_tracked) == 0
     assert generator.mapping[2].training
+
+
+def families() -> nt.generators.FamilyGenerator:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return nt.generators.FamilyGenerator(32, ("bricks", "rust"), 4, 12, (6,), 3)
+
+
+def test_a_metallic_generator_has_a_map_for_it():
+    generator = families()
+    maps = nt.GeneratedTexture(generator, nt.Latent(generator).sample(3)).maps()
+    assert list(maps) == ["base_color", "normal", "roughness", "metallic"]
+    nt.Material(**maps)
+    with nt.scene.Evaluation() as evaluation:
+        metallic, normal = evaluation(maps["metallic"]), evaluation(maps["normal"])
+    assert metallic.shape == (1, 1, 32, 32)
+    assert normal.shape == (1, 3, 32, 32)
+
+
+@pytest.mark.parametrize("space", ["z", "w", "w+", "gaussian"])
+def test_a_latent_of_a_family(space):
+    generator = families()
+    entered = nt.generators.LatentSpace(generator, space)
+    bricks, rust = (nt.Latent(entered, family=name).sample(0).value for name in generator.families)
+    assert not torch.equal(bricks, rust)
+    if space == "z":
+        assert torch.equal(bricks[0, -2:].detach(), torch.tensor([1.0, 0]))
+    with pytest.raises(nt.errors.ArgumentError, match="family 'wool': its families are bricks, rust"):
+        nt.Latent(entered, "skin", family="wool")
+    with pytest.raises(nt.errors.ArgumentError, match="it knows none"):
+        nt.Latent((4,), family="wool")
