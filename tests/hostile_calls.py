@@ -69,6 +69,9 @@ def _lookup(*filters: str) -> Callable[[], dict[str, Any]]:
     }
 
 
+LIGHTS = ("lights", "intensity", "ambient", "visibility")
+
+
 def _lit() -> dict[str, Tensor]:
     return {
         "position": torch.randn(N, 3),
@@ -76,6 +79,8 @@ def _lit() -> dict[str, Tensor]:
         "eye": torch.tensor([0.0, 0, 3, 1]),
         "lights": torch.cat([torch.randn(2, 4), torch.zeros(1, 4)]),
         "intensity": torch.rand(3, 3),
+        "ambient": torch.rand(3),
+        "visibility": torch.rand(N, 3),
     }
 
 
@@ -236,12 +241,12 @@ CASES = {
     "metallic_roughness": Case(shading.metallic_roughness, _glossy, ggx.metallic_roughness_reference),
     "incident": Case(
         shading.incident,
-        lambda: {"light": torch.randn(4), "position": torch.randn(N, 3), "normal": torch.randn(N, 3)},
+        lambda: {"light": torch.randn(4), "position": torch.randn(N, 3)},
     ),
     "environment_reflection": Case(
         shading.environment_reflection,
         lambda: {
-            **{name: value for name, value in _glossy().items() if name not in ("lights", "intensity")},
+            **{name: value for name, value in _glossy().items() if name not in LIGHTS},
             "coefficients": torch.rand(9, 3),
             "prefiltered": torch.rand(3, 3, 4, 8),
         },
@@ -249,7 +254,7 @@ CASES = {
     "environment_diffuse": Case(
         shading.environment_diffuse,
         lambda: {
-            **{n: v for n, v in _lit().items() if n not in ("lights", "intensity")},
+            **{name: value for name, value in _lit().items() if name not in LIGHTS},
             "coefficients": torch.rand(9, 3),
         },
     ),

@@ -12,8 +12,8 @@ from ..errors import ArgumentError
 from ..shading import linear_to_srgb, metallic_roughness, srgb_to_linear
 
 EYE = (0.0, 0.0, 1.0, 0.0)  # straight above, far away
-LIGHTS = ((-1.0, 1.0, 1.4, 0.0), (0.0, 0.0, 0.0, 0.0))  # from the upper left, and a little from everywhere
-INTENSITIES = ((3.0, 3.0, 3.0), (0.35, 0.35, 0.35))  # white that faces the viewer comes to about 1
+LIGHTS, INTENSITIES = ((-1.0, 1.0, 1.4, 0.0),), ((3.0, 3.0, 3.0),)  # from the upper left
+AMBIENT = (0.35, 0.35, 0.35)  # white that faces the viewer comes to about 1
 
 
 @torch.no_grad()
@@ -31,7 +31,7 @@ def picture(materials: Float[Tensor, "n channels h w"]) -> Float[Tensor, "n 3 h 
         (texels[:, 6] + 1).clamp(0, 2) / 2 if channels > 6 else flat[:, 0],
         normal,
         flat,
-        *(texels.new_tensor(values) for values in (EYE, LIGHTS, INTENSITIES)),
+        *(texels.new_tensor(values) for values in (EYE, LIGHTS, INTENSITIES, AMBIENT)),
     )
     return linear_to_srgb(radiance.clamp(0, 1)).view(n, h, w, 3).movedim(3, 1)
 

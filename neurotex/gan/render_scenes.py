@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ..errors import ArgumentError
-from ..renderers.radiance import transport
+from ..renderers.lighting import transport
 from ..scene import AmbientLight, Camera, Flash, Mesh, Node, PerspectiveCamera, Scene, Views, look_at
 from ..scene.check import check_unwrapped
 from ..scene.counts import is_count
@@ -96,8 +96,8 @@ def scene_around(
     around = random_cameras(views, vertices, seed, **cameras)
     if light == "uniform":
         return Scene(nodes, around, AmbientLight(1.0))
-    normals, eyes = geometry.normals.detach(), [camera.eye.to(vertices) for camera in around]
-    brightest = max(float(transport([Flash(1.0)], eye, vertices, normals).max()) for eye in eyes)
+    normals = geometry.normals.detach()
+    brightest = max(float(transport([Flash(1.0)], camera, vertices, normals).max()) for camera in around)
     return Scene(nodes, around, Flash(1 / brightest))
 
 
@@ -118,6 +118,7 @@ class SquaredCamera(Camera):
     def __init__(self, camera: Camera, size: tuple[int, int]):
         super().__init__(camera.transform, camera.near)
         self.camera, self.whole = camera, tuple(size)
+        self.has_place = camera.has_place
 
     def intrinsics(self, height: int, width: int) -> Float[Tensor, "4 4"]:
         side = min(self.whole)

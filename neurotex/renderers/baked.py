@@ -37,8 +37,9 @@ from ..scene.batches import over_batches
 from ..scene.check import stand_ins
 from .embedded import BUDGET, check_scene, described, pixel_runs
 from .frozen import Frozen, Guard
+from .lighting import Illumination, Lighting
 from .maps import Key, SceneMaps
-from .radiance import Illumination, Lighting, radiance, with_emitted
+from .radiance import radiance, with_emitted
 from .surface import Surface, View
 
 
@@ -200,8 +201,6 @@ class BakedSamples(BakedScene):
         super().__init__(*args)
         self._strips = strips
         self._grid = grid
-        eyes = torch.stack([camera.eye.detach().to(self.alpha) for camera in self.scene.cameras])
-        self.register_buffer("eyes", eyes, persistent=False)
         self._lights = Frozen(self.scene, ["lights"])
         self._lit = self._diffuse_light(self._illumination())
 
@@ -219,7 +218,7 @@ class BakedSamples(BakedScene):
     def _illumination(self) -> list[Illumination]:
         """The lights as they are now, for each view."""
         lights = Lighting.of(self.scene.lights, self.alpha)
-        return [lights.at(eye) for eye in self.eyes]
+        return [lights.at(camera) for camera in self.scene.cameras]
 
     def _diffuse_light(self, lights: list[Illumination]) -> list[Tensor | None]:
         return [strip.lit(lights[strip.view]) for strip in self._strips]
@@ -320,7 +319,7 @@ def _bake(
 def _matrix(view: View, lights: Lighting, surface: Surface, first: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """The rows of the sparse matrix for some rows of a view."""
     taps = view.maps.taps("base_color", surface)
-    light = surface.tinted(lights.at(view.eye).diffuse(surface.position, surface.normal))
+    light = surface.tinted(lights.at(view.camera).diffuse(surface.position, surface.normal))
     light = taps.per_row(light / view.grid**2)
     return assemble_rows_unchecked(taps.first[first], taps.index, taps.weight, light)
 

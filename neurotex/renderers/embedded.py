@@ -28,8 +28,9 @@ from ..scene import Camera, Latents, Light, Scene, resolution
 from ..scene.batches import over_batches
 from ..scene.check import check_views
 from ..scene.counts import is_count
+from .lighting import Lighting
 from .maps import SceneMaps
-from .radiance import Lighting, radiance
+from .radiance import radiance
 from .surface import View
 
 BUDGET = 1 << 30  # bytes
@@ -129,7 +130,7 @@ class Lit:
         """What the camera sees of the image's rows [top, top + rows)."""
         surface = view.surface(view.visible(top, rows), top)
         taps = view.maps.taps("base_color", surface)
-        light = surface.tinted(lights.at(view.eye).diffuse(surface.position, surface.normal))
+        light = surface.tinted(lights.at(view.camera).diffuse(surface.position, surface.normal))
         light = taps.per_row(light / view.grid**2)
         pixel, first, count = pixel_runs(surface.pixel)
         alpha = count.to(light.dtype) / view.grid**2
@@ -171,7 +172,7 @@ def _shaded(
     ids = view.visible(top - above, rows + above + below)
     surface = view.surface(ids, top - above)
     taps = view.maps.all_taps(surface)
-    colour = radiance(view.maps.values(taps), surface, view.maps.materials, lights.at(view.eye))
+    colour = radiance(view.maps.values(taps), surface, view.maps.materials, lights.at(view.camera))
     samples = torch.cat([colour, torch.ones_like(colour[:, :1])], dim=1)
     pixel = surface.pixel
     if opposite is not None:

@@ -13,7 +13,7 @@ from ..core.memory import memory_for
 from ..core.precision import uncast
 from ..scene import Camera, Latents, Scene, resolution
 from ..scene.check import check_cameras
-from ..shading.ggx import facing
+from ..shading.sides import facing
 from .embedded import described
 from .maps import SceneMaps
 from .radiance import mapped_normal

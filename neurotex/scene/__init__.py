@@ -7,7 +7,7 @@ from .counts import resolution
 from .generated import GeneratedTexture
 from .graph import Geometry, Scene
 from .latent import Evaluation, Latent, Latents
-from .light import AmbientLight, DirectionalLight, EnvironmentLight, Flash, Light, PointLight
+from .light import AmbientLight, DirectionalLight, EnvironmentLight, Flash, Light, PlacedLight, PointLight
 from .material import Material
 from .mesh import Mesh, vertex_normals
 from .mixture import LogitTexture, MixedTexture, mixed_material
@@ -49,6 +49,7 @@ __all__ = [
     "OrthographicCamera",
     "PerspectiveCamera",
     "PinholeCamera",
+    "PlacedLight",
     "PointLight",
     "PyramidTexture",
     "Scene",

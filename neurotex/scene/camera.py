@@ -22,8 +22,10 @@ class Camera(Placed):
     """Base of all cameras. `transform` (4, 4) is rigid and takes camera space to the world.
 
     `near` (scene units) cuts what is closer; None: see `near_plane`. Cameras of `Views` have an `origin` (see
-    `Scene.origin`).
+    `Scene.origin`). `has_place` is False for those that look from infinitely far away.
     """
+
+    has_place = True
 
     def __init__(self, transform: Transform | None = None, near: float | None = None):
         super().__init__()
@@ -119,6 +121,8 @@ class OrthographicCamera(Camera):
 
     Without `xmag` pixels are square, whatever the shape of the image.
     """
+
+    has_place = False
 
     def __init__(
         self,

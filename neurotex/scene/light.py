@@ -1,7 +1,7 @@
-"""Lights as nodes. `color` is a number (grey) or three: red, green, blue, linear.
+"""Lights as nodes. `intensity` is a number (grey) or three: red, green, blue, linear.
 
-All but one are a homogeneous point and a colour; an `EnvironmentLight` is an image, and renderers ask it for the maps
-that `neurotex.shading.environment` shades with.
+There are three kinds: a `PlacedLight` is a homogeneous point and a colour, an `AmbientLight` a colour, and an
+`EnvironmentLight` an image, which renderers ask for the maps that `neurotex.shading.environment` shades with.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from .. import shading
 from ..core.precision import uncast, widened
 from ..errors import ArgumentError, SceneError
 from ..images.read import read_radiance
+from .camera import Camera
 from .kept import Kept, is_known
 
 Color = float | Sequence[float]
@@ -33,29 +34,30 @@ class Light(nn.Module):
             raise ArgumentError(f"a light's intensity is one number or three, none negative; this is {intensity}.")
         self.register_buffer("intensity", value.expand(3).clone())
 
-    def point(self, eye: Float[Tensor, "4"]) -> Float[Tensor, "4"]:
-        """Where it stands for a camera at `eye`, both homogeneous (see `neurotex.shading.lights`).
-
-        Raises SceneError for a light that has no place.
-        """
-        raise SceneError(f"{type(self).__name__} has no place, and this renderer draws only lights that have one.")
-
     def extra_repr(self) -> str:
         return f"intensity={[round(v, 4) for v in self.intensity.tolist()]}"
 
 
-class Flash(Light):
+class PlacedLight(Light):
+    """Base of lights that have a place, or a direction. A subclass defines `point`."""
+
+    def point(self, camera: Camera) -> Float[Tensor, "4"]:
+        """Where it stands for this camera, homogeneous (see `neurotex.shading.lights`)."""
+        raise NotImplementedError
+
+
+class Flash(PlacedLight):
     """A point light at the camera, whichever camera looks: radiance = intensity · BRDF · cos / d²."""
 
-    def point(self, eye: Tensor) -> Tensor:
-        if not torch.compiler.is_compiling() and float(eye.detach()[3]) == 0:  # before, a bake has asked
+    def point(self, camera: Camera) -> Tensor:
+        if not camera.has_place:
             raise SceneError(
                 "a Flash stands at the camera, but an orthographic camera has no place: use another light."
             )
-        return eye
+        return camera.eye
 
 
-class PointLight(Light):
+class PointLight(PlacedLight):
     """A light at `position` in the world; `intensity` is radiant intensity, falling off with 1 / d². No shadows."""
 
     def __init__(self, position: Sequence[float], intensity: Color):
@@ -65,11 +67,11 @@ class PointLight(Light):
             raise ArgumentError(f"a point light's position is three finite numbers; this is {position}.")
         self.register_buffer("position", place)
 
-    def point(self, eye: Tensor) -> Tensor:
+    def point(self, camera: Camera) -> Tensor:
         return torch.cat([self.position, self.position.new_ones(1)])
 
 
-class DirectionalLight(Light):
+class DirectionalLight(PlacedLight):
     """Parallel light shining along `direction`; `intensity` is irradiance on a plane across it. No shadows."""
 
     def __init__(self, direction: Sequence[float], intensity: Color):
@@ -79,15 +81,12 @@ class DirectionalLight(Light):
             raise ArgumentError(f"a light's direction is three finite numbers, not all 0; this is {direction}.")
         self.register_buffer("direction", way)
 
-    def point(self, eye: Tensor) -> Tensor:
+    def point(self, camera: Camera) -> Tensor:
         return torch.cat([-self.direction, self.direction.new_zeros(1)])
 
 
 class AmbientLight(Light):
     """The same radiance from every direction: a white surface looks exactly that bright."""
-
-    def point(self, eye: Tensor) -> Tensor:
-        return torch.zeros_like(eye)
 
 
 class EnvironmentLight(Light):

@@ -9,8 +9,8 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from ..errors import SceneError
+from ..geometry import unit
 from ..raster.textures import ON_MESH
-from ..shading.ggx import unit
 from .kept import Kept
 from .material import Material
 

@@ -1,7 +1,7 @@
 """BRDFs, lights and colour as plain tensor functions."""
 
 from ..images.colour import linear_to_srgb, srgb_to_linear
-from .diffuse import diffuse
+from .diffuse import diffuse, lambert
 from .environment import (
     environment_diffuse,
     environment_reflection,
@@ -10,11 +10,12 @@ from .environment import (
     prefilter,
     sh_irradiance,
 )
-from .ggx import metallic_roughness
+from .ggx import MetallicRoughness, metallic_roughness, metallic_roughness_brdf
 from .lights import incident
 from .normal_map import apply_normal_map, face_tangents
 
 __all__ = [
+    "MetallicRoughness",
     "apply_normal_map",
     "diffuse",
     "environment_diffuse",
@@ -23,8 +24,10 @@ __all__ = [
     "face_tangents",
     "incident",
     "irradiance",
+    "lambert",
     "linear_to_srgb",
     "metallic_roughness",
+    "metallic_roughness_brdf",
     "prefilter",
     "sh_irradiance",
     "srgb_to_linear",

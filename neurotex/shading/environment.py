@@ -20,8 +20,10 @@ from torch.nn.functional import grid_sample, interpolate
 
 from ..core import checked
 from ..errors import ArgumentError
+from ..geometry import dot
 from .albedo import MIN_COSINE, MIN_ROUGHNESS, directional_albedo
-from .ggx import dot, even_light, facing, split_base_color
+from .ggx import even_light, split_base_color
+from .sides import facing
 
 
 @checked.door(mixed=["base_color", "roughness", "metallic"])

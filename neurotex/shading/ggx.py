@@ -1,4 +1,4 @@
-"""The metallic-roughness surface of glTF 2.0 (Appendix B of its specification) under points, directions, even light.
+"""The metallic-roughness surface of glTF 2.0 (Appendix B of its specification) under lights and ambient light.
 
 A rough mirror over a matt body. With alpha = roughness², half vector h, and α² written a:
 
@@ -14,6 +14,7 @@ twice as much where it is smooth), since (1 − F) is taken at v·h and not for 
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -22,9 +23,41 @@ from torch import Tensor
 from ..core import checked
 from ..core.op import Backward, Op
 from ..core.threads import parallel_for
+from ..geometry import dot, unit
 from . import ggx_kernels as kernels
 from .albedo import DIELECTRIC, MIN_COSINE, MIN_ROUGHNESS, albedo_table, directional_albedo
-from .lights import incident, scaled
+from .kernels import in_rows
+from .lights import reflected, scaled
+from .sides import facing
+
+
+class MetallicRoughness(NamedTuple):
+    """What the surface is made of, at each point; `base_color` is linear."""
+
+    base_color: Float[Tensor, "n 3"]
+    roughness: Float[Tensor, "n"]
+    metallic: Float[Tensor, "n"]
+
+
+def metallic_roughness_brdf(
+    normal: Float[Tensor, "n 3"],
+    view: Float[Tensor, "n 3"],
+    direction: Float[Tensor, "n 3"],
+    material: MetallicRoughness,
+) -> Float[Tensor, "n 3"]:
+    """The BRDF above, for unit vectors to the eye and to a light; `normal` is on the eye's side."""
+    f0, body = split_base_color(material.base_color, material.metallic)
+    nv, nl = dot(normal, view).clamp_min(MIN_COSINE), dot(normal, direction).clamp_min(0)
+    half = view + direction
+    squared = dot(half, half).clamp_min(1e-12)
+    across = torch.linalg.cross(normal, half)
+    schlick = (1 - squared.sqrt() / 2).clamp_min(0) ** 5  # as v·h = |v + l| / 2
+    fresnel = f0 + (1 - f0) * schlick[:, None]
+    a = material.roughness.clamp_min(MIN_ROUGHNESS) ** 4
+    width = dot(across, across) / squared * (1 - a) + a  # 1 − (n·h)², which does not cancel for small roughness
+    smith = nl * (nv * nv * (1 - a) + a).sqrt() + nv * (nl * nl * (1 - a) + a).sqrt()
+    specular = a / (2 * math.pi * width * width * smith)
+    return fresnel * specular[:, None] + (1 - fresnel) * body / math.pi
 
 
 @checked.door(mixed=["base_color", "roughness", "metallic"])
@@ -37,17 +70,20 @@ def metallic_roughness(
     eye: Float[Tensor, "4"],
     lights: Float[Tensor, "lights 4"],
     intensity: Float[Tensor, "lights 3"],
+    ambient: Float[Tensor, "3"] | None = None,
+    visibility: Float[Tensor, "n lights"] | None = None,
 ) -> Float[Tensor, "n 3"]:
     """Radiance towards the eye, summed over lights. `base_color` is linear, as all of it.
 
     `roughness` in [0, 1] counts as at least 0.045 (see `albedo`); below, its gradient is 0. `normal` need not be of
     unit length; surfaces have two sides, and the normal is turned towards the eye; the normal (0, 0, 0) is black.
-    `eye` and `lights` are homogeneous points (see `lights`); light from everywhere is integrated over the hemisphere.
-    Differentiable in everything, and finite everywhere. On CPU a kernel does it, forward and backward; second
-    derivatives go through `metallic_roughness_reference`.
+    `eye` and `lights` are homogeneous points (see `lights`). `ambient` is the radiance that comes evenly from
+    everywhere, integrated over the hemisphere. `visibility`, in [0, 1], is the share of each light that reaches each
+    point, by default all. Differentiable in everything, and finite everywhere. On CPU a kernel does it, forward and
+    backward; second derivatives go through `metallic_roughness_reference`.
     """
     placed = (_placed(eye[None])[0], _placed(lights))
-    return _shade(base_color, roughness, metallic, normal, position, *placed, intensity)
+    return _shade(base_color, roughness, metallic, normal, position, *placed, intensity, ambient, visibility)
 
 
 def metallic_roughness_reference(
@@ -59,35 +95,20 @@ def metallic_roughness_reference(
     eye: Tensor,
     lights: Tensor,
     intensity: Tensor,
+    ambient: Tensor | None = None,
+    visibility: Tensor | None = None,
 ) -> Float[Tensor, "n 3"]:
     """`metallic_roughness` in plain tensor language."""
     view, normal = facing(normal, position, eye)
+    material = MetallicRoughness(base_color, roughness, metallic)
+    arriving = (position, normal, lights, intensity, visibility)
+    total = reflected(lambda direction: metallic_roughness_brdf(normal, view, direction, material), *arriving)
+    if ambient is None:
+        return total
     f0, body = split_base_color(base_color, metallic)
     nv = dot(normal, view).clamp_min(MIN_COSINE)
-    total = torch.zeros_like(base_color)
-    for light, strength in zip(lights, intensity, strict=True):
-        if not bool(light.any()):
-            seen = dot(normal, normal)[:, None]  # 0 where there is no normal
-            total = total + seen * strength * even_light(f0, body, directional_albedo(nv, roughness))
-            continue
-        direction, falloff = incident(light, position, normal)
-        nl = dot(normal, direction).clamp_min(0)
-        half = view + direction
-        squared = dot(half, half).clamp_min(1e-12)
-        across = torch.linalg.cross(normal, half)
-        schlick = (1 - squared.sqrt() / 2).clamp_min(0) ** 5  # as v·h = |v + l| / 2
-        fresnel = f0 + (1 - f0) * schlick[:, None]
-        specular = _lobe(nl, nv, dot(across, across) / squared, roughness.clamp_min(MIN_ROUGHNESS) ** 4)
-        reflected = fresnel * specular[:, None] + (1 - fresnel) * body * (nl / math.pi)[:, None]
-        total = total + falloff[:, None] * reflected * strength
-    return total
-
-
-def _lobe(nl: Tensor, nv: Tensor, sine2: Tensor, a: Tensor) -> Tensor:
-    """D V (n · l), where `sine2` = 1 − (n · h)², which does not cancel for small roughness, and `a` is alpha²."""
-    width = sine2 * (1 - a) + a
-    smith = nl * (nv * nv * (1 - a) + a).sqrt() + nv * (nl * nl * (1 - a) + a).sqrt()
-    return a / (math.pi * width * width) * nl / (2 * smith)
+    there = dot(normal, normal)[:, None]  # 0 where there is no normal
+    return total + there * ambient * even_light(f0, body, directional_albedo(nv, roughness))
 
 
 def split_base_color(
@@ -106,26 +127,6 @@ def even_light(
     return f0 * scale + bias + body * (1 - f0) * (1 - loss)
 
 
-def facing(
-    normal: Float[Tensor, "n 3"], position: Float[Tensor, "n 3"], eye: Float[Tensor, "4"]
-) -> tuple[Float[Tensor, "n 3"], Float[Tensor, "n 3"]]:
-    """Unit directions towards the eye, and unit normals turned to it; (0, 0, 0) stays, with the gradient 0."""
-    eye = scaled(eye)
-    view, normal = unit(eye[:3] - eye[3] * position), unit(normal)
-    return view, torch.where(dot(normal, view)[:, None] < 0, -normal, normal)
-
-
-def unit(vector: Float[Tensor, "*n 3"]) -> Float[Tensor, "*n 3"]:
-    """The direction of a vector; 0 with the gradient 0 for vectors shorter than 1e-15."""
-    squared = dot(vector, vector)
-    return vector * squared.where(squared > 1e-30, torch.inf).rsqrt()[..., None]
-
-
-def dot(a: Float[Tensor, "*n 3"], b: Float[Tensor, "*n 3"]) -> Float[Tensor, "*n"]:
-    """Inner products along the last axis."""
-    return (a * b).sum(-1)
-
-
 def _placed(points: Tensor) -> Tensor:
     """Homogeneous points as the kernel wants them: (x, y, z, 1) places, (x, y, z, 0) of unit length, or all zero."""
     points = scaled(points)
@@ -133,27 +134,50 @@ def _placed(points: Tensor) -> Tensor:
     return torch.cat([torch.where(placed == 0, unit(points[:, :3]), points[:, :3]), placed], 1)
 
 
-def _arrays(*tensors: Tensor) -> list:
+def _arrays(inputs: tuple[Tensor | None, ...]) -> list:
+    *surface, lights, intensity, ambient, visibility = inputs
+    tensors = (*surface, lights, intensity, *in_rows(lights, intensity, ambient, visibility))
     return [t.detach().contiguous().numpy() for t in tensors]
 
 
-def _forward_cpu(*inputs: Tensor) -> Tensor:
+def _forward_cpu(*inputs: Tensor | None) -> Tensor:
     out = torch.empty_like(inputs[0], memory_format=torch.contiguous_format)
-    parallel_for(kernels.forward, len(out), *_arrays(*inputs), albedo_table(), out.numpy(), grain=1024)
+    parallel_for(kernels.forward, len(out), *_arrays(inputs), albedo_table(), out.numpy(), grain=1024)
     return out
 
 
-def _backward_cpu(grad: Tensor, *inputs: Tensor) -> tuple[Tensor, ...]:
+def _backward_cpu(grad: Tensor, *inputs: Tensor | None) -> tuple[Tensor, ...]:
+    arrays = _arrays(inputs)
     own = [torch.empty_like(t, memory_format=torch.contiguous_format) for t in inputs[:5]]
-    arrays = _arrays(grad, *inputs)
-    pieces = parallel_for(kernels.backward, len(grad), *arrays, albedo_table(), *_arrays(*own), grain=1024)
+    visibility = grad.new_empty(arrays[-1].shape)
+    results = [t.numpy() for t in (*own, visibility)]
+    grads = grad.detach().contiguous().numpy()
+    pieces = parallel_for(kernels.backward, len(grad), grads, *arrays, albedo_table(), *results, grain=1024)
     shared = [torch.from_numpy(sum(column)).to(grad) for column in zip(*pieces, strict=True)]
-    return *own, *shared
+    eye, lights, intensity, ambient = shared
+    optional = ((inputs[8], ambient), (inputs[9], visibility))
+    return *own, eye, lights, intensity, *(grad.new_empty(0) if x is None else found for x, found in optional)
 
 
-_INPUTS = ", ".join(
-    f"Tensor {name}"
-    for name in ("base_color", "roughness", "metallic", "normal", "position", "eye", "lights", "intensity")
+def _backward_reference(grad: Tensor, *inputs: Tensor | None) -> tuple[Tensor, ...]:
+    there = [value is not None for value in inputs]
+
+    def of_those(*values: Tensor) -> Tensor:
+        rest = iter(values)
+        return metallic_roughness_reference(*(next(rest) if is_there else None for is_there in there))
+
+    given = iter(torch.func.vjp(of_those, *(value for value in inputs if value is not None))[1](grad))
+    return tuple(next(given) if is_there else grad.new_empty(0) for is_there in there)
+
+
+def _rule(grads: tuple, inputs: tuple, outputs: tuple) -> list[Tensor | None]:
+    found = _shade_backward(grads[0], *inputs)
+    return [None if value is None else gradient for value, gradient in zip(inputs, found, strict=True)]
+
+
+_INPUTS = (
+    "Tensor base_color, Tensor roughness, Tensor metallic, Tensor normal, Tensor position, Tensor eye, Tensor lights, "
+    "Tensor intensity, Tensor? ambient, Tensor? visibility"
 )
 _shade = Op(
     f"metallic_roughness({_INPUTS}) -> Tensor",
@@ -161,12 +185,15 @@ _shade = Op(
     cpu=_forward_cpu,
     cuda=f"{__name__}_warp.shade",
     fake=lambda base_color, *rest: torch.empty_like(base_color, memory_format=torch.contiguous_format),
-    derivative=Backward(lambda grads, inputs, _: _shade_backward(grads[0], *inputs)),
+    derivative=Backward(_rule),
 )
+# gradients by all ten; those by ambient light and visibility are empty where there is none
 _shade_backward = Op(
-    f"metallic_roughness_backward(Tensor grad, {_INPUTS}) -> ({', '.join(['Tensor'] * 8)})",
-    reference=lambda grad, *inputs: torch.func.vjp(metallic_roughness_reference, *inputs)[1](grad),
+    f"metallic_roughness_backward(Tensor grad, {_INPUTS}) -> ({', '.join(['Tensor'] * 10)})",
+    reference=_backward_reference,
     cpu=_backward_cpu,
     cuda=f"{__name__}_warp.shade_backward",
-    fake=lambda grad, *inputs: tuple(torch.empty_like(t, memory_format=torch.contiguous_format) for t in inputs),
+    fake=lambda grad, *inputs: tuple(
+        grad.new_empty(0) if t is None else torch.empty_like(t, memory_format=torch.contiguous_format) for t in inputs
+    ),
 )

@@ -1,7 +1,7 @@
 """CPU kernels of the metallic-roughness surface; see `ggx` for the maths, `core.jit` for the rules they keep.
 
-Lights and eye come as (x, y, z, 1) places or (x, y, z, 0) unit directions; a light of four zeros comes from
-everywhere. `table` is `albedo.albedo_table()`.
+Lights and eye come as (x, y, z, 1) places or (x, y, z, 0) unit directions. `ambient` has one row or none, `visibility`
+a row for each point or none. `table` is `albedo.albedo_table()`.
 
 Points are shaded in blocks. A block's numbers lie in one flat buffer, a row of BLOCK numbers for each quantity, at
 offsets that are known when compiling. Only so LLVM sees that rows do not overlap, and takes eight points at a time:
@@ -28,7 +28,8 @@ COLOR, OUT = 15 * BLOCK, 18 * BLOCK  # three rows each: base colour; the radianc
 (G_NX, G_NY, G_NZ, G_VX, G_VY, G_VZ, G_PX, G_PY, G_PZ, G_NV, G_A, G_METAL) = (k * BLOCK for k in range(21, 33))
 G_COLOR, G_LIGHT, G_INTENSITY = 33 * BLOCK, 36 * BLOCK, 39 * BLOCK
 G_ROUGH = 42 * BLOCK
-ROWS = 43
+SEEN, G_SEEN = 43 * BLOCK, 44 * BLOCK  # how much of the light gets here, and its gradient
+ROWS = 45
 
 
 @jit
@@ -64,11 +65,6 @@ def _prepare(block, eye):
         block[NX + i], block[NY + i], block[NZ + i], block[SCALE + i] = nx, ny, nz, scale
         block[NV + i] = max(nx * vx + ny * vy + nz * vz, grazing)
         block[A + i] = rough * rough * rough * rough
-
-
-@jit
-def _is_even(light):
-    return light[0] == 0 and light[1] == 0 and light[2] == 0 and light[3] == 0
 
 
 @jit_simd
@@ -117,7 +113,7 @@ def _shade_evenly(block, count, intensity, table):
 
 @jit
 def _shade_evenly_backward(block, count, intensity, table, g_intensity):
-    """`_shade_evenly` from back to front; returns nothing for the light's place, which it has not."""
+    """`_shade_evenly` from back to front."""
     for i in range(count):
         if block[SCALE + i] == 0:
             continue
@@ -164,6 +160,7 @@ def _shade(block, light, intensity):
         lx, ly, lz = lx * inverse, ly * inverse, lz * inverse
         if far:
             lx, ly, lz, falloff = x, y, z, one
+        falloff *= block[SEEN + i]
         nl = max(nx * lx + ny * ly + nz * lz, zero)
         hx, hy, hz = block[VX + i] + lx, block[VY + i] + ly, block[VZ + i] + lz
         squared = max(hx * hx + hy * hy + hz * hz, tiny)
@@ -234,9 +231,15 @@ def _shade_backward(block, light, intensity):
         metal = block[METAL + i]
         r, g, b = block[COLOR + i], block[COLOR + BLOCK + i], block[COLOR + 2 * BLOCK + i]
         to_r, to_g, to_b = block[OUT + i], block[OUT + BLOCK + i], block[OUT + 2 * BLOCK + i]
-        block[G_INTENSITY + i] = to_r * _sent(r, metal, specular, matt, schlick)
-        block[G_INTENSITY + BLOCK + i] = to_g * _sent(g, metal, specular, matt, schlick)
-        block[G_INTENSITY + 2 * BLOCK + i] = to_b * _sent(b, metal, specular, matt, schlick)
+        sent_r = to_r * _sent(r, metal, specular, matt, schlick)
+        sent_g = to_g * _sent(g, metal, specular, matt, schlick)
+        sent_b = to_b * _sent(b, metal, specular, matt, schlick)
+        block[G_SEEN + i] = red * sent_r + green * sent_g + blue * sent_b
+        # what follows is as if the light that does not get here had not been sent
+        seen = block[SEEN + i]
+        to_r, to_g, to_b = to_r * seen, to_g * seen, to_b * seen
+        block[G_INTENSITY + i], block[G_INTENSITY + BLOCK + i] = sent_r * seen, sent_g * seen
+        block[G_INTENSITY + 2 * BLOCK + i] = sent_b * seen
         g_r, metal_r, specular_r, matt_r, schlick_r = _sent_backward(to_r * red, r, metal, specular, matt, schlick)
         g_g, metal_g, specular_g, matt_g, schlick_g = _sent_backward(to_g * green, g, metal, specular, matt, schlick)
         g_b, metal_b, specular_b, matt_b, schlick_b = _sent_backward(to_b * blue, b, metal, specular, matt, schlick)
@@ -317,19 +320,46 @@ def _add_up(block, row, count, total):
 
 
 @jit
-def forward(start, stop, base_color, roughness, metallic, normal, position, eye, lights, intensity, table, out):
+def _load_visibility(block, first, count, visibility, light):
+    """What of a light gets to points [first, first + count)."""
+    for i in range(count):
+        block[SEEN + i] = visibility[first + i, light]
+
+
+# kernels take arrays, not structures of them: numba compiles anew for every kind of structure
+
+
+@jit
+def forward(
+    start,
+    stop,
+    base_color,
+    roughness,
+    metallic,
+    normal,
+    position,
+    eye,
+    lights,
+    intensity,
+    ambient,
+    visibility,
+    table,
+    out,
+):
     """`ggx.metallic_roughness_reference` for points [start, stop)."""
     block = np.zeros(ROWS * BLOCK, out.dtype)
+    block[SEEN : SEEN + BLOCK] = 1
     for first in range(start, stop, BLOCK):
         count = min(BLOCK, stop - first)
         _load(block, first, count, base_color, roughness, metallic, normal, position)
         _prepare(block, eye)
         block[OUT : OUT + 3 * BLOCK] = 0
+        for k in range(ambient.shape[0]):
+            _shade_evenly(block, count, ambient[k], table)
         for k in range(lights.shape[0]):
-            if _is_even(lights[k]):
-                _shade_evenly(block, count, intensity[k], table)
-            else:
-                _shade(block, lights[k], intensity[k])
+            if visibility.shape[0] > 0:
+                _load_visibility(block, first, count, visibility, k)
+            _shade(block, lights[k], intensity[k])
         for i in range(count):
             for c in range(3):
                 out[first + i, c] = block[OUT + c * BLOCK + i]
@@ -348,34 +378,43 @@ def backward(
     eye,
     lights,
     intensity,
+    ambient,
+    visibility,
     table,
     g_base_color,
     g_roughness,
     g_metallic,
     g_normal,
     g_position,
+    g_visibility,
 ):
-    """Gradients of points [start, stop); returns these points' share of those by eye, lights and intensity.
+    """Gradients of points [start, stop); returns their share of those by eye, lights, intensity and ambient light.
 
     `forward` kept nothing: what is needed of it is computed again.
     """
     g_eye, g_lights, g_intensity = np.zeros(4), np.zeros((lights.shape[0], 4)), np.zeros((lights.shape[0], 3))
+    g_ambient = np.zeros(3)
     block = np.zeros(ROWS * BLOCK, grad.dtype)
+    block[SEEN : SEEN + BLOCK] = 1
     for first in range(start, stop, BLOCK):
         count = min(BLOCK, stop - first)
         _load(block, first, count, base_color, roughness, metallic, normal, position)
         _prepare(block, eye)
-        block[G_NX:] = 0
+        block[G_NX : G_ROUGH + BLOCK] = 0
         for i in range(count):
             for c in range(3):
                 block[OUT + c * BLOCK + i] = grad[first + i, c]
+        for k in range(ambient.shape[0]):
+            _shade_evenly_backward(block, count, ambient[k], table, g_ambient)
         for k in range(lights.shape[0]):
-            if _is_even(lights[k]):
-                _shade_evenly_backward(block, count, intensity[k], table, g_intensity[k])
-            else:
-                _shade_backward(block, lights[k], intensity[k])
-                _add_up(block, G_LIGHT, count, g_lights[k])
-                _add_up(block, G_INTENSITY, count, g_intensity[k])
+            if visibility.shape[0] > 0:
+                _load_visibility(block, first, count, visibility, k)
+            _shade_backward(block, lights[k], intensity[k])
+            _add_up(block, G_LIGHT, count, g_lights[k])
+            _add_up(block, G_INTENSITY, count, g_intensity[k])
+            if visibility.shape[0] > 0:
+                for i in range(count):
+                    g_visibility[first + i, k] = block[G_SEEN + i]
         _prepare_backward(block, eye)
         _add_up(block, G_LIGHT, count, g_eye)
         for i in range(count):
@@ -384,4 +423,4 @@ def backward(
                 g_normal[first + i, c] = block[G_NX + c * BLOCK + i]
                 g_position[first + i, c] = block[G_PX + c * BLOCK + i]
             g_roughness[first + i], g_metallic[first + i] = block[G_ROUGH + i], block[G_METAL + i]
-    return g_eye, g_lights, g_intensity
+    return g_eye, g_lights, g_intensity, g_ambient

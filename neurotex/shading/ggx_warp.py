@@ -14,6 +14,7 @@ from torch import Tensor
 from ..core.lanes_warp import joined_double
 from ..core.warp import lanes, launch
 from .albedo import DIELECTRIC, MIN_COSINE, MIN_ROUGHNESS, albedo_table
+from .kernels import in_rows
 
 wp.set_module_options({"enable_backward": False})
 
@@ -156,11 +157,6 @@ def mix(table: wp.array2d(dtype=wp.float32), nodes: int, row: int, x: float, y: 
     return wp.vec3(low + (high - low) * x, high - low, (b - a) * (1.0 - x) + (d - c) * x)
 
 
-@wp.func
-def is_even(lights: wp.array2d(dtype=wp.float32), k: int):
-    return lights[k, 0] == 0.0 and lights[k, 1] == 0.0 and lights[k, 2] == 0.0 and lights[k, 3] == 0.0
-
-
 @wp.kernel
 def forward(
     base_color: wp.array(dtype=wp.vec3),
@@ -171,6 +167,8 @@ def forward(
     eye: wp.array(dtype=wp.float32),
     lights: wp.array2d(dtype=wp.float32),
     intensity: wp.array(dtype=wp.vec3),
+    ambient: wp.array(dtype=wp.vec3),
+    visibility: wp.array2d(dtype=wp.float32),
     table: wp.array2d(dtype=wp.float32),
     nodes: int,
     out: wp.array(dtype=wp.vec3),
@@ -179,22 +177,23 @@ def forward(
     s = wp.tid()
     o = point_of(base_color[s], roughness[s], metallic[s], normal[s], position[s], eye)
     total = wp.vec3()
+    if o.scale != 0.0:
+        for k in range(ambient.shape[0]):
+            row, x, y = cell(table, nodes, o.nv, o.rough)
+            lobe = mix(table, nodes, row, x, y, 0)[0]
+            bias = mix(table, nodes, row, x, y, 1)[0]
+            loss = mix(table, nodes, row, x, y, 2)[0]
+            for c in range(3):
+                f0 = dielectric + o.metal * (o.base[c] - dielectric)
+                body = o.base[c] * (1.0 - o.metal)
+                total[c] = total[c] + ambient[k][c] * (f0 * lobe + bias + body * (1.0 - f0) * (1.0 - loss))
     for k in range(lights.shape[0]):
         back = wp.vec3()
-        if is_even(lights, k):
-            if o.scale != 0.0:
-                row, x, y = cell(table, nodes, o.nv, o.rough)
-                lobe = mix(table, nodes, row, x, y, 0)[0]
-                bias = mix(table, nodes, row, x, y, 1)[0]
-                loss = mix(table, nodes, row, x, y, 2)[0]
-                for c in range(3):
-                    f0 = dielectric + o.metal * (o.base[c] - dielectric)
-                    body = o.base[c] * (1.0 - o.metal)
-                    back[c] = f0 * lobe + bias + body * (1.0 - f0) * (1.0 - loss)
-        else:
-            g = light_on(o, wp.vec3(lights[k, 0], lights[k, 1], lights[k, 2]), lights[k, 3] == 0.0)
-            for c in range(3):
-                back[c] = sent(o.base[c], o.metal, g)
+        g = light_on(o, wp.vec3(lights[k, 0], lights[k, 1], lights[k, 2]), lights[k, 3] == 0.0)
+        for c in range(3):
+            back[c] = sent(o.base[c], o.metal, g)
+        if visibility.shape[0] > 0:
+            back = back * visibility[s, k]
         total += wp.cw_mul(intensity[k], back)
     out[s] = total
 
@@ -219,6 +218,8 @@ def backward(
     eye: wp.array(dtype=wp.float32),
     lights: wp.array2d(dtype=wp.float32),
     intensity: wp.array(dtype=wp.vec3),
+    ambient: wp.array(dtype=wp.vec3),
+    visibility: wp.array2d(dtype=wp.float32),
     table: wp.array2d(dtype=wp.float32),
     nodes: int,
     lanes: int,
@@ -227,9 +228,11 @@ def backward(
     g_metallic: wp.array(dtype=wp.float32),
     g_normal: wp.array(dtype=wp.vec3),
     g_position: wp.array(dtype=wp.vec3),
+    g_visibility: wp.array2d(dtype=wp.float32),
     shared: wp.array2d(dtype=wp.float64),
 ):
-    """Gradients of one point, and its share of those by the lights (place and colour, a row each) and, last, the eye.
+    """Gradients of one point, and its share of those by the lights (place and colour, a row each), the eye and, last,
+    ambient light.
 
     `forward` kept nothing: what is needed of it is computed again. Threads beyond the points add nothing, but stay:
     their neighbours wait for them.
@@ -250,94 +253,103 @@ def backward(
     g_nv = float(0.0)
     g_a = float(0.0)
     g_rough = float(0.0)
-    for k in range(lights.shape[0]):
-        g_place = wp.vec3()
-        g_strength = wp.vec3()
-        weighted = wp.cw_mul(given, intensity[k])
-        if is_even(lights, k):
-            if o.scale != 0.0:
-                at_least = wp.max(o.rough, min_roughness)
-                row, x, y = cell(table, nodes, o.nv, o.rough)
-                lobe = mix(table, nodes, row, x, y, 0)
-                bias = mix(table, nodes, row, x, y, 1)
-                loss = mix(table, nodes, row, x, y, 2)
-                g_lobe = float(0.0)
-                g_bias = float(0.0)
-                g_loss = float(0.0)
-                for c in range(3):
-                    base = o.base[c]
-                    f0 = dielectric + o.metal * (base - dielectric)
-                    body = base * (1.0 - o.metal)
-                    through = 1.0 - loss[0]
-                    g_strength[c] = given[c] * (f0 * lobe[0] + bias[0] + body * (1.0 - f0) * through)
-                    g_f0 = weighted[c] * (lobe[0] - body * through)
-                    g_body = weighted[c] * (1.0 - f0) * through
-                    g_lobe += weighted[c] * f0
-                    g_bias += weighted[c]
-                    g_loss -= weighted[c] * body * (1.0 - f0)
-                    g_base[c] = g_base[c] + g_f0 * o.metal + g_body * (1.0 - o.metal)
-                    g_metal += g_f0 * (base - dielectric) - g_body * base
-                last = float(nodes - 1)
-                if o.nv < 1.0:
-                    by_x = g_lobe * lobe[1] + g_bias * bias[1] + g_loss * loss[1]
-                    g_nv += by_x * last / (2.0 * wp.sqrt(o.nv))
-                if at_least < 1.0:
-                    by_y = g_lobe * lobe[2] + g_bias * bias[2] + g_loss * loss[2]
-                    g_rough += by_y * last / (1.0 - min_roughness)
-        else:
-            far = lights[k, 3] == 0.0
-            g = light_on(o, wp.vec3(lights[k, 0], lights[k, 1], lights[k, 2]), far)
-            nl = wp.max(g.cosine, 0.0)
-            squared = wp.max(g.half2, 1.0e-12)
-            rest = 1.0 - o.a
-            g_specular = float(0.0)
-            g_matt = float(0.0)
-            g_schlick = float(0.0)
+    g_ambient = wp.vec3()
+    if o.scale != 0.0:
+        for k in range(ambient.shape[0]):
+            weighted = wp.cw_mul(given, ambient[k])
+            at_least = wp.max(o.rough, min_roughness)
+            row, x, y = cell(table, nodes, o.nv, o.rough)
+            lobe = mix(table, nodes, row, x, y, 0)
+            bias = mix(table, nodes, row, x, y, 1)
+            loss = mix(table, nodes, row, x, y, 2)
+            g_lobe = float(0.0)
+            g_bias = float(0.0)
+            g_loss = float(0.0)
             for c in range(3):
                 base = o.base[c]
                 f0 = dielectric + o.metal * (base - dielectric)
                 body = base * (1.0 - o.metal)
-                fresnel = f0 + (1.0 - f0) * g.schlick
-                g_strength[c] = given[c] * sent(base, o.metal, g)
-                g_fresnel = weighted[c] * (g.specular - body * g.matt)
-                g_body = weighted[c] * (1.0 - fresnel) * g.matt
-                g_f0 = g_fresnel * (1.0 - g.schlick)
+                through = 1.0 - loss[0]
+                g_ambient[c] = given[c] * (f0 * lobe[0] + bias[0] + body * (1.0 - f0) * through)
+                g_f0 = weighted[c] * (lobe[0] - body * through)
+                g_body = weighted[c] * (1.0 - f0) * through
+                g_lobe += weighted[c] * f0
+                g_bias += weighted[c]
+                g_loss -= weighted[c] * body * (1.0 - f0)
                 g_base[c] = g_base[c] + g_f0 * o.metal + g_body * (1.0 - o.metal)
                 g_metal += g_f0 * (base - dielectric) - g_body * base
-                g_specular += weighted[c] * fresnel
-                g_matt += weighted[c] * (1.0 - fresnel) * body
-                g_schlick += g_fresnel * (1.0 - f0)
-            # specular = falloff a (n · l) / (2π width² smith)
-            share = g_specular * g.specular
-            g_smith = -share / g.smith
-            g_width = -2.0 * share / g.width
-            g_root_v = g_smith * nl / g.root_v
-            g_root_l = g_smith * o.nv / g.root_l
-            g_nl = float(0.0)
-            if g.cosine > 0.0:
-                g_nl = g_specular * g.by_nl + g_matt * g.falloff / pi + g_smith * g.root_v + g_root_l * nl * rest
-            g_nv += g_smith * g.root_l + g_root_v * o.nv * rest
-            by_roots = 0.5 * (g_root_v * (1.0 - o.nv * o.nv) + g_root_l * (1.0 - nl * nl))
-            g_a += share / o.a + g_width * (1.0 - g.sine2) + by_roots
-            # sine2 = |n × h|² / squared; the derivatives of |n × h|² by n and h are 2 h × (n × h) and 2 (n × h) × n
-            g_sine2 = g_width * rest / squared
-            short4 = g.grazing * g.grazing * g.grazing * g.grazing
-            g_squared = -g_sine2 * g.sine2 - 1.25 * short4 * g_schlick / wp.sqrt(squared)
-            along = float(0.0)
-            if g.half2 > 1.0e-12:
-                along = 2.0 * g_squared
-            across = 2.0 * g_sine2
-            g_n += across * wp.cross(g.h, g.c) + g_nl * g.to
-            to_half = across * wp.cross(g.c, o.n) + along * g.h
-            g_v += to_half
-            g_place = to_half + g_nl * o.n
-            if not far:
-                # a place: the direction keeps its length, and specular and matt both grow with the fall-off
-                radial = float(0.0)
-                if g.squared > 1.0e-12:
-                    radial = wp.dot(g_place, g.to) + 2.0 * (share + g_matt * g.matt)
-                g_place = (g_place - radial * g.to) * g.inverse
-                g_p -= g_place
+            last = float(nodes - 1)
+            if o.nv < 1.0:
+                by_x = g_lobe * lobe[1] + g_bias * bias[1] + g_loss * loss[1]
+                g_nv += by_x * last / (2.0 * wp.sqrt(o.nv))
+            if at_least < 1.0:
+                by_y = g_lobe * lobe[2] + g_bias * bias[2] + g_loss * loss[2]
+                g_rough += by_y * last / (1.0 - min_roughness)
+    add_up(shared, lights.shape[0] + 1, 3, g_ambient, lanes, first)
+    for k in range(lights.shape[0]):
+        g_place = wp.vec3()
+        g_strength = wp.vec3()
+        there = float(1.0)
+        if visibility.shape[0] > 0:
+            there = visibility[s, k]
+        # as if the light that does not get here had not been sent
+        weighted = wp.cw_mul(given, intensity[k]) * there
+        far = lights[k, 3] == 0.0
+        g = light_on(o, wp.vec3(lights[k, 0], lights[k, 1], lights[k, 2]), far)
+        nl = wp.max(g.cosine, 0.0)
+        squared = wp.max(g.half2, 1.0e-12)
+        rest = 1.0 - o.a
+        g_specular = float(0.0)
+        g_matt = float(0.0)
+        g_schlick = float(0.0)
+        for c in range(3):
+            base = o.base[c]
+            f0 = dielectric + o.metal * (base - dielectric)
+            body = base * (1.0 - o.metal)
+            fresnel = f0 + (1.0 - f0) * g.schlick
+            g_strength[c] = given[c] * sent(base, o.metal, g)
+            g_fresnel = weighted[c] * (g.specular - body * g.matt)
+            g_body = weighted[c] * (1.0 - fresnel) * g.matt
+            g_f0 = g_fresnel * (1.0 - g.schlick)
+            g_base[c] = g_base[c] + g_f0 * o.metal + g_body * (1.0 - o.metal)
+            g_metal += g_f0 * (base - dielectric) - g_body * base
+            g_specular += weighted[c] * fresnel
+            g_matt += weighted[c] * (1.0 - fresnel) * body
+            g_schlick += g_fresnel * (1.0 - f0)
+        # specular = falloff a (n · l) / (2π width² smith)
+        share = g_specular * g.specular
+        g_smith = -share / g.smith
+        g_width = -2.0 * share / g.width
+        g_root_v = g_smith * nl / g.root_v
+        g_root_l = g_smith * o.nv / g.root_l
+        g_nl = float(0.0)
+        if g.cosine > 0.0:
+            g_nl = g_specular * g.by_nl + g_matt * g.falloff / pi + g_smith * g.root_v + g_root_l * nl * rest
+        g_nv += g_smith * g.root_l + g_root_v * o.nv * rest
+        by_roots = 0.5 * (g_root_v * (1.0 - o.nv * o.nv) + g_root_l * (1.0 - nl * nl))
+        g_a += share / o.a + g_width * (1.0 - g.sine2) + by_roots
+        # sine2 = |n × h|² / squared; the derivatives of |n × h|² by n and h are 2 h × (n × h) and 2 (n × h) × n
+        g_sine2 = g_width * rest / squared
+        short4 = g.grazing * g.grazing * g.grazing * g.grazing
+        g_squared = -g_sine2 * g.sine2 - 1.25 * short4 * g_schlick / wp.sqrt(squared)
+        along = float(0.0)
+        if g.half2 > 1.0e-12:
+            along = 2.0 * g_squared
+        across = 2.0 * g_sine2
+        g_n += across * wp.cross(g.h, g.c) + g_nl * g.to
+        to_half = across * wp.cross(g.c, o.n) + along * g.h
+        g_v += to_half
+        g_place = to_half + g_nl * o.n
+        if not far:
+            # a place: the direction keeps its length, and specular and matt both grow with the fall-off
+            radial = float(0.0)
+            if g.squared > 1.0e-12:
+                radial = wp.dot(g_place, g.to) + 2.0 * (share + g_matt * g.matt)
+            g_place = (g_place - radial * g.to) * g.inverse
+            g_p -= g_place
+        if visibility.shape[0] > 0 and inside:
+            g_visibility[s, k] = wp.dot(g_strength, intensity[k])
+        g_strength = g_strength * there
         add_up(shared, k, 0, g_place, lanes, first)
         add_up(shared, k, 3, g_strength, lanes, first)
     if o.nv <= min_cosine:
@@ -366,21 +378,30 @@ def _table(device: torch.device) -> tuple[Tensor, int]:
     return table.flatten(0, 1).to(device, torch.float32), len(table)
 
 
-def shade(*inputs: Tensor) -> Tensor:
+def _in_rows(inputs: tuple[Tensor | None, ...]) -> list[Tensor]:
+    *surface, lights, intensity, ambient, visibility = inputs
+    return [x.contiguous() for x in (*surface, lights, intensity, *in_rows(lights, intensity, ambient, visibility))]
+
+
+def shade(*inputs: Tensor | None) -> Tensor:
     """`ggx.metallic_roughness_reference`."""
     out = torch.empty_like(inputs[0], memory_format=torch.contiguous_format)
-    launch(forward, len(out), *(x.contiguous() for x in inputs), *_table(out.device), out)
+    launch(forward, len(out), *_in_rows(inputs), *_table(out.device), out)
     return out
 
 
-def shade_backward(grad: Tensor, *inputs: Tensor) -> tuple[Tensor, ...]:
-    """The gradients of all inputs."""
+def shade_backward(grad: Tensor, *inputs: Tensor | None) -> tuple[Tensor, ...]:
+    """The gradients of all inputs; empty for ambient light and visibility where there is none."""
     own = [torch.empty_like(x, memory_format=torch.contiguous_format) for x in inputs[:5]]
-    given = [x.contiguous() for x in (grad, *inputs)]
+    given = [grad.contiguous(), *_in_rows(inputs)]
+    visibility = torch.zeros_like(given[-1])
     rows, share = len(inputs[6]), lanes(grad, LANES)
-    shared = torch.zeros((rows + 1, 6), dtype=torch.float64, device=grad.device)
+    shared = torch.zeros((rows + 2, 6), dtype=torch.float64, device=grad.device)
     if len(grad):
-        launch(backward, -(-len(grad) // share) * share, *given, *_table(grad.device), share, *own, shared)
+        threads = -(-len(grad) // share) * share
+        launch(backward, threads, *given, *_table(grad.device), share, *own, visibility, shared)
     shared = shared.to(grad.dtype)
     places = torch.nn.functional.pad(shared[:, :3], (0, 1))
-    return *own, places[rows], places[:rows], shared[:rows, 3:]
+    optional = ((inputs[8], shared[rows + 1, 3:]), (inputs[9], visibility))
+    found = (grad.new_empty(0) if x is None else gradient for x, gradient in optional)
+    return *own, places[rows], places[:rows], shared[:rows, 3:], *found

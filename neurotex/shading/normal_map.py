@@ -13,6 +13,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from ..core import checked
+from ..geometry import dot, unit
 
 # a UV triangle is a line if it is this much thinner than long: then rounding decides about its direction
 THINNEST = 1e-6
@@ -50,12 +51,12 @@ def face_tangents_unchecked(
     side = torch.linalg.cross(e1, e2)
     along = (e1 * dv2[:, None] - e2 * dv1[:, None]) * area.sign()[:, None]
     # a face without area but with UVs may still have a direction along u: the normal is needed for nothing then
-    tangent, found = _unit_or(along, perpendicular(side))
-    found = found & ~flat
+    tangent = unit(along)
+    found = ~flat & (tangent != 0).any(1)
     tangent = torch.where(found[:, None], tangent, perpendicular(side))
     turn = area.detach().sign()
     if normals is not None:
-        outward = (side * normals[faces.long()].sum(1)).sum(1).detach()
+        outward = dot(side, normals[faces.long()].sum(1)).detach()
         turn = torch.where(outward < 0, -turn, turn)
     return torch.cat([tangent, torch.where(found, turn, 1)[:, None]], 1)
 
@@ -71,15 +72,14 @@ def apply_normal_map(
     A tangent along the normal is replaced by `perpendicular`; the value (0.5, 0.5, 0.5), which points nowhere, leaves
     the normal as it is. (0, 0, 0) is returned for no normal. Differentiable, and finite everywhere.
     """
-    normal, _ = _unit_or(normal, torch.zeros_like(normal))
-    along = tangent[:, :3]
-    along = along - normal * (normal * along).sum(1, keepdim=True)
-    along, _ = _unit_or(along, perpendicular(normal), shortest=1e-6)
+    normal, along = unit(normal), tangent[:, :3]
+    along = along - normal * dot(normal, along)[:, None]
+    along = unit(along, perpendicular(normal), shortest=1e-6)
     across = torch.linalg.cross(normal, along) * tangent[:, 3:]
     x, y, z = (2 * value - 1)[:, :, None].unbind(1)
     turned = along * x + across * y + normal * z
     there = (normal != 0).any(1, keepdim=True)
-    return torch.where(there, _unit_or(turned, normal, shortest=1e-6)[0], 0)
+    return torch.where(there, unit(turned, normal, shortest=1e-6), 0)
 
 
 def perpendicular(direction: Float[Tensor, "n 3"]) -> Float[Tensor, "n 3"]:
@@ -90,12 +90,4 @@ def perpendicular(direction: Float[Tensor, "n 3"]) -> Float[Tensor, "n 3"]:
     direction = direction.detach()
     axis = torch.nn.functional.one_hot(direction.abs().argmin(1), 3).to(direction)
     first = torch.tensor([1.0, 0, 0]).to(direction).expand_as(direction)
-    return _unit_or(torch.linalg.cross(axis, direction), first)[0]
-
-
-def _unit_or(vector: Tensor, fallback: Tensor, shortest: float = 1e-15) -> tuple[Tensor, Tensor]:
-    """Unit vectors, `fallback` where a vector is shorter than `shortest` (its gradient is 0 there), and where not."""
-    squared = (vector * vector).sum(1)
-    found = squared > shortest * shortest
-    scale = squared.where(found, torch.inf).rsqrt()
-    return torch.where(found[:, None], vector * scale[:, None], fallback), found
+    return unit(torch.linalg.cross(axis, direction), first)

@@ -4,17 +4,18 @@ import torch
 from PIL import Image
 
 import neurotex as nt
-from neurotex.scene import EnvironmentLight
+from neurotex.scene import EnvironmentLight, PlacedLight
 from neurotex.shading import prefilter, sh_irradiance
 
-EYE = torch.tensor([1.0, 2, 3, 1])
+CAMERA = nt.PerspectiveCamera(nt.look_at(torch.tensor([1.0, 2, 3])))
 
 
 def test_where_each_light_stands():
-    assert torch.equal(nt.Flash(1.0).point(EYE), EYE)
-    assert nt.PointLight((4.0, 5.0, 6.0), 1.0).point(EYE).tolist() == [4, 5, 6, 1]
-    assert nt.DirectionalLight((0.0, -2.0, 0.0), 1.0).point(EYE).tolist() == [0, 2, 0, 0]  # towards the light
-    assert nt.AmbientLight(1.0).point(EYE).tolist() == [0, 0, 0, 0]
+    assert nt.Flash(1.0).point(CAMERA).tolist() == [1, 2, 3, 1]
+    assert nt.PointLight((4.0, 5.0, 6.0), 1.0).point(CAMERA).tolist() == [4, 5, 6, 1]
+    assert nt.DirectionalLight((0.0, -2.0, 0.0), 1.0).point(CAMERA).tolist() == [0, 2, 0, 0]  # towards the light
+    for everywhere in (nt.AmbientLight(1.0), EnvironmentLight(torch.rand(3, 4, 8))):
+        assert not isinstance(everywhere, PlacedLight)
 
 
 def test_an_intensity_is_grey_or_a_colour():
@@ -35,16 +36,24 @@ def test_a_direction_is_not_zero():
 
 def test_a_flash_needs_a_camera_with_a_place():
     with pytest.raises(nt.SceneError, match="orthographic"):
-        nt.Flash(1.0).point(nt.OrthographicCamera().eye)
+        nt.Flash(1.0).point(nt.OrthographicCamera())
 
 
-def test_an_environment_has_maps_but_no_place():
+def test_an_environment_has_maps():
     light = EnvironmentLight(torch.rand(3, 8, 16), 2.0)
     coefficients, prefiltered = light.maps()
     torch.testing.assert_close(coefficients, 2 * sh_irradiance(light.image))
     torch.testing.assert_close(prefiltered, 2 * prefilter(light.image))
-    with pytest.raises(nt.SceneError, match="EnvironmentLight has no place"):
-        light.point(EYE)
+
+
+def test_a_light_of_no_known_kind_is_refused_by_name(plate):
+    class Glow(nt.Light):
+        pass
+
+    scene = nt.Scene(plate, nt.orbit(1, 3.0), [nt.Flash(1.0), Glow(1.0)])
+    for use in (nt.render, nt.bake):
+        with pytest.raises(nt.SceneError, match="Glow is no light that this renderer knows"):
+            use(scene, 4)
 
 
 def test_maps_are_made_once_and_again_when_the_image_changes():

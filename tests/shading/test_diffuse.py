@@ -10,22 +10,22 @@ from torch.autograd import gradcheck
 from neurotex.shading import diffuse
 from neurotex.shading.diffuse import diffuse_reference
 
-FLASH, SUN, AMBIENT, LAMP = [0.3, -0.2, 2.0, 1.0], [1.0, 2.0, 3.0, 0.0], [0.0, 0, 0, 0], [4.0, 0, 0, 2.0]
+FLASH, SUN, LAMP = [0.3, -0.2, 2.0, 1.0], [1.0, 2.0, 3.0, 0.0], [4.0, 0, 0, 2.0]
 
 
 def _inputs(n: int, dtype: torch.dtype, channels: int = 3) -> tuple[Tensor, ...]:
     position, normal = torch.randn(n, 3, dtype=dtype), 3 * torch.randn(n, 3, dtype=dtype)
-    lights = torch.tensor([FLASH, SUN, AMBIENT, LAMP], dtype=dtype)
-    return position, normal, lights[0], lights, torch.rand(4, channels, dtype=dtype)
+    lights = torch.tensor([FLASH, SUN, LAMP], dtype=dtype)
+    return position, normal, lights[0], lights, torch.rand(3, channels, dtype=dtype), torch.rand(channels, dtype=dtype)
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-5), (torch.float64, 1e-13)])
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("eye", [FLASH, [0.0, 0, 1, 0]])
 def test_the_kernel_equals_the_reference(dtype, tolerance, channels, eye):
-    position, normal, _, lights, intensity = _inputs(1000, dtype, channels)
+    position, normal, _, lights, intensity, ambient = _inputs(1000, dtype, channels)
     normal[0] = 0  # a degenerate normal is dark, not NaN
-    inputs = (position, normal, torch.tensor(eye, dtype=dtype), lights, intensity)
+    inputs = (position, normal, torch.tensor(eye, dtype=dtype), lights, intensity, ambient)
     expected = diffuse_reference(*inputs)
     torch.testing.assert_close(diffuse(*inputs), expected, rtol=tolerance, atol=tolerance)
     assert bool((expected[0] == 0).all())
@@ -42,9 +42,9 @@ def test_a_plate_under_a_flash_sends_back_its_share(distance):
 
 
 def test_a_white_surface_in_ambient_light_is_as_bright_as_the_light():
-    position, normal, eye, _, _ = _inputs(50, torch.float64)
-    radiance = torch.tensor([[0.2, 0.5, 0.9]], dtype=torch.float64)
-    out = diffuse(position, normal, eye, torch.zeros(1, 4, dtype=torch.float64), radiance)
+    position, normal, eye, lights, intensity, _ = _inputs(50, torch.float64)
+    radiance = torch.tensor([0.2, 0.5, 0.9], dtype=torch.float64)
+    out = diffuse(position, normal, eye, lights[:0], intensity[:0], radiance)
     torch.testing.assert_close(out, radiance.expand(50, 3))
 
 
@@ -69,15 +69,15 @@ def test_a_light_behind_the_seen_side_gives_nothing():
 
 
 def test_lights_add_up():
-    position, normal, eye, lights, intensity = _inputs(100, torch.float64)
-    each = [diffuse(position, normal, eye, lights[k : k + 1], intensity[k : k + 1]) for k in range(4)]
-    torch.testing.assert_close(diffuse(position, normal, eye, lights, intensity), sum(each))
+    position, normal, eye, lights, intensity, ambient = _inputs(100, torch.float64)
+    each = [diffuse(position, normal, eye, lights[k : k + 1], intensity[k : k + 1]) for k in range(3)]
+    each.append(diffuse(position, normal, eye, lights[:0], intensity[:0], ambient))
+    torch.testing.assert_close(diffuse(position, normal, eye, lights, intensity, ambient), sum(each))
 
 
 def test_gradients_pass_gradcheck():
-    position, normal, eye, lights, intensity = _inputs(8, torch.float64)
-    lights = lights[[0, 1, 3]]  # ambient light is told by its zeros: it has no direction to differentiate
-    leaves = [t.requires_grad_() for t in (position, normal, intensity[:3].clone())]
-    assert gradcheck(lambda p, n, i: diffuse(p, n, eye, lights, i), leaves)
+    position, normal, eye, lights, intensity, ambient = _inputs(8, torch.float64)
+    leaves = [t.requires_grad_() for t in (position, normal, intensity.clone(), ambient)]
+    assert gradcheck(lambda p, n, *light: diffuse(p, n, eye, lights, *light), leaves)
     lamp = lights[2:].clone().requires_grad_()
     assert gradcheck(lambda lamp: diffuse(position.detach(), normal.detach(), eye, lamp, intensity[:1]), (lamp,))

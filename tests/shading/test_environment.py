@@ -90,12 +90,12 @@ def test_one_colour_all_around_is_even_light():
     surface[3][0] = 0
     image = color[0, :, None, None].expand(3, 16, 32)
     maps = sh_irradiance(image), prefilter(image, height=16, levels=4)
-    ambient = torch.zeros(1, 4, dtype=F64)
+    none = torch.empty(0, 4, dtype=F64), torch.empty(0, 3, dtype=F64)
     for eye in (UP_EYE, torch.tensor([0.1, 0.2, 3, 1], dtype=F64)):
-        expected = metallic_roughness(*surface, eye, ambient, color)
+        expected = metallic_roughness(*surface, eye, *none, color[0])
         torch.testing.assert_close(environment_reflection(*surface, eye, *maps), expected)
         matt = environment_diffuse(surface[4], surface[3], eye, maps[0])
-        torch.testing.assert_close(matt, diffuse(surface[4], surface[3], eye, ambient, color))
+        torch.testing.assert_close(matt, diffuse(surface[4], surface[3], eye, *none, color[0]))
 
 
 @pytest.mark.parametrize(("roughness", "mean", "worst"), [(0.25, 0.01, 0.05), (0.5, 0.02, 0.08), (1.0, 0.025, 0.08)])

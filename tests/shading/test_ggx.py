@@ -12,16 +12,17 @@ from neurotex.shading import diffuse, metallic_roughness
 from neurotex.shading.albedo import MIN_ROUGHNESS, directional_albedo
 from neurotex.shading.ggx import metallic_roughness_reference
 
-FLASH, SUN, AMBIENT, LAMP = [0.3, -0.2, 2.0, 1.0], [1.0, 2.0, 3.0, 0.0], [0.0, 0, 0, 0], [4.0, 0, 0, 2.0]
-NAMES = ["base_color", "roughness", "metallic", "normal", "position", "eye", "lights", "intensity"]
+FLASH, SUN, LAMP = [0.3, -0.2, 2.0, 1.0], [1.0, 2.0, 3.0, 0.0], [4.0, 0, 0, 2.0]
+NAMES = ["base_color", "roughness", "metallic", "normal", "position", "eye", "lights", "intensity", "ambient"]
 F64 = torch.float64
 
 
 def _inputs(n: int, dtype: torch.dtype = F64, eye: tuple = (0.5, 1.0, 1.5, 1.0), lights: tuple = ()) -> list[Tensor]:
-    points = torch.tensor(lights or [FLASH, SUN, AMBIENT, LAMP], dtype=dtype)
+    points = torch.tensor(lights or [FLASH, SUN, LAMP], dtype=dtype)
     colors = torch.rand(n, 3, dtype=dtype), 0.05 + 0.95 * torch.rand(n, dtype=dtype), torch.rand(n, dtype=dtype)
     surface = 3 * torch.randn(n, 3, dtype=dtype), torch.randn(n, 3, dtype=dtype)
-    return [*colors, *surface, torch.tensor(eye, dtype=dtype), points, torch.rand(len(points), 3, dtype=dtype)]
+    strength = torch.rand(len(points), 3, dtype=dtype), torch.rand(3, dtype=dtype)
+    return [*colors, *surface, torch.tensor(eye, dtype=dtype), points, *strength]
 
 
 def _plate(
@@ -31,6 +32,7 @@ def _plate(
     roughness: float = 0.5,
     metallic: float = 1.0,
     intensity: float = 1.0,
+    ambient: float = 0.0,
 ) -> Tensor:
     """What a surface facing +Z sends along `view` (n, 3) of parallel light from `light` (l, 3): (n, 3)."""
     out = []
@@ -40,7 +42,8 @@ def _plate(
         one = light.new_ones(1)
         plate = one.new_tensor([[0.0, 0, 1]])
         surface = (base * one.expand(1, 3), roughness * one, metallic * one, plate, 0 * plate)
-        out.append(metallic_roughness(*surface, torch.cat([eye, one * 0]), points, strength)[0])
+        everywhere = light.new_full((3,), ambient)
+        out.append(metallic_roughness(*surface, torch.cat([eye, one * 0]), points, strength, everywhere)[0])
     return torch.stack(out)
 
 
@@ -84,7 +87,7 @@ def test_the_kernel_equals_the_reference_with_its_gradients(dtype, tolerance, ey
 
 
 def test_gradients_pass_gradcheck_in_every_input():
-    inputs = _inputs(5, lights=(FLASH, SUN, LAMP))
+    inputs = _inputs(5)[:8]
     leaves = [t.requires_grad_() for k, t in enumerate(inputs) if k != 6]
     assert gradcheck(lambda *x: metallic_roughness(*x[:6], inputs[6], x[6]), leaves)
     detached = [t.detach() for t in inputs]
@@ -93,9 +96,10 @@ def test_gradients_pass_gradcheck_in_every_input():
 
 
 def test_gradients_of_even_light_pass_gradcheck():
-    inputs = _inputs(5, lights=(AMBIENT,))
-    leaves = [t.requires_grad_() for k, t in enumerate(inputs) if k != 6]
-    assert gradcheck(lambda *x: metallic_roughness(*x[:6], inputs[6], x[6]), leaves, eps=1e-7, atol=1e-5)
+    inputs = _inputs(5)
+    none = inputs[6][:0], inputs[7][:0]
+    leaves = [t.requires_grad_() for k, t in enumerate(inputs) if k not in (6, 7)]
+    assert gradcheck(lambda *x: metallic_roughness(*x[:6], *none, x[6]), leaves, eps=1e-7, atol=1e-5)
 
 
 def test_second_derivatives_go_through_the_reference():
@@ -132,7 +136,7 @@ def test_even_light_is_the_integral_over_the_hemisphere(cosine, roughness, metal
     grid, solid = _hemisphere(400)
     surface = {"base": 0.8, "roughness": roughness, "metallic": metallic}
     summed = _plate(_view(cosine), grid, **surface, intensity=solid)
-    even = _plate(_view(cosine), torch.zeros(1, 3, dtype=F64), **surface)
+    even = _plate(_view(cosine), torch.empty(0, 3, dtype=F64), **surface, ambient=1.0)
     torch.testing.assert_close(even, summed, rtol=5e-3, atol=0)
 
 
@@ -152,7 +156,7 @@ def test_in_a_white_furnace_no_metal_glows():
 
 def test_a_rough_dielectric_that_reflects_nothing_is_lamberts():
     """Light and view close together make (1 − v·h)⁵ = 0; base colour black leaves the specular layer alone."""
-    inputs = _inputs(300, lights=(FLASH,), eye=tuple(FLASH))
+    inputs = _inputs(300, lights=(FLASH,), eye=tuple(FLASH))[:8]
     inputs[1:3] = torch.ones(300, dtype=F64), torch.zeros(300, dtype=F64)
     full = metallic_roughness(*inputs)
     black = metallic_roughness(torch.zeros_like(inputs[0]), *inputs[1:])
@@ -179,7 +183,8 @@ def test_surfaces_have_two_sides_and_lights_add_up():
     inputs = _inputs(100)
     total = metallic_roughness(*inputs)
     assert torch.equal(metallic_roughness(*inputs[:3], -inputs[3], *inputs[4:]), total)
-    each = [metallic_roughness(*inputs[:6], inputs[6][k : k + 1], inputs[7][k : k + 1]) for k in range(4)]
+    each = [metallic_roughness(*inputs[:6], inputs[6][k : k + 1], inputs[7][k : k + 1]) for k in range(3)]
+    each.append(metallic_roughness(*inputs[:6], inputs[6][:0], inputs[7][:0], inputs[8]))
     torch.testing.assert_close(sum(each), total)
 
 
@@ -193,6 +198,7 @@ def test_nothing_is_nan_or_infinite_where_geometry_degenerates(dtype, shade):
     rough = torch.tensor([0.0, 1.0], dtype=dtype)
     grid = torch.cartesian_prod(torch.arange(5), torch.arange(4), torch.arange(2), torch.arange(2))
     lights = torch.tensor([[0.0, 0, 2, 1], [0, 0, -1, 0], [0, 0, 0, 0], [1, 0, 0, 1], [0, 0, 0, 1]], dtype=dtype)
+    ambient = torch.ones(3, dtype=dtype)
     for eye in ([0.0, 0, 2, 1], [0.0, 0, 1, 0]):
         inputs = [
             colors.expand(len(grid), 3).clone(),
@@ -203,6 +209,7 @@ def test_nothing_is_nan_or_infinite_where_geometry_degenerates(dtype, shade):
             torch.tensor(eye, dtype=dtype),
             lights,
             torch.ones(5, 3, dtype=dtype),
+            ambient,
         ]
         leaves = [t.requires_grad_(k != 6) for k, t in enumerate(inputs)]
         out = shade(*leaves)

@@ -9,8 +9,9 @@ from torch.autograd import gradcheck, gradgradcheck
 
 from neurotex import shading
 from neurotex.shading.albedo import directional_albedo
-from neurotex.shading.ggx import dot, even_light, facing, split_base_color, unit
-from neurotex.shading.lights import scaled
+from neurotex.shading.ggx import even_light, split_base_color
+from neurotex.shading.lights import reflected, scaled, towards
+from neurotex.shading.sides import facing, towards_eye, turned
 from tests.gradients import public_functions
 
 # `directions` depends on no tensor's values, `perpendicular` is not differentiated
@@ -38,15 +39,32 @@ def _lamp() -> Tensor:
 
 def _diffuse() -> Case:
     return (
-        lambda position, normal, lamp, light: shading.diffuse(position, normal, EYE, lamp, light),
-        (*_points(), _lamp(), _leaf(1, 3)),
+        lambda position, normal, *lights: shading.diffuse(position, normal, EYE, *lights),
+        (*_points(), _lamp(), _leaf(1, 3), _leaf(3), _leaf(3, 1)),
     )
 
 
 def _metallic_roughness() -> Case:
     position, normal = _points()
     leaves = (_leaf(3, 3), _leaf(3, low=0.3), _leaf(3), normal, position, EYE.clone().requires_grad_(), _lamp())
-    return shading.metallic_roughness, (*leaves, _leaf(1, 3))
+    return shading.metallic_roughness, (*leaves, _leaf(1, 3), _leaf(3), _leaf(3, 1))
+
+
+def _brdf() -> Case:
+    to_eye, to_light = (_points()[1] for _ in range(2))
+
+    def brdf(normal: Tensor, view: Tensor, direction: Tensor, *material: Tensor) -> Tensor:
+        unit = (torch.nn.functional.normalize(way, dim=1) for way in (normal, view, direction))
+        return shading.metallic_roughness_brdf(*unit, shading.MetallicRoughness(*material))
+
+    return brdf, (_points()[1], to_eye, to_light, _leaf(3, 3), _leaf(3, low=0.3), _leaf(3))
+
+
+def _reflected() -> Case:
+    def shine(position: Tensor, normal: Tensor, *lights: Tensor) -> Tensor:
+        return reflected(lambda direction: direction.square(), position, normal, *lights)
+
+    return shine, (*_points(), _lamp(), _leaf(1, 3), _leaf(3, 1))
 
 
 def _environment_reflection() -> Case:
@@ -78,15 +96,13 @@ def _apply_normal_map() -> Case:
 
 
 def _incident() -> Case:
-    position, normal = _points()
-    return lambda lamp, position: shading.incident(lamp[0], position, normal), (_lamp(), position)
+    return lambda lamp, position: shading.incident(lamp[0], position), (_lamp(), _points()[0])
 
 
 CASES: dict[str, Callable[[], Case]] = {
     "apply_normal_map": _apply_normal_map,
     "diffuse": _diffuse,
     "directional_albedo": lambda: (directional_albedo, (_leaf(4), _leaf(4))),
-    "dot": lambda: (dot, (_leaf(2, 3), _leaf(2, 3))),
     "environment_diffuse": lambda: (
         lambda position, normal, c: shading.environment_diffuse(position, normal, EYE, c),
         (*_points(), _environment()[0]),
@@ -101,14 +117,19 @@ CASES: dict[str, Callable[[], Case]] = {
     "facing": lambda: (facing, (*_points()[::-1], EYE.clone().requires_grad_())),
     "incident": _incident,
     "irradiance": lambda: (shading.irradiance, (_environment()[0], _points()[1])),
+    "lambert": lambda: (shading.lambert, tuple(_leaf(3, 3) for _ in range(4))),
     "linear_to_srgb": lambda: (shading.linear_to_srgb, (_leaf(6, low=-0.2, high=1.5),)),
     "metallic_roughness": _metallic_roughness,
+    "metallic_roughness_brdf": _brdf,
     "prefilter": lambda: (lambda image: shading.prefilter(image, height=3, levels=2), (_leaf(3, 2, 4),)),
+    "reflected": _reflected,
     "scaled": lambda: (lambda way: scaled(torch.nn.functional.pad(way, (0, 1))), (_leaf(3, 3),)),
     "sh_irradiance": lambda: (shading.sh_irradiance, (_leaf(3, 2, 4),)),
     "split_base_color": lambda: (split_base_color, (_leaf(3, 3), _leaf(3))),
     "srgb_to_linear": lambda: (shading.srgb_to_linear, (_leaf(6, low=-0.2, high=1.5),)),
-    "unit": lambda: (unit, (_leaf(3, 3),)),
+    "towards": lambda: (towards, (_lamp()[0], _leaf(3, 3))),
+    "towards_eye": lambda: (towards_eye, (_leaf(3, 3), EYE.clone().requires_grad_())),
+    "turned": lambda: (turned, (_leaf(3, 3), _leaf(3, 3))),
 }
 
 

@@ -22,7 +22,7 @@ def emitters(mi: Any, lights: Iterable[Light], camera: Camera) -> dict[str, Any]
     for k, light in enumerate(lights):
         color = {"type": "rgb", "value": light.intensity.tolist()}
         if isinstance(light, Flash | PointLight):
-            place = light.point(camera.eye)[:3].tolist()
+            place = light.point(camera)[:3].tolist()
             found[f"light_{k}"] = {"type": "point", "position": place, "intensity": color}
         elif isinstance(light, DirectionalLight):
             found[f"light_{k}"] = {"type": "directional", "direction": light.direction.tolist(), "irradiance": color}
@@ -34,7 +34,7 @@ def emitters(mi: Any, lights: Iterable[Light], camera: Camera) -> dict[str, Any]
 def moves(lights: Iterable[Light], camera: Camera) -> dict[str, list[float]]:
     """What changes for a camera: the parameters of the lights that follow it."""
     flashes = {k: light for k, light in enumerate(lights) if isinstance(light, Flash)}
-    return {f"light_{k}.position": light.point(camera.eye)[:3].tolist() for k, light in flashes.items()}
+    return {f"light_{k}.position": light.point(camera)[:3].tolist() for k, light in flashes.items()}
 
 
 def _surroundings(mi: Any, lights: list[Light]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from ...errors import ArgumentError
-from ...renderers.radiance import transport
+from ...renderers.lighting import transport
 from ...scene import Camera, Light
 
 
@@ -82,5 +82,5 @@ class SceneLights(nn.Module):
         # shaders ask for empty pixels, too, with normals of 0: those cost nothing, and get no gradient from 0 / 0
         there = normal.any(1).nonzero()[:, 0]
         normal, found = normal.index_select(0, there), position.index_select(0, there)
-        lit = transport(self.lights, camera.eye.to(position), found, normal).expand(-1, 3)
+        lit = transport(self.lights, camera, found, normal).expand(-1, 3)
         return torch.zeros_like(position).index_copy(0, there, lit).view(points.shape)

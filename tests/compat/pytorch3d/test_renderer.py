@@ -88,10 +88,11 @@ def test_scene_lights_are_the_light_of_our_diffuse_surfaces():
     ours = SceneLights(lights, cameras)
     found = ours.diffuse(normals, points)
     for k, camera in enumerate(cameras):
-        where = torch.stack([light.point(camera.eye) for light in lights if not isinstance(light, nt.EnvironmentLight)])
-        strength = torch.stack([light.intensity for light in lights if not isinstance(light, nt.EnvironmentLight)])
+        placed = [light for light in lights if isinstance(light, nt.scene.PlacedLight)]
+        where = torch.stack([light.point(camera) for light in placed])
+        strength, ambient = torch.stack([light.intensity for light in placed]), lights[2].intensity
         position, normal = points[k].view(-1, 3), normals[k].view(-1, 3)
-        wanted = shading.diffuse(position, normal, camera.eye, where, strength)
+        wanted = shading.diffuse(position, normal, camera.eye, where, strength, ambient)
         wanted = wanted + shading.environment_diffuse(position, normal, camera.eye, lights[3].maps()[0])
         torch.testing.assert_close(found[k].view(-1, 3), wanted)
         alone = SceneLights(lights, camera).diffuse(normals[k].view(-1, 3), points[k].view(-1, 3))  # packed
