@@ -30,10 +30,9 @@ class MitsubaRenderer(nn.Module):
     Its parameters are the scene's. Meshes, cameras and lights stay as they are when the scene is translated; textures
     are evaluated in each render. Gradients reach latents, weights and texels, but neither vertices, cameras nor lights.
 
-    Diffuse surfaces are what they are in neurotex.render. Those with roughness are Mitsuba's `principled`, another
-    model that comes near: 36 to 62 dB on a cow (see `surfaces`). Raises SceneError for what Mitsuba cannot express:
-    alpha_cutoff, normal maps on mirrored UVs, focal lengths that differ, two environments. Where a texture's filter has
-    mip maps it warns, and reads bilinearly.
+    Surfaces are what they are in neurotex.render: those with roughness are a BSDF of our own (see `bsdf`). Raises
+    SceneError for what Mitsuba cannot express: alpha_cutoff, normal maps on mirrored UVs, focal lengths that differ,
+    two environments. Where a texture's filter has mip maps it warns, and reads bilinearly.
     """
 
     def __init__(self, scene: Scene, *, integrator: Integrator = "direct", max_depth: int = 6):

@@ -1,9 +1,7 @@
 """Meshes and materials in Mitsuba's words.
 
 One mesh per material. Mitsuba reads row 0 of a bitmap at v = 0, ours is the picture's top at v = 1: meshes get 1 − v,
-as from Mitsuba's own OBJ reader. Lambert is its `diffuse`. Metallic-roughness is its `principled` with the same alpha =
-roughness² and the same 0.04 head on, but Disney's diffuse lobe, exact Fresnel terms for dielectrics, and Smith's terms
-for each direction alone: another model, which comes near.
+as from Mitsuba's own OBJ reader. Lambert is its `diffuse`, metallic-roughness is `bsdf`.
 """
 
 from __future__ import annotations
@@ -23,6 +21,7 @@ from ...scene.textures import UVTransform
 from ...shading import face_tangents
 from ...shading.albedo import MIN_ROUGHNESS
 from .bound import bitmap
+from .bsdf import register
 from .draw import at_least_two
 
 # where the maps of a material lie below its mesh, by kind of surface; `brdf_0` is the side of `twosided`
@@ -121,7 +120,7 @@ def _bsdf(mi: Any, material: Material, data: Mapping[str, Float[Tensor, "_ _ _"]
     if material.roughness is None:
         one_side = {"type": "diffuse", "reflectance": maps["base_color"]}
     else:
-        one_side = {"type": "principled", "specular": 0.5, **maps}
+        one_side = {"type": register(mi), **maps}
     bsdf = {"type": "twosided", "bsdf": one_side}
     return bsdf if normal is None else {"type": "normalmap", "normalmap": normal, "bsdf": bsdf}
 
