@@ -12,7 +12,7 @@ from .compat.pytorch3d import rasterize
 from .discrete import BlockCompress, Dither, Jpeg, Levels, Palette
 from .fit.codes import search_codes
 from .fit.coefficients import search_coefficients
-from .renderers import bake, render
+from .renderers import BakedMatrix, bake, render
 from .scene import Flash, ImageTexture, Material, Mesh, Scene, orbit
 from .shading import linear_to_srgb
 
@@ -30,6 +30,7 @@ def compile_kernels() -> None:
                 render(scene, 8)
             baked = bake(scene, 8)
             baked().sum().backward()
+            assert isinstance(baked, BakedMatrix)  # the triangle is diffuse
             start = torch.rand(1, 3, 16, 16, dtype=dtype)
             for step in (Levels(2), Palette(3)):
                 search_codes(baked, baked().detach(), step.to(dtype), start, 1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import sys
 import warnings
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -20,7 +20,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 # what typer raises about words that a command does not take; newer ones have a copy of click of their own
-UsageError = typer.BadParameter.__base__
+UsageError: Any = typer.BadParameter.__base__
 for module in (demo, fit, train, render, info, convert):
     app.command()(getattr(module, module.__name__.rpartition(".")[2]))
 
@@ -46,8 +46,8 @@ def _options(
 def run() -> None:
     """Run the command that `sys.argv` says, and leave the process."""
     for stream in (sys.stdout, sys.stderr):  # a terminal that has no letter for × shows ? instead
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="replace")
+        if (reconfigure := getattr(stream, "reconfigure", None)) is not None:
+            reconfigure(errors="replace")
     warnings.showwarning = lambda message, *_, **__: say_warning(str(message))
     code = 0
     try:
@@ -64,7 +64,7 @@ def run() -> None:
     sys.exit(_flushed(code))
 
 
-def _usage(error: Exception) -> str:
+def _usage(error: Any) -> str:
     """What to say of words that a command does not take; nothing where there are none and typer has shown the help."""
     text = " ".join(error.format_message().split()).rstrip(".")
     where = error.ctx.command_path if error.ctx else "neurotex"

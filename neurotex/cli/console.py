@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import IO, cast
 
 from rich.console import Console
 from rich.markup import escape
@@ -10,7 +11,7 @@ from rich.markup import escape
 from ..core.progress import Bar
 from .streams import StandardError
 
-console = Console(file=StandardError())
+console = Console(file=cast(IO[str], StandardError()))
 
 
 def say(text: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -22,7 +22,11 @@ def demo(
     from ..fit import Options
 
     data = assets.folder() / "demo"
-    common = {"mesh": str(data / "mesh.obj"), "views": str(data / "views"), "holdout": str(data / "holdout")}
+    common: dict[str, Any] = {
+        "mesh": str(data / "mesh.obj"),
+        "views": str(data / "views"),
+        "holdout": str(data / "holdout"),
+    }
     runs = {
         "pixels": Options(**common),
         "palette": Options(**common, through=("palette:12",)),

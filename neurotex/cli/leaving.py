@@ -38,8 +38,8 @@ def leaving_at_once() -> Iterator[None]:
 
 def _leave(number: int, frame: object) -> None:
     storage = sys.modules.get("neurotex.core.storage")
-    if hasattr(storage, "drop_unfinished"):
-        storage.drop_unfinished()
+    if (drop_unfinished := getattr(storage, "drop_unfinished", None)) is not None:
+        drop_unfinished()
     try:
         cursor = "\x1b[?25h" if os.isatty(2) else ""  # a bar hides it
         os.write(2, f"{cursor}\n{stopped()}\n".lstrip("\n").encode(errors="replace"))

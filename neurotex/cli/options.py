@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import typer
 
@@ -29,7 +29,8 @@ Seed = Annotated[int, typer.Option(min=-SEEDS, max=SEEDS, help="Another seed giv
 
 def options_of(kind: type[T], values: Mapping[str, object]) -> T:
     """A dataclass of options from a command's arguments, which have its names. Lists become tuples, paths text."""
-    return kind(**{field.name: _plain(values[field.name]) for field in fields(kind)})
+    names: Any = kind  # a dataclass
+    return kind(**{field.name: _plain(values[field.name]) for field in fields(names)})
 
 
 def _plain(value: object) -> object:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -19,8 +20,8 @@ class Adam:
     """Adam (Kingma and Ba 2015, arXiv:1412.6980) over tensors, or groups {"params", "lr", "betas"} of them."""
 
     def __init__(self, params: Iterable[Tensor] | Iterable[dict], lr: float = 1e-3, betas: tuple = (0.9, 0.999)):
-        params = list(params)
-        groups = params if params and isinstance(params[0], dict) else [{"params": params}]
+        given: list[Any] = list(params)
+        groups = given if given and isinstance(given[0], dict) else [{"params": given}]
         self.param_groups = [{"lr": lr, "betas": betas, **g, "params": list(g["params"])} for g in groups]
         self._state: dict[int, dict[str, Tensor]] = {}
 

@@ -8,6 +8,7 @@ No gradient can propose such moves, since each of them is a jump; but from where
 from __future__ import annotations
 
 import copy
+from typing import TypeGuard
 
 import numpy as np
 import torch
@@ -24,13 +25,14 @@ MOST_CODES = 256
 LEAST = 1e-4  # of linear light: a difference over which a slope can still be measured
 
 
-def few_codes(step: Step) -> bool:
+def few_codes(step: Step) -> TypeGuard[Levels | Palette]:
     """Whether each texel chooses for itself, among a few codes."""
-    alone = isinstance(step, Levels | Palette) and not isinstance(step, Dither)
-    return alone and (len(step.colors) if isinstance(step, Palette) else step.levels) <= MOST_CODES
+    if isinstance(step, Dither) or not isinstance(step, Levels | Palette):
+        return False
+    return (len(step.colors) if isinstance(step, Palette) else step.levels) <= MOST_CODES
 
 
-def can_search(baked: BakedScene, step: Step) -> bool:
+def can_search(baked: BakedScene, step: Step) -> TypeGuard[BakedMatrix]:
     """Whether `search_codes` has something to go by: few codes, and a linear scene."""
     return few_codes(step) and isinstance(baked, BakedMatrix)
 
@@ -152,8 +154,8 @@ class _Search:
             channels = slice(group, group + 1) if len(self.number) > 1 else slice(0, 3)
             one = values[:, channels] if values.shape[1] > 1 else values
             model = (t.numpy()[:, channels] for t in (weight, residual))
-            arrays = (np.ascontiguousarray(t) for t in (one, *model))
-            changes += kernels.descend(pointers, rows.view(np.uint32), *arrays, codes, number.numpy())
+            light, weights, left = (np.ascontiguousarray(t) for t in (one, *model))
+            changes += kernels.descend(pointers, rows.view(np.uint32), light, weights, left, codes, number.numpy())
         return changes
 
     def best_colors(self) -> Float[Tensor, "k 3"]:

@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from ..core.typed import sides
 from ..discrete import Jpeg
 from ..renderers import BakedMatrix
 from ..shading import srgb_to_linear
@@ -40,8 +41,8 @@ def search_coefficients(
     height, width = (side // step.tile * step.tile for side in x.shape[2:])
     if not height or not width:
         return x
-    judge = Judge(baked, images, step, tuple(x.shape[2:]))
-    descent = _Descent(judge, height, width)
+    judge = Judge(baked, images, step, sides(x))
+    descent = _Descent(judge, step, height, width)
     total, shares = judge(x)
     for _ in range(rounds):
         proposed = x.clone()
@@ -58,8 +59,8 @@ def search_coefficients(
 class _Descent:
     """Coordinate descent over the coefficients of the whole tiles of a texture, (height, width)."""
 
-    def __init__(self, judge: Judge, height: int, width: int):
-        self.judge, self.step, self.side = judge, judge.step, (height, width)
+    def __init__(self, judge: Judge, step: Jpeg, height: int, width: int):
+        self.judge, self.step, self.side = judge, step, (height, width)
         number = np.full(judge.size, -1, np.int64)
         number.flat[judge.baked.texel.cpu().numpy()] = np.arange(len(judge.baked.texel))
         self.column = np.ascontiguousarray(number[:height, :width])

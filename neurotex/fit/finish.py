@@ -8,6 +8,7 @@ import warnings
 import torch
 from torch import Tensor
 
+from ..core.typed import sides
 from ..renderers import BakedScene, render
 from ..scene import ImageTexture, Texture, Views
 from . import losses, seams
@@ -34,7 +35,7 @@ def finish(plan: Plan, baked: BakedScene) -> Texture:
 
 def closed(plan: Plan, baked: BakedScene, texture: Tensor) -> Tensor:
     """The texture (1, C, H, W) with what no view sees and no face covers filled, and its seams closed."""
-    texture, size = texture[0], tuple(texture.shape[2:])
+    texture, size = texture[0], sides(texture)
     inside = torch.stack([seams.island_mask(mesh, size) for mesh in plan.scene.meshes()]).any(0)
     texture = seams.fill_unknown(texture, inside | baked.seen(size))
     for mesh in plan.scene.meshes():
@@ -46,6 +47,8 @@ def closed(plan: Plan, baked: BakedScene, texture: Tensor) -> Tensor:
 def holdout_psnr(plan: Plan) -> float | None:
     """Mean PSNR in dB on views that were not fitted, rendered with the scene as it is now; None if none sees it."""
     views = plan.holdout
+    if views is None:
+        return None
     images = render(plan.scene, views.size, cameras=views.cameras, lights=views.lights or None)
     targets = views.images.to(images)
     level = float(losses.psnr(images, targets, losses.judged(images, targets)).nanmean())

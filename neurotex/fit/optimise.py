@@ -13,7 +13,8 @@ from torch.nn.functional import pad
 from ..core.interrupts import stoppable
 from ..core.memory import memory_for
 from ..core.progress import Bar
-from ..discrete import Perturbation, Step, expected_loss
+from ..discrete import Estimator, Perturbation, Step, expected_loss
+from ..discrete.estimators.protocol import Tempered
 from ..errors import ArgumentError, SceneError
 from ..renderers import BakedScene, bake
 from ..scene import Evaluation, Latent, Scene, Views
@@ -120,7 +121,7 @@ class Fit:
         for group, rate in zip(self.optimizer.param_groups, self._rates, strict=True):
             group["lr"] = rate * factor
         if self.temperature is not None:
-            self._set_temperatures(done / max(self.steps - 1, 1))
+            self._set_temperatures(*self.temperature, done / max(self.steps - 1, 1))
         with self.memory():
             self.optimizer.zero_grad()
             with torch.random.fork_rng():
@@ -141,14 +142,13 @@ class Fit:
         self.history.append(float(loss.detach()))
         return self.history[-1]
 
-    def _set_temperatures(self, progress: float) -> None:
+    def _set_temperatures(self, first: float, last: float, progress: float) -> None:
         """Those at a share `progress` of the way: first^(1 − p) last^p."""
-        first, last = self.temperature
         for step, estimator in self._estimators():
-            if hasattr(estimator, "temperature"):
+            if isinstance(estimator, Tempered):
                 estimator.temperature = step.unit * first * (last / first) ** progress
 
-    def _estimators(self) -> list[tuple[Step, object]]:
+    def _estimators(self) -> list[tuple[Step, Estimator]]:
         return [(module, module.estimator) for module in self.scene.modules() if isinstance(module, Step)]
 
     def run(self, on_step: Callable[[Fit], None] | None = None, progress: bool | None = None) -> list[float]:

@@ -11,6 +11,7 @@ from torch import nn
 
 from .. import discrete, generators
 from ..errors import ArgumentError
+from ..renderers import BakedMatrix
 from ..scene import (
     AmbientLight,
     GeneratedTexture,
@@ -184,6 +185,7 @@ def stepped_group(source: ImageTexture, through: list[discrete.Step]) -> dict:
 
 def _backprojector(source: PyramidTexture) -> Callable:
     def draw(fit: Fit, on_render: Callable) -> None:
+        assert isinstance(fit.baked, BakedMatrix)  # photographs are taken to show diffuse surfaces
         source.draw(backproject(fit.baked, fit.images, source.levels[-1].shape[-2:]))
 
     return draw

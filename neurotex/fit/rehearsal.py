@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from ..core.typed import sides
 from ..discrete import Dither, Jpeg, Palette, Step
 from ..renderers import BakedMatrix, BakedScene, bake
 from ..scene import ImageTexture, Material, Scene, Texture, Views
@@ -73,7 +75,7 @@ class Rehearsal:
 def calibrate(rehearsal: Rehearsal, steps: list[Step]) -> None:
     """Let the steps learn from the texture without steps what they learn from data, from texels that some view sees."""
     value = rehearsal.texture
-    seen = rehearsal.baked.seen(tuple(value.shape[2:]))
+    seen = rehearsal.baked.seen(sides(value))
     for step in steps:
         step.calibrate(value[:, :, seen][:, :, None])
         value = step.hard(value)
@@ -88,27 +90,30 @@ def start_codes(rehearsal: Rehearsal, leaf: ImageTexture, step: Step, best: Best
     to the texture as can be. A palette to learn is searched again from the colours that views show most. For steps
     with tiles they are what trials find.
     """
-    images = rehearsal.views.images
-    if step.tile is not None and isinstance(rehearsal.baked, BakedMatrix):
-        search = search_coefficients if isinstance(step, Jpeg) else search_by_trial
-        leaf.image.copy_(search(rehearsal.baked, images, step, rehearsal.texture))
+    images, baked = rehearsal.views.images, rehearsal.baked
+    if step.tile is not None and isinstance(baked, BakedMatrix):
+        if isinstance(step, Jpeg):
+            found = search_coefficients(baked, images, step, rehearsal.texture)
+        else:
+            found = search_by_trial(baked, images, step, rehearsal.texture)
+        leaf.image.copy_(found)
         best.look()
     if not few_codes(step):
         return
     texture, learned = rehearsal.texture, {k: v.clone() for k, v in step.state_dict().items()}
-    codes = {"palette": step} if isinstance(step, Palette) else {"levels": step.levels}
-    diffuse = Dither(**codes, linear=True)
+    palette = isinstance(step, Palette)
+    diffuse = Dither(palette=step, linear=True) if palette else Dither(step.levels, linear=True)
     diffused = diffuse.to(texture.device).hard(texture)
-    starts = [lambda: diffused]
-    if can_search(rehearsal.baked, step):
-        starts += [partial(search_codes, rehearsal.baked, images, step, start) for start in (texture, diffused)]
+    starts: list[Callable[[], Tensor]] = [lambda: diffused]
+    if can_search(baked, step):
+        starts += [partial(search_codes, baked, images, step, start) for start in (texture, diffused)]
     for start in starts:
         step.load_state_dict(learned)
         leaf.image.copy_(hold(step, start(), texture))
         best.look()
-    if isinstance(step, Palette) and list(step.parameters()) and can_search(rehearsal.baked, step):
-        step.calibrate(_as_shown(rehearsal.baked, texture))
-        leaf.image.copy_(hold(step, search_codes(rehearsal.baked, images, step, texture), texture))
+    if isinstance(step, Palette) and list(step.parameters()) and can_search(baked, step):
+        step.calibrate(_as_shown(baked, texture))
+        leaf.image.copy_(hold(step, search_codes(baked, images, step, texture), texture))
         best.look()
 
 

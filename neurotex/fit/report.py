@@ -31,8 +31,9 @@ def write_outputs(out: Path, plan: Plan, images: Tensor, texture: Texture, histo
         picture = _encoded(to_image(texture.eval()()[0]), "PNG")
     plan.scene.save(out / "model.glb")
     save_gif([on_background(image) for image in turntable(plan.scene)], out / "turntable.gif")
-    if plan.generator is not None:
-        storage.write_tensors(out / "latent.safetensors", {plan.options.space: plan.latent.value.detach().cpu()})
+    value = None if plan.latent is None else plan.latent.value
+    if plan.generator is not None and value is not None:
+        storage.write_tensors(out / "latent.safetensors", {plan.options.space: value.detach().cpu()})
         if plan.options.optimize != "latents":
             generators.save(plan.generator, out / "generator.safetensors")
     with storage.replacing(out / "report.html") as file:

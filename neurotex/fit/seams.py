@@ -13,6 +13,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, interpolate, pad
 
+from ..core.typed import sides
 from ..raster import SparseOperator, TexelLayout, bilinear_taps, z_buffer
 from ..scene import Mesh
 
@@ -22,7 +23,7 @@ STAY_INSIDE, STAY_OUTSIDE = 0.05, 1e-4  # how strongly a texel keeps its value a
 def island_mask(mesh: Mesh, size: tuple[int, int]) -> Bool[Tensor, "h w"]:
     """Texels of a (height, width) texture whose centre lies on a face of the mesh."""
     height, width = size
-    u, v = mesh.uvs.unbind(1)
+    u, v = mesh.unwrapped().unbind(1)
     one = torch.ones_like(u)
     flat = torch.stack([u * width, (1 - v) * height, one, one], dim=1)
     return z_buffer(flat, mesh.faces, size)[0] >= 0
@@ -56,7 +57,7 @@ def seam_points(mesh: Mesh, size: tuple[int, int]) -> tuple[Float[Tensor, "n 2"]
     order = np.lexsort((key[:, 1], key[:, 0]))
     edges, key = edges[order], key[order]
     same = (key[1:] == key[:-1]).all(1)
-    uvs = mesh.uvs.cpu().numpy()
+    uvs = mesh.unwrapped().cpu().numpy()
     a, b = uvs[edges[:-1][same]], uvs[edges[1:][same]]  # pairs of (2 ends, uv)
     apart = np.abs(a - b).max(axis=(1, 2)) > 1e-6
     a, b = a[apart], b[apart]
@@ -72,7 +73,7 @@ def seam_points(mesh: Mesh, size: tuple[int, int]) -> tuple[Float[Tensor, "n 2"]
 
 def seam_gap(texture: Float[Tensor, "c h w"], mesh: Mesh) -> float:
     """Root mean square difference between the two sides of the seams, as a bilinear viewer reads them; 0 without."""
-    size = tuple(texture.shape[1:])
+    size = sides(texture)
     a, b = seam_points(mesh, size)
     if len(a) == 0:
         return 0.0
@@ -90,7 +91,7 @@ def close_seams(
     texels that the points read (Sylvan, "Fixing texture seams with linear least squares", 2013). Texels outside the
     islands move almost freely.
     """
-    size = tuple(texture.shape[1:])
+    size = sides(texture)
     a, b = seam_points(mesh, size)
     if len(a) == 0:
         return texture

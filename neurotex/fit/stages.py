@@ -12,6 +12,7 @@ from torch import Tensor
 from ..core import storage
 from ..core.interrupts import Interrupted, Stop, stoppable
 from ..renderers import BakedScene
+from ..scene import ImageTexture
 from .adam import Adam
 from .best import Best
 from .checkpoint import Checkpoint
@@ -43,8 +44,7 @@ def run_stages(
         stage = plan.stages[number]
         keeper.stage = number
         if stage.rehearsed:
-            keeper.rehearse(plan, baked, state)
-            rehearsal = keeper.rehearsal
+            rehearsal = keeper.rehearse(plan, baked, state)
             about = (rehearsal.scene, rehearsal.views, Adam(stage.groups), stage.steps)
             fit = Fit(*about, baked=rehearsal.baked, temperature=options.temperature, **terms)
         else:
@@ -85,13 +85,13 @@ class _Keeper:
 
     def save(self, state: dict[str, Tensor]) -> None:
         state = {**state, "past": torch.tensor(self.past, dtype=torch.float64)}
-        if self.rehearsal is not None:
+        if self.rehearsal is not None and self.best is not None:
             state["without steps"] = self.rehearsal.texture
             state.update({f"best.{name}": value for name, value in self.best.state_dict().items()})
         Checkpoint(self.options, self.stage, state, self.seconds).save(self.file)
         self._saved = time.perf_counter()
 
-    def rehearse(self, plan: Plan, baked: BakedScene, state: dict[str, Tensor]) -> None:
+    def rehearse(self, plan: Plan, baked: BakedScene, state: dict[str, Tensor]) -> Rehearsal:
         """Prepare a fit through steps: anew, or as it was when `state` was saved."""
         before, stage = plan.stages[self.stage - 1], plan.stages[self.stage]
         with torch.no_grad():
@@ -103,25 +103,27 @@ class _Keeper:
         elif plan.generator is None:
             texture = closed(plan, baked, texture).clamp(0, 1)
         common = (plan.scene, plan.material, stage.texture, texture, plan.views, plan.options.imagined)
-        self.rehearsal = Rehearsal(*common, plan.options.seed, grid=GRID)
-        self.best = Best(stage.texture, self.rehearsal.score)
+        rehearsal = self.rehearsal = Rehearsal(*common, plan.options.seed, grid=GRID)
+        best = self.best = Best(stage.texture, rehearsal.score)
         if state:
             kept = {name.removeprefix("best."): state.pop(name) for name in list(state) if name.startswith("best.")}
             with storage.of_this_run(self.file):
-                self.best.load_state_dict(kept)
-            return
-        calibrate(self.rehearsal, plan.through)
-        if plan.generator is None:
-            plan.source.image.data.copy_(texture)
-        self.best.look()
-        if plan.generator is None and len(plan.through) == 1:
-            start_codes(self.rehearsal, plan.source, plan.through[0], self.best)
-            self.best.restore()
+                best.load_state_dict(kept)
+            return rehearsal
+        calibrate(rehearsal, plan.through)
+        pixels = plan.source if isinstance(plan.source, ImageTexture) else None
+        if pixels is not None:
+            pixels.image.data.copy_(texture)
+        best.look()
+        if pixels is not None and len(plan.through) == 1:
+            start_codes(rehearsal, pixels, plan.through[0], best)
+            best.restore()
+        return rehearsal
 
     def while_searching(self, progress: Progress, stop: Stop) -> Callable[[int, int], None]:
         def show(done: int, total: int) -> None:
             progress("search", done, total, None)
-            if stop:  # the search is short, and begins again
+            if stop.signal is not None:  # the search is short, and begins again
                 self.save({})
                 raise Interrupted(stop.signal)
 

@@ -12,6 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, interpolate, pad
 
+from ..core.typed import sides
 from ..discrete import Step
 from ..renderers import BakedMatrix
 from ..shading import linear_to_srgb, srgb_to_linear
@@ -35,7 +36,7 @@ def search_by_trial(
     For a scene with one texture and a step with a `tile`. Squared differences of encoded pixels never rise: a trial
     that would raise their sum is dropped. Trials change the colour of whole tiles and single texels in turn.
     """
-    judge = Judge(baked, images, step, tuple(x.shape[2:]))
+    judge = Judge(baked, images, step, sides(x))
     rng = torch.Generator().manual_seed(seed)
     total, shares = judge(x)
     for trial in range(trials):
@@ -57,6 +58,7 @@ class Judge:
 
     def __init__(self, baked: BakedMatrix, images: Tensor, step: Step, size: tuple[int, int]):
         self.baked, self.step, self.size = baked, step, size
+        self.tile = step.tile or 1
         self.target = baked.rows(images[:, :3])
         self.expected = linear_to_srgb(self.target)
 
@@ -71,7 +73,7 @@ class Judge:
         blame = self.baked.operator.transposed_product(error)[:, :1]
         height, width = self.size
         picture = x.new_zeros(1, 1, height * width).index_copy(2, self.baked.texel, blame.T[None])
-        tile = self.step.tile
+        tile = self.tile
         padded = pad(picture.view(1, 1, height, width), (0, -width % tile, 0, -height % tile))
         return float(error.sum()), avg_pool2d(padded, tile) * tile**2
 
@@ -79,4 +81,4 @@ class Judge:
         """One value for each tile, to its texels; values for each texel stay."""
         if tuple(tiles.shape[2:]) == self.size:
             return tiles
-        return interpolate(tiles, scale_factor=self.step.tile)[:, :, : self.size[0], : self.size[1]]
+        return interpolate(tiles, scale_factor=self.tile)[:, :, : self.size[0], : self.size[1]]

@@ -30,7 +30,7 @@ def check_uvs(scene: Scene, path: str) -> None:
     """
     meshes = scene.meshes()
     check_unwrapped(meshes, path)
-    corners = {mesh: mesh.uvs.detach()[mesh.faces.long()] for mesh in meshes}
+    corners = {mesh: mesh.unwrapped().detach()[mesh.faces.long()] for mesh in meshes}
     every = torch.cat(list(corners.values()))
     a, b = every[:, 1] - every[:, 0], every[:, 2] - every[:, 0]
     if not bool((a[:, 0] * b[:, 1] != a[:, 1] * b[:, 0]).any()):

@@ -30,10 +30,10 @@ from ..generators.filters import wrap
 from .seeds import scrambled
 
 CHANNELS = {"rgb": 3, "rgba": 4, "material": 6}  # a metallic material has 7
-MOTIONS = ("flip", "turn", "shift", "scale", "rotate")
-COLOURS = ("brightness", "contrast", "hue", "saturation")
+MOTIONS: tuple[str, ...] = ("flip", "turn", "shift", "scale", "rotate")
+COLOURS: tuple[str, ...] = ("brightness", "contrast", "hue", "saturation")
 OPERATIONS = (*MOTIONS, *COLOURS, "noise")
-DRAWS = (*OPERATIONS, "shift_y")  # what an image draws numbers for, in this order
+DRAWS: tuple[str, ...] = (*OPERATIONS, "shift_y")  # what an image draws numbers for, in this order
 
 # how far, as in the paper, for images in [-1, 1]: standard deviations, of log2 where it is a factor
 SHIFT = 0.125  # of the size, at most
@@ -62,6 +62,8 @@ class Augmentation(nn.Module):
 
     The strength is a buffer and goes with `state_dict`.
     """
+
+    strength: Float[Tensor, ""]
 
     def __init__(
         self,
@@ -150,6 +152,10 @@ class AdaptiveAugment(Augmentation):
     to leak at strengths above 0.8.
     """
 
+    signs: Float[Tensor, ""]
+    seen: Int64[Tensor, ""]
+    calls: Int64[Tensor, ""]
+
     def __init__(
         self,
         target: float = 0.6,
@@ -228,9 +234,9 @@ def _changed(images: Tensor, which: Tensor, change: Callable[..., Tensor], *para
     chosen = which.nonzero()[:, 0]
     if not len(chosen):
         return images
-    parameters = [values[chosen] for values in parameters]
+    theirs = [values[chosen] for values in parameters]
     chosen = chosen.to(images.device)
-    return images.index_copy(0, chosen, change(images[chosen], *parameters))
+    return images.index_copy(0, chosen, change(images[chosen], *theirs))
 
 
 def _recoloured(x: Tensor, matrix: Tensor, offset: Tensor) -> Tensor:

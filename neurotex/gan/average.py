@@ -9,7 +9,7 @@ from torch import nn
 
 from ..errors import ArgumentError
 from ..generators.latent_spaces import sample_w
-from ..generators.protocol import Centred, Styled, classes
+from ..generators.protocol import Centred, StyledPrior, classes
 
 
 class Average(nn.Module):
@@ -43,8 +43,8 @@ class Average(nn.Module):
     @torch.no_grad()
     def centre(self, samples: int = 10_000) -> nn.Module:
         """The averaged module; a style-based one with the mean of its styles in `mapping.w_avg`, for truncation."""
-        styled = isinstance(self.module, Styled) and isinstance(self.module.mapping, Centred)
-        if styled and not classes(self.module):
+        module = self.module
+        if isinstance(module, StyledPrior) and isinstance(module.mapping, Centred) and not classes(module):
             rng = torch.Generator().manual_seed(0)
-            self.module.mapping.w_avg.copy_(sample_w(self.module, samples, rng).mean(0))
+            module.mapping.w_avg.copy_(sample_w(module, samples, rng).mean(0))
         return self.module

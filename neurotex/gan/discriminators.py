@@ -118,6 +118,8 @@ class Block(nn.Module):
     """One resolution: (N, inputs, size, size) → (N, outputs, size / 2, size / 2), and the image halved where it is read
     again."""
 
+    kernel: Float[Tensor, "taps taps"]
+
     def __init__(
         self,
         inputs: int,
@@ -140,7 +142,8 @@ class Block(nn.Module):
         if self.fromrgb is not None:
             own = self.fromrgb(image)
             x = own if x is None else x + own
-        image = blur(image, self.kernel, 1, self.tileable, stride=2) if self.again else None
+        assert x is not None  # the first block reads the image
+        image = None if image is None or not self.again else blur(image, self.kernel, 1, self.tileable, stride=2)
         y = self.conv1(self.conv0(x))
         return y if self.skip is None else y + self.skip(blur(x, self.kernel, 1, self.tileable, stride=2)), image
 
@@ -180,6 +183,8 @@ class Conv(nn.Module):
 
     A leaky ReLU is positively homogeneous: its gain of √2 and `gain` go into weights and bias.
     """
+
+    kernel: Float[Tensor, "taps taps"] | None
 
     def __init__(
         self,
@@ -323,7 +328,7 @@ class PatchDiscriminator(nn.Module):
         for k in range(layers + 2):
             conv = nn.Conv2d(widths[k], widths[k + 1], 4, stride=2 if k < layers else 1, padding=padding)
             nn.init.kaiming_normal_(conv.weight, 0.2)
-            nn.init.zeros_(conv.bias)
+            nn.init.zeros_(conv.get_parameter("bias"))
             self.convs.append(normalise(conv))
         self.smallest = (2 if tileable else 3) * 2**layers
 

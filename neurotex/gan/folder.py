@@ -172,7 +172,7 @@ def _resized(
     pixels: np.ndarray, to: tuple[int, int], box: tuple[float, float, float, float] | None = None
 ) -> np.ndarray:
     """(channels, h, w) uint8, or their box (left, top, right, bottom), scaled `to` (h, w): bicubic, anti-aliased."""
-    resized = [Image.fromarray(channel).resize(to[::-1], Image.Resampling.BICUBIC, box) for channel in pixels]
+    resized = [Image.fromarray(channel).resize((to[1], to[0]), Image.Resampling.BICUBIC, box) for channel in pixels]
     return np.stack([np.asarray(channel) for channel in resized])
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 
 import numpy as np
@@ -75,7 +75,7 @@ class Log:
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if self.writes:
-            with suppress(FileError if kind else ()):  # what has gone wrong before is told of
+            with suppress(FileError) if kind else nullcontext():  # what has gone wrong before is told of
                 self.flush()
             if self.board is not None:
                 self.board.close()

@@ -80,6 +80,7 @@ class ProceduralMaterials:
         """The bank: (bank, channels, size, size) int8, 127 times what it stands for; so 0 and signs are exact."""
         if self._kept is None:
             rng = torch.Generator().manual_seed(self.seed)
+            assert self.bank is not None  # without one, nothing is kept
             kept = torch.empty(self.bank, self.channels, self.size, self.size, dtype=torch.int8)
             for part in kept.split(BATCH):
                 part.copy_((self._of_maps(_drawn(len(part), self.size, rng, self.families)) * 127).round())

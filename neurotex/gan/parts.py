@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from jaxtyping import Float, Int64
 from torch import Tensor
@@ -35,6 +35,13 @@ class Penalty(Protocol):
     latents). One that is an `nn.Module` has its buffers kept and averaged over processes, its parameters learned along.
     """
 
-    weight: float
-    every: int
-    of: str
+    @property
+    def weight(self) -> float: ...
+
+    @property
+    def every(self) -> int: ...
+
+    @property
+    def of(self) -> str: ...
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Tensor: ...

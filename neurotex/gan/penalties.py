@@ -21,7 +21,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from ..errors import ArgumentError
-from ..generators.protocol import Styled, layers
+from ..generators.protocol import Styled, drawn, layers
 
 
 @dataclass(frozen=True)
@@ -103,6 +103,8 @@ class PathLength(nn.Module):
     the root of the mean square over layers. One latent in `shrink` is enough, which saves time.
     """
 
+    mean: Float[Tensor, ""]
+
     of = "generator"
 
     def __init__(self, weight: float = 2.0, every: int = 4, decay: float = 0.01, shrink: int = 2) -> None:
@@ -153,7 +155,7 @@ class Smoothness:
             raise ArgumentError(f"a Smoothness takes a step above 0, not {self.step}.")
 
     def __call__(self, generator: nn.Module, latents: Float[Tensor, "n *latent"]) -> Float[Tensor, ""]:
-        moved = latents + self.step * generator.sample_latents(len(latents)).to(latents)
+        moved = latents + self.step * drawn(generator, len(latents)).to(latents)
         here, there = generator(torch.cat([latents, moved])).chunk(2)
         return (there - here).square().mean() / self.step**2
 

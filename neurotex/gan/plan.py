@@ -231,11 +231,12 @@ def read_data(options: Options):
         return data, observe, channels
     if options.data == (MATERIALS,):
         return ProceduralMaterials(options.size, options.seed, maps=options.maps), None, channels
-    if len(options.data) > 1:
+    folder, *others = options.data
+    if others:
         raise ArgumentError("one folder of images at a time: put the others into it.")
     crops = "tile" if options.tileable else "random"
     maps = None if options.maps == ("base_color",) else options.maps
-    return ImageFolder(options.data[0], options.size, crops, maps=maps), None, channels
+    return ImageFolder(folder, options.size, crops, maps=maps), None, channels
 
 
 def read_pictures(options: Options) -> tuple[ViewSource, Renders]:
@@ -243,18 +244,21 @@ def read_pictures(options: Options) -> tuple[ViewSource, Renders]:
     if options.maps != ("base_color",):
         raise ArgumentError("only base_color is learned through renders, whose surfaces are diffuse: leave out --maps.")
     scenes = [not Path(path).is_dir() and Path(path).suffix.lower() != ".json" for path in options.data]
-    sizes = {"size": options.render_size, "texture_size": options.size}
     if all(scenes):
         meshes = options.mesh or options.data
         pictures = [photographed(path, options.render_size, seed=options.seed) for path in options.data]
-        return ViewSource(pictures, options.render_size), Renders.from_meshes(list(meshes), seed=options.seed, **sizes)
+        observe = Renders.from_meshes(
+            list(meshes), size=options.render_size, texture_size=options.size, seed=options.seed
+        )
+        return ViewSource(pictures, options.render_size), observe
     if any(scenes):
         raise ArgumentError("photographs and scenes cannot be mixed: give folders of views, or scene files.")
     if len(options.mesh) != 1:
         raise ArgumentError("photographs need one --mesh: the shape of what they show.")
     views = [Views.load(path) for path in options.data]
     nodes = objects(options.mesh[0])
-    return ViewSource(views, options.render_size), Renders([scene_of_views(nodes, each) for each in views], **sizes)
+    observe = Renders([scene_of_views(nodes, each) for each in views], options.render_size, options.size)
+    return ViewSource(views, options.render_size), observe
 
 
 def begin_from(folder: Path, generator: nn.Module, discriminator: nn.Module | None, penalties: list) -> None:

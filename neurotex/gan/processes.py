@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from contextlib import AbstractContextManager, nullcontext
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import torch
 from torch import Tensor
 
 from ..errors import ArgumentError, MissingError
 
+T = TypeVar("T")
 PRECISIONS = ("32", "bf16", "16")
 
 
@@ -18,9 +19,17 @@ PRECISIONS = ("32", "bf16", "16")
 class Processes(Protocol):
     """What a `Trainer` asks of the processes that share its work; a launched Lightning Fabric is one."""
 
-    device: torch.device
-    world_size: int
-    global_rank: int
+    @property
+    def device(self) -> torch.device: ...
+
+    @property
+    def world_size(self) -> int: ...
+
+    @property
+    def global_rank(self) -> int: ...
+
+    @property
+    def is_global_zero(self) -> bool: ...
 
     def autocast(self) -> AbstractContextManager: ...
 
@@ -30,7 +39,7 @@ class Processes(Protocol):
 
     def all_gather(self, value: Tensor) -> Tensor: ...
 
-    def broadcast(self, value: object) -> object: ...
+    def broadcast(self, value: T) -> T: ...
 
 
 class Alone:
@@ -53,7 +62,7 @@ class Alone:
     def all_gather(self, value: Tensor) -> Tensor:
         return value[None]
 
-    def broadcast(self, value: object) -> object:
+    def broadcast(self, value: T) -> T:
         return value
 
 
@@ -90,12 +99,13 @@ def launch(device: str = "cpu", processes: int = 1, precision: str = "32") -> Pr
         processes = int(os.environ.get("WORLD_SIZE", processes))
         devices = int(os.environ.get("LOCAL_WORLD_SIZE", processes))
     nodes = max(processes // devices, 1) if isinstance(devices, int) else 1
-    fabric = Fabric(
+    kind: Any = "32-true" if precision == "32" else f"{precision}-mixed"
+    fabric: Any = Fabric(
         accelerator="cuda" if where.type == "cuda" else "cpu",
         devices=devices,
         num_nodes=nodes,
         strategy="ddp" if processes > 1 else "auto",
-        precision="32-true" if precision == "32" else f"{precision}-mixed",
+        precision=kind,
     )
     fabric.launch()
     return fabric

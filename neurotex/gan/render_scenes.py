@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -81,9 +82,7 @@ def random_cameras(
     return cameras
 
 
-def scene_around(
-    nodes: list[Node], views: int, seed: int = 0, light: str = "flash", **cameras: tuple[float, float] | float
-) -> Scene:
+def scene_around(nodes: list[Node], views: int, seed: int = 0, light: str = "flash", **cameras: Any) -> Scene:
     """A mesh under `views` random cameras (see `random_cameras`), by its light.
 
     "uniform" comes from everywhere alike: a surface looks as bright as it is. "flash" is at the camera, and as strong

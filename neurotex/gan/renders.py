@@ -14,11 +14,12 @@ from jaxtyping import Float, Int, Int64
 from torch import Tensor, nn
 
 from .. import raster
+from ..core.typed import ModuleList
 from ..discrete.clamp import clamp
 from ..errors import ArgumentError, SceneError
 from ..raster.pixels import place_pixels_unchecked
 from ..raster.texels import take_texels_unchecked
-from ..renderers import bake
+from ..renderers import BakedMatrix, bake
 from ..scene import ImageTexture, Material, Mesh, Scene, Views, resolution
 from ..scene.counts import is_count
 from ..shading import linear_to_srgb, srgb_to_linear
@@ -59,7 +60,7 @@ class Renders(nn.Module):
         if not scenes:
             raise ArgumentError("renders need at least 1 scene to look at.")
         self.size, self.texture_size = int(size), resolution(texture_size)
-        self.views = nn.ModuleList(
+        self.views = ModuleList(
             view
             for number, scene in enumerate(scenes)
             for view in _views(scene, f"scene {number}", self.size, self.texture_size, grid)
@@ -85,8 +86,10 @@ class Renders(nn.Module):
         """
         meshes = [meshes] if isinstance(meshes, Object) else list(meshes)
         loaded = [objects(mesh) for mesh in meshes]
-        given = {"light": light, "fill": fill, "elevation": elevation}
-        scenes = [scene_around(nodes, views, seed + number, **given) for number, nodes in enumerate(loaded)]
+        scenes = [
+            scene_around(nodes, views, seed + number, light, fill=fill, elevation=elevation)
+            for number, nodes in enumerate(loaded)
+        ]
         return cls(scenes, size, texture_size, grid=grid)
 
     @classmethod
@@ -149,6 +152,10 @@ class SeenTexture(nn.Module):
     `alpha` is the share of each of these pixels that is covered. Numbers are row-major and ascending.
     """
 
+    texel: Int[Tensor, "columns"]
+    pixel: Int[Tensor, "rows"]
+    alpha: Float[Tensor, "rows"]
+
     def __init__(
         self,
         operator: raster.SparseOperator,
@@ -175,8 +182,9 @@ def _views(scene: Scene, name: str, size: int, texture_size: tuple[int, int], gr
     mesh = Mesh(geometry.vertices, geometry.faces, geometry.uvs, geometry.normals, Material(texture))
     stage = Scene(mesh, lights=list(scene.lights)).to(geometry.vertices)
     for number, camera in enumerate(scene.cameras):
-        stage.cameras = nn.ModuleList([camera])
+        stage.cameras = ModuleList([camera])
         baked = bake(stage, size, grid=grid)
+        assert isinstance(baked, BakedMatrix)  # the texture is diffuse
         if len(baked.pixel) == 0:
             raise SceneError(f"{name}: camera {number} sees nothing of it: look at its place, and at the mesh's units.")
         yield SeenTexture(baked.operator, baked.texel, baked.pixel, baked.alpha)

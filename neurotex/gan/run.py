@@ -20,6 +20,7 @@ from ..core.interrupts import Interrupted
 from ..core.memory import memory_for
 from ..errors import ArgumentError, MissingError, TrainingError
 from ..generators.files import save
+from ..generators.protocol import drawn
 from . import seeds
 from .checkpoint import load_state, save_state
 from .log import Log
@@ -201,7 +202,7 @@ def _keep(trainer: Trainer, out: Path, about: dict, log: Log) -> None:
     for name, value in trainer.generator.named_parameters():
         if not value.isfinite().all():
             raise TrainingError(f"{name} of the generator is no number any more: resume the last checkpoint in {out}.")
-    latents = trainer.average.module.sample_latents(SAMPLES, seeds.generator(0))
+    latents = drawn(trainer.average.module, SAMPLES, seeds.generator(0))
     sheet = sample_sheet(trainer.sample(latents))
     log.picture(trainer.steps_done, sheet)
     log.flush()

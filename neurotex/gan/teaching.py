@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from ..core.precision import uncast
-from ..generators.family import PLACE, TAIL
+from ..generators.family import PLACE, TAIL, FamilyGenerator
 from .dice import HALF, Dice
 from .materials import drawn
 from .reconstruction import sliced_distance
@@ -32,7 +32,7 @@ class Taught(nn.Module):
         super().__init__()
         self.size, self.weight, self.every, self.patches = size, weight, every, patches
 
-    def forward(self, generator: nn.Module, latents: Float[Tensor, "n latent"]) -> Float[Tensor, ""]:
+    def forward(self, generator: FamilyGenerator, latents: Float[Tensor, "n latent"]) -> Float[Tensor, ""]:
         latents = snapped(latents, generator.traits, self.size)
         made = generator(latents)
         with uncast(made.device):

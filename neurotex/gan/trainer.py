@@ -15,6 +15,7 @@ from torch.optim import Adam, Optimizer
 from ..core.interrupts import Stop, stoppable
 from ..core.progress import Bar
 from ..errors import ArgumentError, TrainingError
+from ..generators.protocol import drawn
 from . import seeds
 from .average import Average
 from .losses import NonSaturating
@@ -84,9 +85,11 @@ class Trainer:
         optimizers = optimizers or adam_pair(generator, discriminator, penalties=penalties)
         self.optimizers = optimizers
         self._rates = [[group["lr"] for group in optimizer.param_groups] for optimizer in optimizers]
-        self._step = optimizers
-        if hasattr(self.fabric, "setup_optimizers"):  # unscales gradients of half precision
-            made = self.fabric.setup_optimizers(*optimizers)  # of one, no tuple
+        self._step: Sequence[Optimizer] = optimizers
+        if (
+            scaled := getattr(self.fabric, "setup_optimizers", None)
+        ) is not None:  # unscales gradients of half precision
+            made = scaled(*optimizers)  # of one, no tuple
             self._step = made if isinstance(made, tuple) else (made,)
         self.steps_done, self.seconds = 0, 0.0
 
@@ -180,7 +183,7 @@ class Trainer:
         observe = self.observe if data is None else None
         data = self.data if data is None else data
         rng = seeds.generator(self.seed, -1)
-        latents = self.average.module.sample_latents(samples, rng)
+        latents = drawn(self.average.module, samples, rng)
         numbers = torch.randint(2**62, (2, samples), generator=rng)
         # each process has its share, equally many; the scores put them together
         mine = slice(self.fabric.global_rank, samples - samples % self.fabric.world_size, self.fabric.world_size)
@@ -236,7 +239,7 @@ class Trainer:
         for its minibatch standard deviation, then sees the same groups however many share.
         """
         rng = seeds.generator(self.seed, self.steps_done)
-        latents = self.generator.sample_latents(self.batch, rng)
+        latents = drawn(self.generator, self.batch, rng)
         numbers = torch.randint(2**62, (4, self.batch), generator=rng)
         share = self.fabric.world_size * self.accumulate
         for k in range(self.accumulate):
@@ -245,7 +248,9 @@ class Trainer:
 
     def _teach_discriminator(self, parts: list, measured: dict[str, Tensor]) -> list[Tensor | None]:
         """Real up, fake down. Returns the fakes with their graph for the generator's update, if memory is not short."""
-        self._only(self.discriminator)
+        discriminator = self.discriminator
+        assert discriminator is not None
+        self._only(discriminator)
         kept, verdicts, seen = [], [], []
         for numbers, latents, views in parts:
             with torch.set_grad_enabled(self.accumulate == 1), self.fabric.autocast():
@@ -253,7 +258,7 @@ class Trainer:
             real = self._augmented(self.data(numbers[0]).to(self.fabric.device), numbers[1])
             fake = shown.detach()
             with self.fabric.autocast():
-                on_real, on_fake = self.discriminator(real), self.discriminator(fake)
+                on_real, on_fake = discriminator(real), discriminator(fake)
                 loss = self.loss.discriminator(on_real, on_fake)
             self.fabric.backward(loss / self.accumulate)
             _add(measured, "loss/discriminator", loss / self.accumulate)
@@ -261,27 +266,29 @@ class Trainer:
             seen.append((real, fake))
             kept.append(shown if self.accumulate == 1 else None)
         self._advance(1)
-        self._charge("discriminator", self.discriminator, seen, measured)
+        self._charge("discriminator", discriminator, seen, measured)
         verdict = torch.cat([v.flatten(1).mean(1).float() for v in verdicts])
         _add(measured, "verdict/real", verdict.sign().mean())
-        if hasattr(self.augment, "observe"):
-            self.augment.observe(self.fabric.all_gather(verdict).flatten())
-        if hasattr(self.augment, "strength"):
-            _add(measured, "augment/strength", self.augment.strength.clone())
+        if (observe := getattr(self.augment, "observe", None)) is not None:
+            observe(self.fabric.all_gather(verdict).flatten())
+        if (strength := getattr(self.augment, "strength", None)) is not None:
+            _add(measured, "augment/strength", strength.clone())
         return kept
 
     def _teach_generator(self, parts: list, fakes: list[Tensor | None], measured: dict[str, Tensor]) -> None:
         """Fake up. The discriminator is frozen meanwhile."""
+        discriminator = self.discriminator
+        assert discriminator is not None
         self._only(self.generator)
         for (numbers, latents, views), fake in zip(parts, fakes, strict=True):
             with self.fabric.autocast():
                 shown = self._shown(latents, views, numbers[2]) if fake is None else fake
-                loss = self.loss.generator(self.discriminator(shown))
+                loss = self.loss.generator(discriminator(shown))
             self.fabric.backward(loss / self.accumulate)
             _add(measured, "loss/generator", loss / self.accumulate)
         fakes.clear()
         self._advance(0)
-        self._only(self.discriminator)
+        self._only(discriminator)
 
     def _shown(self, latents: Tensor, views: Tensor, numbers: Tensor) -> Tensor:
         """What the discriminator sees of the generator."""

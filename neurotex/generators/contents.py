@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -24,7 +24,8 @@ from .stylegan2 import StyleGAN2
 from .stylegan3 import StyleGAN3
 from .torch_files import is_torch_file, stored_tensors
 
-ARCHITECTURES: dict[str, type[nn.Module]] = {
+Architecture = type[FamilyGenerator] | type[MaterialGenerator] | type[StyleNetwork]
+ARCHITECTURES: dict[str, Architecture] = {
     architecture.__name__: architecture for architecture in (FamilyGenerator, MaterialGenerator, StyleGAN2, StyleGAN3)
 }
 # of NVIDIA's constructor, which their training gives by name
@@ -40,7 +41,7 @@ class Network:
     parameters and config that are known.
     """
 
-    facts: dict[str, object]
+    facts: Mapping[str, object]
     build: Callable[[], nn.Module] | None
 
 
@@ -161,7 +162,7 @@ def _load_pickled(path: Path, name: str, module: PickledModule) -> nn.Module:
     return _load(path, architecture, config, tensors)
 
 
-def _load(path: Path, architecture: type[nn.Module], config: dict, tensors: Tensors) -> nn.Module:
+def _load(path: Path, architecture: Architecture, config: dict, tensors: Tensors) -> nn.Module:
     try:
         return rebuild(architecture, config, {name: tensor.load() for name, tensor in tensors.items()})
     except (*UNFIT, SafetensorError) as error:
@@ -172,7 +173,7 @@ def _refuse(problem: str) -> nn.Module:
     raise FileError(problem)
 
 
-def _facts(architecture: type[nn.Module], config: dict, tensors: Tensors) -> dict[str, object]:
+def _facts(architecture: Architecture, config: dict, tensors: Tensors) -> dict[str, object]:
     """What there is to tell; one of UNFIT where tensors do not fit the configuration."""
     shapes = {name: tuple(tensor.size) for name, tensor in tensors.items()}
     network = plan(architecture, config, shapes)

@@ -128,6 +128,8 @@ class FamilyMapping(nn.Module):
 class Synthesis(nn.Module):
     """w (N, style_dim) or w+ (N, num_ws, style_dim) → materials (N, 7, size, size)."""
 
+    waves: Float[Tensor, "2 fields ky kx 2"]
+
     def __init__(self, style_dim: int, widths: Sequence[int], substances: int) -> None:
         super().__init__()
         self.style_dim = style_dim
@@ -146,8 +148,9 @@ class Synthesis(nn.Module):
 
     def forward(self, w: Tensor) -> Float[Tensor, "n 7 size size"]:
         styles = iter(style_per_layer(w, self.style_dim, self.num_ws))
-        x = claims = None
-        for level in self.levels:
+        first, *others = self.levels
+        x, claims = first(None, None, self.waves, *_parted(next(styles)))
+        for level in others:
             x, claims = level(x, claims, self.waves, *_parted(next(styles)))
         return self.maps(upsample(claims), self.waves, *_parted(next(styles)))
 
@@ -182,10 +185,10 @@ class Level(nn.Module):
         with uncast(style.device):
             given = torch.cat([self.waves(place), self.fields(waves, form, place)], 1)
         entered = self.enter(given, style)
-        x = entered if self.narrow is None else entered + upsample(self.narrow(x, style))
-        x = self.mix(self.conv(F.leaky_relu(x, 0.2), style), style)
-        claim = self.claim(x, style)
-        return x, claim if claims is None else upsample(claims) + claim
+        own = entered if self.narrow is None else entered + upsample(self.narrow(x, style))
+        own = self.mix(self.conv(F.leaky_relu(own, 0.2), style), style)
+        claim = self.claim(own, style)
+        return own, claim if claims is None else upsample(claims) + claim
 
 
 class StyledConv(nn.Module):
@@ -220,6 +223,8 @@ class Waves(nn.Module):
     Those along the axes first, up to a third of the size in cycles, from which lattices are made; then as many in other
     directions as there are of few cycles.
     """
+
+    cycles: Float[Tensor, "2 waves"]
 
     def __init__(self, size: int) -> None:
         super().__init__()

@@ -42,6 +42,8 @@ class Fields(nn.Module):
     amplitude of a wave is a normal number over its cycles k, which spreads the variance evenly over octaves.
     """
 
+    gains: Float[Tensor, "windows ky kx"]
+
     def __init__(self, size: int, cycles: tuple[float, ...], directions: bool = True) -> None:
         super().__init__()
         self.size = size

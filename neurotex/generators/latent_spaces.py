@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -10,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from ..errors import ArgumentError
-from .protocol import Familied, Layered, Noisy, Sampled, Styled, classes, in_eval_mode, like, normal, out_channels
+from .protocol import Familied, Layered, Noisy, StyledPrior, classes, drawn, in_eval_mode, like, normal, out_channels
 
 SPACES = ("z", "w", "w+", "gaussian", "noise")
 SLOPE = 0.2  # of the leaky ReLU that a mapping network ends with
@@ -31,13 +32,17 @@ class LatentSpace(nn.Module):
     neither among this module's parameters nor in its state (but for "z", which needs it).
     """
 
+    synthesis: Any  # a module, with what the space needs of it
+    mapping: nn.Module
+
     def __init__(self, generator: nn.Module, space: str = "w", label: Tensor | None = None):
         super().__init__()
         if space not in SPACES:
             raise ArgumentError(f"there is no latent space '{space}': choose one of {', '.join(SPACES)}.")
-        if not isinstance(generator, Styled):
+        if not isinstance(generator, StyledPrior):
             raise ArgumentError(
-                f"{type(generator).__name__} has no mapping and synthesis to part: optimise its own latents instead."
+                f"{type(generator).__name__} has no mapping and synthesis to part, or no latents to draw: optimise "
+                "its own latents instead."
             )
         needs = {"w+": Layered, "noise": Noisy}.get(space)
         if needs is not None and not isinstance(generator.synthesis, needs):
@@ -52,7 +57,7 @@ class LatentSpace(nn.Module):
             self.out_channels = channels
         if isinstance(generator, Familied):
             self.families = generator.families
-        self._source = [generator]  # in a list, so that its mapping is neither a parameter nor in the state
+        self._source: list[Any] = [generator]  # in a list, so that its mapping is neither a parameter nor in the state
         self.latent_shape = tuple(self.sample_latents(1, seeded).shape[1:])
 
     @torch.no_grad()
@@ -100,6 +105,10 @@ class GaussianPrior(nn.Module):
     from samples of w (n, d), more than d of them; `floor` bounds σ from below, relative to its largest value.
     """
 
+    mean: Float[Tensor, "d"]
+    axes: Float[Tensor, "d d"]
+    sigma: Float[Tensor, "d"]
+
     def __init__(self, samples: Float[Tensor, "n d"], floor: float = 1e-4):
         super().__init__()
         mean, covariance = moments(F.leaky_relu(samples, 1 / SLOPE))
@@ -124,7 +133,7 @@ class GaussianPrior(nn.Module):
 
 @torch.no_grad()
 def sample_w(
-    generator: nn.Module,
+    generator: StyledPrior,
     n: int,
     rng: torch.Generator | None = None,
     label: Tensor | None = None,
@@ -135,15 +144,6 @@ def sample_w(
     weight = like(generator.mapping)  # the mapping stays where it was when a `LatentSpace` moves
     with in_eval_mode(generator.mapping):
         return _mapped(generator.mapping, drawn(generator, n, rng, family).to(weight), label)
-
-
-def drawn(generator: Sampled, n: int, rng: torch.Generator | None, family: str | None) -> Tensor:
-    """`n` latents from the prior of a generator, or of one of its families. ArgumentError where it has none."""
-    if family is None:
-        return generator.sample_latents(n, rng)
-    if not isinstance(generator, Familied):
-        raise ArgumentError(f"{type(generator).__name__} knows no families, not {family!r} either: leave it out.")
-    return generator.sample_latents(n, rng, family=family)
 
 
 def _mapped(mapping: nn.Module, z: Tensor, label: Tensor | None) -> Tensor:

@@ -102,8 +102,9 @@ class Synthesis(nn.Module):
 
     def forward(self, w: Tensor) -> Float[Tensor, "n channels size size"]:
         styles = iter(style_per_layer(w, self.style_dim, self.num_ws))
-        x = claims = None  # features, and how strongly each substance claims each pixel
-        for level in self.levels:
+        first, *others = self.levels
+        x, claims = first(None, None, styles)  # features, and how strongly each substance claims each pixel
+        for level in others:
             x, claims = level(x, claims, styles)
         return self.maps((upsample(claims) + DETAIL_GAIN * self.detail).softmax(1), next(styles))
 
@@ -122,10 +123,10 @@ class Level(nn.Module):
 
     def forward(self, x: Tensor | None, claims: Tensor | None, styles: Iterator[Tensor]) -> tuple[Tensor, Tensor]:
         below = None if self.narrow is None else upsample(self.narrow(x, next(styles)))
-        x = self.waves(next(styles))
-        x = self.conv(x if below is None else below + x, next(styles)) + DETAIL_GAIN * self.detail
-        claim = self.claim(x, next(styles))
-        return x, claim if claims is None else upsample(claims) + claim
+        waves = self.waves(next(styles))
+        own = self.conv(waves if below is None else below + waves, next(styles)) + DETAIL_GAIN * self.detail
+        claim = self.claim(own, next(styles))
+        return own, claim if claims is None else upsample(claims) + claim
 
 
 class Maps(nn.Module):
@@ -134,6 +135,8 @@ class Maps(nn.Module):
     A style gives each substance its values; a pixel's are their mean by its shares. Grain is noise in a few octaves, of
     which each substance has its own amounts.
     """
+
+    noise: Float[Tensor, "1 octaves size size"]
 
     def __init__(self, size: int, style_dim: int, substances: int, out_channels: int) -> None:
         super().__init__()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from typing import Any
 
 from torch import Tensor
 
@@ -16,7 +17,7 @@ from .stylegan3 import StyleGAN3
 IGNORED = {"num_fp16_res", "fp16_channels_last", "fused_modconv_default", "magnitude_ema_beta", "w_avg_beta"}
 
 
-def from_nvidia(kwargs: Mapping[str, object], state: Mapping[str, Tensor]) -> StyleNetwork:
+def from_nvidia(kwargs: Mapping[str, Any], state: Mapping[str, Tensor]) -> StyleNetwork:
     """A `StyleGAN2` or `StyleGAN3` in eval mode, float32, from the original generator's arguments and state_dict.
 
     `kwargs` are those of `Generator` in stylegan2-ada-pytorch or in stylegan3 (which has both networks); the state
@@ -45,7 +46,7 @@ def without_filters(architecture: type[StyleNetwork], tensors: Mapping) -> dict:
     return {name: tensor for name, tensor in tensors.items() if keep or not name.endswith("resample_filter")}
 
 
-def our_config(architecture: type[StyleNetwork], kwargs: Mapping[str, object]) -> dict:
+def our_config(architecture: type[StyleNetwork], kwargs: Mapping[str, Any]) -> dict:
     """The originals' constructor arguments → ours. One of UNFIT where they are not of the kinds that they should be."""
     given = dict(kwargs)
     if architecture is StyleGAN2 and "synthesis_kwargs" not in given:

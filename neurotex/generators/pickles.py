@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor
 
@@ -154,7 +155,7 @@ def _attributes(record: Record, budget: Budget) -> dict:
     return record.state
 
 
-def _names(named: object, budget: Budget) -> list[str]:
+def _names(named: Any, budget: Budget) -> list[str]:
     """The keys of a dict, or the items of a set."""
     if type(named) not in (dict, list):
         raise Refused("is not a pickle of modules: what one of them should hold is something else.")
@@ -164,7 +165,7 @@ def _names(named: object, budget: Budget) -> list[str]:
     return list(named)
 
 
-def _plain(value: object, budget: Budget, depth: int = 0) -> object:
+def _plain(value: Any, budget: Budget, depth: int = 0) -> Any:
     """A copy that is a tree of plain values: no cycles, nothing shared that would grow when it is written out."""
     budget.spend(1)
     if depth > DEPTH:

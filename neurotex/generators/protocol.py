@@ -14,6 +14,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from ..errors import ArgumentError
+
 
 @runtime_checkable
 class Shaped(Protocol):
@@ -57,6 +59,11 @@ class Styled(Protocol):
 
 
 @runtime_checkable
+class StyledPrior(Styled, Sampled, Protocol):
+    """Styled, with a prior of its own: what can be entered at its styles."""
+
+
+@runtime_checkable
 class Conditional(Protocol):
     """A mapping that takes a class (N, c_dim) beside the latent, `mapping(z, c)`, where `c_dim` is above 0."""
 
@@ -94,9 +101,30 @@ def out_channels(generator: object) -> int | None:
     return generator.out_channels if isinstance(generator, Painted) else None
 
 
-def classes(generator: Styled) -> int:
+def drawn(
+    generator: object, n: int, rng: torch.Generator | None = None, family: str | None = None
+) -> Float[Tensor, "{n} *shape"]:
+    """`n` latents (n, *latent_shape) from a generator's own prior, or from that of one of its families.
+
+    ArgumentError for a generator that has none.
+    """
+    if family is not None:
+        if not isinstance(generator, Familied):
+            raise ArgumentError(f"{type(generator).__name__} knows no families, not {family!r} either: leave it out.")
+        return generator.sample_latents(n, rng, family=family)
+    if not isinstance(generator, Sampled):
+        raise ArgumentError(
+            f"{type(generator).__name__} has no latents to draw: give it sample_latents(n, rng), or wrap it with "
+            "neurotex.generators.wrap(module, latent_shape=...)."
+        )
+    return generator.sample_latents(n) if rng is None else generator.sample_latents(n, rng)
+
+
+def classes(generator: object) -> int:
     """How many classes its mapping was trained with, 0 for none."""
-    return generator.mapping.c_dim if isinstance(generator.mapping, Conditional) else 0
+    return (
+        generator.mapping.c_dim if isinstance(generator, Styled) and isinstance(generator.mapping, Conditional) else 0
+    )
 
 
 def layers(synthesis: nn.Module) -> int | None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+N = TypeVar("N", bound=nn.Module)
 Shapes = Mapping[str, tuple[int, ...]]
 
 # arguments that cost time and memory when the network runs; NVIDIA's largest are 1024, 10, 6, 2 and four taps
@@ -20,7 +22,7 @@ SPARE = 1 << 20  # numbers that a network may make beside those in its file
 UNFIT = (LookupError, TypeError, ValueError, ArithmeticError, AttributeError, RuntimeError)
 
 
-def plan(architecture: type[nn.Module], config: Mapping, shapes: Shapes) -> nn.Module:
+def plan(architecture: type[N], config: Mapping, shapes: Shapes) -> N:
     """The network with zeros in the place of random numbers, which take no memory before they are written to.
 
     One of UNFIT if there is none, or if it would be larger than a file that has tensors of these shapes.
@@ -39,7 +41,7 @@ def check_shapes(planned: nn.Module, shapes: Shapes) -> None:
             raise ValueError(f"{name} is {theirs} where its arguments say {ours}")
 
 
-def rebuild(architecture: type[nn.Module], config: Mapping, state: Mapping[str, Tensor]) -> nn.Module:
+def rebuild(architecture: type[N], config: Mapping, state: Mapping[str, Tensor]) -> N:
     """The network in eval mode, float32; one of UNFIT where arguments and tensors do not fit each other."""
     shapes = {name: tuple(tensor.shape) for name, tensor in state.items()}
     network = plan(architecture, config, shapes)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -27,7 +27,8 @@ BANDS = {"num_critical": 2, "first_cutoff": 2.0, "first_stopband": 2**2.1, "last
 class Stored(Protocol):
     """A tensor in a file: its shape is known, its numbers are read when asked for."""
 
-    size: tuple[int, ...]
+    @property
+    def size(self) -> tuple[int, ...]: ...
 
     def load(self) -> Tensor: ...
 
@@ -146,7 +147,7 @@ def _check_filters(tensors: Tensors, config: dict) -> None:
             raise ValueError(f"{' '.join(key)} is not that of NVIDIA's training")
 
 
-def _filters(tensors: Mapping) -> dict[tuple[str, str], object]:
+def _filters(tensors: Mapping) -> dict[tuple[str, ...], Any]:
     """The filters of StyleGAN3 by layer and kind, ("L0", "up_filter"): names of layers have their channels, too."""
     found = ((re.fullmatch(r"synthesis\.(L\d+)_.*\.(up_filter|down_filter)", name), name) for name in tensors)
     return {match.groups(): tensors[name] for match, name in found if match}

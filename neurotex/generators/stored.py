@@ -73,6 +73,7 @@ class Storage:
         """A copy of the bytes, aligned and writable, shared by all the tensors that look at them."""
         if not self.count:
             return torch.empty(0, dtype=self.dtype)
+        assert self.data is not None  # `checked` has seen to it
         return torch.frombuffer(bytearray(self.data), dtype=self.dtype)
 
 

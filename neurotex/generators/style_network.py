@@ -83,6 +83,8 @@ class Mapping(nn.Module):
     `num_layers` layers. `w_avg` (w_dim,) is the mean of w, which truncation pulls towards: w_avg + t · (w − w_avg).
     """
 
+    w_avg: Float[Tensor, "w"]
+
     def __init__(
         self,
         z_dim: int,

@@ -9,7 +9,7 @@ import math
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from ..core.precision import widened
@@ -56,6 +56,9 @@ class Waves(nn.Module):
     to each other, as a lattice's must, and groups cross as the style likes. Without this, whatever is drawn would be
     drawn at the same places of every texture.
     """
+
+    cycles: Float[Tensor, "2 channels"]
+    group: Int[Tensor, "channels"]
 
     def __init__(self, channels: int, size: int, style_dim: int, groups: int = 8) -> None:
         super().__init__()

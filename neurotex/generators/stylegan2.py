@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -94,7 +95,7 @@ class Synthesis(nn.Module):
         noise: str,
         architecture: str,
         resample_filter: Sequence[int | float],
-        **layer: object,
+        **layer: Any,
     ):
         super().__init__()
         if img_resolution < 4 or img_resolution & (img_resolution - 1):
@@ -124,13 +125,14 @@ class Synthesis(nn.Module):
     @property
     def noise_dim(self) -> int:
         """How many values all noise maps hold together."""
-        return sum(layer.noise_const.numel() for layer in self._noisy())
+        return sum(noise.numel() for noise in self._fixed_noises())
 
     def noise_maps(self) -> Float[Tensor, "1 noise"]:
         """The fixed noise maps as one latent (1, noise_dim), from coarse to fine."""
-        if not self._noisy():
+        noises = self._fixed_noises()
+        if not noises:
             raise ArgumentError("this synthesis was trained without noise: leave its maps out.")
-        return torch.cat([layer.noise_const.flatten() for layer in self._noisy()])[None]
+        return torch.cat([noise.flatten() for noise in noises])[None]
 
     def forward(self, w: Tensor, maps: Float[Tensor, "m noise"] | None = None) -> Float[Tensor, "n channels size size"]:
         """`maps` (N or 1, noise_dim), as `noise_maps` has them, take the place of what `noise` says."""
@@ -138,34 +140,42 @@ class Synthesis(nn.Module):
         noises = iter(self._noises(len(w), maps))
         x = image = None
         for k, size in enumerate(self.resolutions):
-            x, image = self.get_submodule(f"b{size}")(x, image, styles[max(2 * k - 1, 0) :], noises)
+            x, image = self._block(size)(x, image, styles[max(2 * k - 1, 0) :], noises)
+        assert image is not None  # the last block paints
         return image
 
-    def _noisy(self) -> list[StyledConv]:
-        """Layers with noise, in the order that they run in."""
-        layers = [layer for size in self.resolutions for layer in self.get_submodule(f"b{size}").convolutions()]
-        return [layer for layer in layers if layer.noise_const is not None]
+    def _block(self, size: int) -> Block:
+        block = self.get_submodule(f"b{size}")
+        assert isinstance(block, Block)
+        return block
+
+    def _fixed_noises(self) -> list[Tensor]:
+        """The maps of layers with noise, in the order that they run in."""
+        layers = [layer for size in self.resolutions for layer in self._block(size).convolutions()]
+        return [layer.noise_const for layer in layers if layer.noise_const is not None]
 
     def _noises(self, n: int, maps: Tensor | None) -> list[Tensor | None]:
         """A map (N or 1, 1, size, size), or None, for each convolution."""
-        layers = self._noisy()
+        fixed = self._fixed_noises()
         if maps is not None:
             if maps.shape[1] != self.noise_dim or len(maps) not in (1, n):
                 raise ArgumentError(
                     f"noise maps of this synthesis have shape ({n} or 1, {self.noise_dim}), not {tuple(maps.shape)}."
                 )
-            shapes = [layer.noise_const.shape for layer in layers]
+            shapes = [noise.shape for noise in fixed]
             pieces = maps.split([shape.numel() for shape in shapes], 1)
             return [piece.unflatten(1, (1, *shape)) for piece, shape in zip(pieces, shapes, strict=True)]
-        if self.noise == "none" or not layers:
+        if self.noise == "none" or not fixed:
             return [None] * self.num_ws
         if self.noise == "random":
-            return [torch.randn_like(layer.noise_const.expand(n, 1, -1, -1)) for layer in layers]
-        return [layer.noise_const[None, None] for layer in layers]
+            return [torch.randn_like(noise.expand(n, 1, -1, -1)) for noise in fixed]
+        return [noise[None, None] for noise in fixed]
 
 
 class Block(nn.Module):
     """One resolution. The first starts from a learned constant, each other doubles what the one before made."""
+
+    taps: Float[Tensor, "taps"]
 
     def __init__(
         self,
@@ -178,7 +188,7 @@ class Block(nn.Module):
         taps: Tensor,
         conv_clamp: float | None,
         tileable: bool,
-        **layer: object,
+        **layer: Any,
     ):
         super().__init__()
         layer = {"conv_clamp": conv_clamp, "tileable": tileable, **layer}
@@ -230,6 +240,8 @@ class StyledConv(nn.Module):
     which is divided out. That, the activation's gain and `gain` are one factor per channel.
     """
 
+    taps: Float[Tensor, "taps"] | None
+
     def __init__(
         self,
         inputs: int,
@@ -265,7 +277,7 @@ class StyledConv(nn.Module):
         power = style.square() @ self.weight.square().sum((2, 3)).T
         scale = self.gain * torch.rsqrt(power + 1e-8)
         x = x * style[:, :, None, None]
-        x = self._convolved(x) if self.taps is None else self._doubled(x)
+        x = self._convolved(x) if self.taps is None else self._doubled(x, self.taps)
         x = torch.addcmul((self.gain * self.bias)[:, None, None], x, scale[:, :, None, None])
         if noise is not None:
             x = x + noise * (self.gain * self.noise_strength)
@@ -275,15 +287,15 @@ class StyledConv(nn.Module):
     def _convolved(self, x: Tensor) -> Tensor:
         return F.conv2d(wrap(x, 1), self.weight) if self.tileable else F.conv2d(x, self.weight, padding=1)
 
-    def _doubled(self, x: Tensor) -> Tensor:
+    def _doubled(self, x: Tensor, taps: Tensor) -> Tensor:
         """Zeros between pixels and the convolution, as one transposed convolution; then the filter."""
-        width = _reach(self.taps) if self.tileable else 0
+        width = _reach(taps) if self.tileable else 0
         x = F.conv_transpose2d(wrap(x, width) if width else x, self.weight.transpose(0, 1), stride=2)
-        margin = len(self.taps) // 2 - 1
+        margin = len(taps) // 2 - 1
         if width:
             cut = 2 * width - margin
             x, margin = x[..., cut : x.shape[-2] - cut, cut : x.shape[-1] - cut], 0
-        return smooth(x, 2 * self.taps, margin)
+        return smooth(x, 2 * taps, margin)
 
 
 class ToImage(nn.Module):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -147,7 +148,7 @@ def plan_bands(
 class Synthesis(nn.Module):
     """w (N, w_dim) or w+ (N, num_ws, w_dim) → texture (N, img_channels, img_resolution, img_resolution)."""
 
-    def __init__(self, w_dim: int, img_channels: int, bands: list[Band], output_scale: float, **layer: object):
+    def __init__(self, w_dim: int, img_channels: int, bands: list[Band], output_scale: float, **layer: Any):
         super().__init__()
         self.w_dim, self.output_scale = w_dim, float(output_scale)
         self.num_ws = len(bands) + 1
@@ -173,6 +174,11 @@ class Synthesis(nn.Module):
 
 class Waves(nn.Module):
     """Plane waves, rotated and shifted by the style, mixed into channels: the image before any layer."""
+
+    freqs: Float[Tensor, "channels 2"]
+    phases: Float[Tensor, "channels"]
+    transform: Float[Tensor, "3 3"]
+    ticks: Float[Tensor, "size"]
 
     def __init__(self, w_dim: int, band: Band):
         super().__init__()
@@ -208,6 +214,10 @@ class Waves(nn.Module):
 
 class FilteredConv(nn.Module):
     """A styled convolution, then its activation at a higher rate, between two low-pass filters."""
+
+    magnitude_ema: Float[Tensor, ""]
+    up_filter: Tensor  # (taps,), or (taps, taps) where it is radial
+    down_filter: Tensor
 
     def __init__(
         self,
@@ -261,6 +271,8 @@ class FilteredConv(nn.Module):
 
 class ToImage(nn.Module):
     """Features → colours by a matrix per sample."""
+
+    magnitude_ema: Float[Tensor, ""]
 
     def __init__(self, w_dim: int, inputs: int, img_channels: int, conv_clamp: float | None):
         super().__init__()

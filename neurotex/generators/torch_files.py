@@ -10,6 +10,7 @@ import struct
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import IO, cast
 
 from torch import Tensor
 
@@ -58,7 +59,7 @@ def stored_tensors(path: str | Path) -> dict[str, StoredTensor]:
 
 def _read_archive(data: MappedFile, find: Callable[[str, str], Name], budget: Budget) -> object:
     """<name>/data.pkl names storages; the bytes of each lie in <name>/data/<key>, not compressed."""
-    with zipfile.ZipFile(data) as archive:
+    with zipfile.ZipFile(cast(IO[bytes], data)) as archive:
         members = {member.filename: member for member in archive.infolist()}
     roots = [name.removesuffix("data.pkl") for name in members if name.endswith("/data.pkl")]
     if len(roots) != 1 or f"{roots[0]}constants.pkl" in members:

@@ -6,6 +6,7 @@ import struct
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import torch
 
@@ -43,7 +44,7 @@ def refused_name(module: str, name: str) -> Refused:
     )
 
 
-def storage_of(reference: object) -> tuple[Storage, object]:
+def storage_of(reference: Any) -> tuple[Storage, str]:
     """What torch.save's persistent id stands for: ("storage", type, key, device, count[, None]) → storage and key."""
     if type(reference) is not tuple or len(reference) not in (5, 6) or reference[0] != "storage":
         raise Refused("is not a file of torch.save: what it keeps apart is not a tensor's numbers.")
@@ -161,7 +162,7 @@ def data_rules(budget: Budget) -> dict[tuple[str, str], Callable[[tuple], object
     def inert(kind: str) -> Callable[[tuple], Inert]:
         return lambda arguments: Inert(kind)
 
-    rules = {
+    rules: dict[tuple[str, str], Callable[[tuple], object]] = {
         ("collections", "OrderedDict"): _empty_dict,
         ("torch", "Size"): _only_argument,
         ("torch", "device"): inert("torch.device"),

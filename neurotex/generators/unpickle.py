@@ -13,6 +13,7 @@ import pickle
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 BUDGET = 300_000  # StyleGAN2 at 1024², with its discriminator, a second copy and augmentations, takes 88,000
 TEXT_PER_OP = 32  # characters that cost as much as one opcode
@@ -90,8 +91,8 @@ class PickleReader:
         self.at = at + 1
         return self.data[at]
 
-    def number(self, layout: str) -> int | float:
-        """The next number, laid out as in `struct`."""
+    def number(self, layout: str) -> Any:
+        """The next number, laid out as in `struct`: a float for "d", else a whole one."""
         return struct.unpack(layout, self.take(struct.calcsize(layout)))[0]
 
     def text(self, size: int) -> str:

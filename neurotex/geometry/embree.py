@@ -16,6 +16,7 @@ from weakref import finalize
 import numpy as np
 
 from ..core.threads import parallel_for
+from ..errors import MissingError
 
 # of rtcore_device.h, rtcore_geometry.h, rtcore_buffer.h, rtcore_scene.h and rtcore_common.h of Embree 4
 VERSION_MAJOR, PACKETS_OF_16 = 1, 34
@@ -76,7 +77,10 @@ class EmbreeTree:
     """What `Rays` traces by."""
 
     def __init__(self, place: np.ndarray, index: np.ndarray, solid: np.ndarray):
-        library, device = _library()
+        found = _library()
+        if found is None:
+            raise MissingError("there is no Embree here: pip install 'neurotex[rays]'.")
+        library, device = found
         self._owner = solid
         scene = library.rtcNewScene(device)
         finalize(self, library.rtcReleaseScene, scene)
@@ -108,4 +112,6 @@ class EmbreeTree:
 
 
 def _address(library: ctypes.CDLL, name: str) -> int:
-    return ctypes.cast(getattr(library, name), ctypes.c_void_p).value
+    address = ctypes.cast(getattr(library, name), ctypes.c_void_p).value
+    assert address is not None  # it was found when the library was opened
+    return address

@@ -6,6 +6,8 @@ address that comes as a number can be called all the same.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from llvmlite import ir
 from numba import types
@@ -19,7 +21,10 @@ HIT_ROWS = 9  # and of what it meets: normal, u, v, face, geometry, instance, an
 FACE, U, V = 17, 15, 16
 
 
-@intrinsic
+_intrinsic: Any = intrinsic  # numba gives the first argument itself, which its annotations do not say
+
+
+@_intrinsic
 def _call(context, function, valid, scene, rays, arguments):
     """function(valid, scene, rays, arguments), all of them addresses."""
 

@@ -61,7 +61,8 @@ class Rays:
             raise ArgumentError("rays meet vertices that are finite in single precision, but some are not.")
         index = faces.cpu().int().contiguous().numpy()
         corners = place[index]
-        normals = np.cross(*(corners[:, k].astype(np.float64) - corners[:, 0] for k in (1, 2)))
+        one, other = (corners[:, k].astype(np.float64) - corners[:, 0] for k in (1, 2))
+        normals = np.cross(one, other)
         length = np.linalg.norm(normals, axis=1, keepdims=True)
         self._normals = np.divide(normals, length, out=np.zeros_like(normals), where=length > 0).astype(np.float32)
         self._gap = np.float32(GAP * np.abs(corners).max(initial=0.0))

@@ -239,8 +239,9 @@ def _table(layout: TexelLayout) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor,
 
 
 def _taps_anywhere(uv: Tensor, duv: Tensor, texture: Tensor, *table: Any) -> tuple[Tensor, Tensor, Tensor]:
-    *tensors, filters, total, anisotropy = table
-    found = taps_reference(uv, duv, texture, TexelLayout(*tensors, tuple(filters.split(",")), total), anisotropy)
+    first, shape, wraps, last, levels, filter, filters, total, anisotropy = table
+    layout = TexelLayout(first, shape, wraps, last, levels, filter, tuple(filters.split(",")), total)
+    found = taps_reference(uv, duv, texture, layout, anisotropy)
     return found.first, found.index, found.weight
 
 

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -50,6 +51,9 @@ class BakedScene(nn.Module):
     covered. A pure function of `latents`, under `torch.func`, `torch.compile` and `torch.export`, too; latents with a
     batch put a dimension in front, as in `render`.
     """
+
+    pixel: Int[Tensor, "rows"]
+    alpha: Float[Tensor, "rows"]
 
     def __init__(
         self,
@@ -140,7 +144,9 @@ class BakedScene(nn.Module):
 class BakedMatrix(BakedScene):
     """Diffuse surfaces: `operator` takes the albedo of the texels that are seen, numbers `texel`, to the pixels."""
 
-    def __init__(self, operator: raster.SparseOperator, texel: Int[Tensor, "columns"], *args: object):
+    texel: Int[Tensor, "columns"]
+
+    def __init__(self, operator: raster.SparseOperator, texel: Int[Tensor, "columns"], *args: Any):
         super().__init__(*args)
         self.operator = operator
         self.register_buffer("texel", texel, persistent=False)
@@ -197,7 +203,9 @@ class BakedSamples(BakedScene):
     of the bake's last use before.
     """
 
-    def __init__(self, strips: list[Strip], grid: int, *args: object):
+    eyes: Float[Tensor, "views 4"]
+
+    def __init__(self, strips: list[Strip], grid: int, *args: Any):
         super().__init__(*args)
         self._strips = strips
         self._grid = grid

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from jaxtyping import Float, Int
@@ -155,7 +156,7 @@ def _lit_in_turn(strips: list[tuple[View, int, int]], lights: Lighting) -> list[
     """Diffuse surfaces, one strip after the other."""
     texels = strips[0][0].maps.albedo()
 
-    def strip(*where: object) -> Tensor:
+    def strip(*where: Any) -> Tensor:
         part = Lit.of(lights, *where)
         return part.image(texels, part.index)
 

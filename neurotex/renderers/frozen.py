@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
+from torch._C._functorch import is_functorch_wrapped_tensor
 
 from ..errors import SceneError
 from ..scene import Scene
@@ -88,7 +89,7 @@ def _state(tensor: Tensor) -> tuple[Tensor, int | None]:
 
 def _equal(tensor: Tensor, kept: Tensor) -> bool:
     """Whether values are the same, as far as their types can tell; never, where a transform hides them."""
-    if torch._C._functorch.is_functorch_wrapped_tensor(tensor) or tensor.shape != kept.shape:
+    if is_functorch_wrapped_tensor(tensor) or tensor.shape != kept.shape:
         return False
     narrower = min(tensor.dtype, kept.dtype, key=lambda dtype: dtype.itemsize)
     return torch.equal(tensor.detach().to(kept.device, narrower), kept.to(narrower))

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from .. import shading
 from ..core.op import transformed
+from ..core.typed import added
 from ..errors import SceneError
 from ..scene import AmbientLight, Camera, EnvironmentLight, Light, PlacedLight
 
@@ -84,16 +85,15 @@ class Illumination:
         visibility: Float[Tensor, "n lights"] | None = None,
     ) -> Float[Tensor, "n channels"]:
         """Diffuse surfaces: radiance towards the eye per unit of albedo; one channel if all is grey, else three."""
-        total: Tensor | None = None
+        parts: list[Tensor] = []
         intensity, ambient = self.lights.intensity, self.lights.ambient
         if len(intensity) or ambient is not None:
             if self.lights.grey:
                 intensity, ambient = intensity[:, :1], None if ambient is None else ambient[:1]
-            total = shading.diffuse(position, normal, self.eye, self.points, intensity, ambient, visibility)
+            parts.append(shading.diffuse(position, normal, self.eye, self.points, intensity, ambient, visibility))
         for coefficients, _ in self.lights.images:
-            there = shading.environment_diffuse(position, normal, self.eye, coefficients)
-            total = there if total is None else total + there
-        return total
+            parts.append(shading.environment_diffuse(position, normal, self.eye, coefficients))
+        return added(parts) if parts else position.new_zeros((len(position), 1))
 
     def glossy(
         self,
@@ -104,13 +104,12 @@ class Illumination:
     ) -> Float[Tensor, "n 3"]:
         """Metallic-roughness surfaces: radiance towards the eye."""
         what, lights = (*material, normal, position, self.eye), self.lights
-        total: Tensor | float = 0.0
+        parts: list[Tensor] = []
         if len(lights.intensity) or lights.ambient is not None:
             arriving = (self.points, lights.intensity, lights.ambient, visibility)
-            total = shading.metallic_roughness(*what, *arriving)
-        for image in lights.images:
-            total = total + shading.environment_reflection(*what, *image)
-        return total
+            parts.append(shading.metallic_roughness(*what, *arriving))
+        parts += [shading.environment_reflection(*what, *image) for image in lights.images]
+        return added(parts) if parts else torch.zeros_like(position)
 
 
 def transport(

@@ -102,15 +102,15 @@ class View:
         if "normal" in self.maps.planes:
             frames = face_tangents_unchecked(geometry.vertices, geometry.uvs, geometry.faces, geometry.normals)
             tangent = frames[samples.face]
-        own = (samples.pixel, samples.face, position, normal, tangent, color)
-        return Surface(*self._place(samples).values(), *own)
+        own = {"pixel": samples.pixel, "face": samples.face, "position": position, "normal": normal}
+        return Surface(**self._place(samples), **own, tangent=tangent, color=color)
 
     def _gather(self, ids: Tensor, attributes: Tensor, top: int, grid: int) -> Samples:
         """The samples that see a face, `grid` × `grid` of them a pixel; UVs come first among the attributes."""
         where = (ids, self.screen, self.geometry.faces, attributes, grid, 2 * self.maps.mipmapped, top * self.grid)
         return gather_surface_unchecked(*where, barycentrics=self.maps.on_mesh)
 
-    def _place(self, samples: raster.Samples) -> dict[str, Tensor]:
+    def _place(self, samples: Samples) -> dict[str, Tensor]:
         """Where samples read maps: the fields of `Place`."""
         material = self.geometry.face_material.index_select(0, samples.face)
         element = samples.face.new_empty((len(material), 0))

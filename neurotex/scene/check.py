@@ -18,7 +18,7 @@ from ..raster.textures import ON_MESH
 from .counts import resolution
 from .generated import GeneratedTexture
 from .kept import is_known
-from .latent import Evaluation, Latent
+from .latent import Evaluation, Latent, TextureNode
 from .material import Material
 from .textures import SteppedTexture, Texture
 
@@ -58,7 +58,7 @@ class FakeEvaluation(Evaluation):
         """Zeros, whatever values there are."""
         return self._zeros.get(name)
 
-    def shape(self, node: nn.Module) -> Shape | None:
+    def shape(self, node: TextureNode) -> Shape | None:
         """The shape of a node's value; None where it depends on values.
 
         Raises SceneError with the chain of nodes, from this one down to the one that fails.
@@ -73,7 +73,7 @@ class FakeEvaluation(Evaluation):
                 self._shapes[id(node)] = None
         return self._shapes[id(node)]
 
-    def __call__(self, node: nn.Module) -> Tensor:
+    def __call__(self, node: TextureNode) -> Tensor:
         try:
             return super().__call__(node)
         except _Failure as failure:
@@ -170,8 +170,9 @@ def _check_finite(kind: str, members: nn.ModuleList) -> None:
     """Of few numbers: images have checks of their own."""
     for number, member in enumerate(members):
         for name, tensor in (*member._buffers.items(), *member._parameters.items()):
-            few = tensor is not None and tensor.numel() <= 16 and is_known(tensor)
-            if few and not bool(tensor.isfinite().all()):
+            if tensor is None or tensor.numel() > 16 or not is_known(tensor):
+                continue
+            if not bool(tensor.isfinite().all()):
                 raise SceneError(f"{kind}[{number}], a {type(member).__name__}, has a {name} that is not finite.")
 
 

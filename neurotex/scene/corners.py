@@ -60,7 +60,7 @@ class Corners:
         are computed before the surface is cut up.
         """
         part = np.zeros(len(self.place), np.int64) if self.part is None else self.part
-        without = np.ones(len(part), bool) if self.uv is None else (self.uv < 0).any(1)
+        without = np.ones(len(part), bool) if self.uv is None else np.any(self.uv < 0, axis=1)
         positions = self.points - np.array(self.origin)
         normal = self._given_normals()
         share = self._shared(normal)
@@ -71,10 +71,12 @@ class Corners:
         meshes: list[list[Mesh]] = [[] for _ in parts]
         for k, each in enumerate(parts):
             for bare in (False, True):
-                faces = slice(None) if not cut else np.flatnonzero((part == k) & (without == bare))
-                if cut and len(faces) == 0:
-                    continue
-                if not cut and bare != without[0]:
+                faces: slice | np.ndarray = slice(None)
+                if cut:
+                    faces = np.flatnonzero((part == k) & (without == bare))
+                    if len(faces) == 0:
+                        continue
+                elif bare != without[0]:
                     continue
                 meshes[k].append(self._mesh(each, faces, bare, positions, normal, share, smooth))
         return meshes
@@ -82,8 +84,9 @@ class Corners:
     def _mesh(self, part: Part, faces, bare: bool, positions, normal, share, smooth) -> Mesh:
         place = self.place[faces].reshape(-1)
         columns = [place]
-        if not bare:
-            columns.append(self.uv[faces].reshape(-1))
+        uvs, uv = (None, None) if bare else (self.uvs, self.uv)
+        if uv is not None:
+            columns.append(uv[faces].reshape(-1))
         if normal is not None:
             columns.append(normal[faces].reshape(-1) + 1)
         if share is not None:
@@ -92,21 +95,22 @@ class Corners:
         normals = None
         if smooth is not None:
             normals = smooth[faces].reshape(-1, 3)[first]
-        if normal is not None:
+        if normal is not None and self.normals is not None:
             own = normal[faces].reshape(-1)[first]
             given = self.normals[own]
             normals = given if normals is None else np.where((own < 0)[:, None], normals, given)
-        untextured = bare and part.plain is not None and part.material.needs_uvs()
-        mesh = Mesh(
+        material = part.material
+        if bare and part.plain is not None and material.needs_uvs():
+            material = part.plain()
+        return Mesh(
             _tensor(positions[place[first]]),
             torch.from_numpy(inverse.reshape(-1, 3).astype(np.int32)),
-            None if bare else _tensor(self.uvs[columns[1][first]]),
+            None if uvs is None else _tensor(uvs[columns[1][first]]),
             None if normals is None else _tensor(normals),
-            part.plain() if untextured else part.material,
+            material,
             part.name,
             None if self.colors is None else _tensor(self.colors[place[first]]),
         )
-        return mesh
 
     def _given_normals(self) -> np.ndarray | None:
         """`normal`, with -1 for those that point nowhere; `normals` are of unit length afterwards."""

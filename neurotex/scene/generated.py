@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from typing import TypedDict
 
 from torch import Tensor, nn
 
@@ -12,6 +13,18 @@ from ..generators import protocol
 from .channels import ChannelTexture, NormalsFromXY
 from .latent import Evaluation, Latent
 from .textures import Texture, Wrap
+
+
+class _Colour(TypedDict):
+    base_color: Texture
+
+
+class GeneratedMaps(_Colour, total=False):
+    """The maps that a generator makes: arguments of `Material`."""
+
+    normal: Texture
+    roughness: Texture
+    metallic: Texture
 
 
 class GeneratedTexture(Texture):
@@ -49,7 +62,7 @@ class GeneratedTexture(Texture):
             latent = latent.to(like)
         return clamp((self.generator(latent) + 1) / 2)
 
-    def maps(self) -> dict[str, Texture]:
+    def maps(self) -> GeneratedMaps:
         """The maps of a material, by name: `Material(**texture.maps())` wears all that the generator makes.
 
         Its `out_channels` (3 where it does not say) are a base_color, 3; or 6, the base_color, x and y of the normals,
@@ -65,7 +78,7 @@ class GeneratedTexture(Texture):
             )
         if channels == 3:
             return {"base_color": self}
-        maps: dict[str, Texture] = {"base_color": ChannelTexture(self, 0, 3)}
+        maps: GeneratedMaps = {"base_color": ChannelTexture(self, 0, 3)}
         if channels in (6, 7):
             maps["normal"] = ChannelTexture(self, 3, 5).through(NormalsFromXY())
             maps["roughness"] = ChannelTexture(self, 5, 6)

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn.functional import pad
 
 from ..core.precision import uncast
+from ..core.typed import ModuleList
 from ..errors import ArgumentError, SceneError
 from ..geometry import cofactors, determinant, transform
 from .camera import Camera
@@ -64,6 +65,10 @@ class Scene(nn.Module):
     and glTF, `save` writes GLB.
     """
 
+    nodes: ModuleList[Node]
+    cameras: ModuleList[Camera]
+    lights: ModuleList[Light]
+
     def __init__(
         self,
         nodes: Mesh | Node | Iterable[Mesh | Node],
@@ -72,9 +77,9 @@ class Scene(nn.Module):
     ):
         super().__init__()
         nodes = _members("nodes", nodes, Mesh | Node)
-        self.nodes = nn.ModuleList(Node(n, name=n.name) if isinstance(n, Mesh) else n for n in nodes)
-        self.cameras = nn.ModuleList(_members("cameras", cameras, Camera))
-        self.lights = nn.ModuleList(_members("lights", lights, Light))
+        self.nodes = ModuleList(Node(n, name=n.name) if isinstance(n, Mesh) else n for n in nodes)
+        self.cameras = ModuleList(_members("cameras", cameras, Camera))
+        self.lights = ModuleList(_members("lights", lights, Light))
         origin = common_origin(self.nodes) or common_origin(self.cameras)
         for member in (*self.nodes, *self.cameras):
             if origin is not None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch._C._functorch import is_functorch_wrapped_tensor
 
 PROBES = 1 << 14
 
@@ -21,7 +22,7 @@ class Kept:
     """
 
     def __init__(self) -> None:
-        self._made: tuple[list[tuple], Any] | None = None
+        self._made: tuple[list[_Seen], Any] | None = None
 
     def __call__(self, make: Callable[[], Any], *tensors: Tensor) -> Any:
         if any(tensor.is_inference() for tensor in tensors):
@@ -42,7 +43,7 @@ class Kept:
 
 def is_known(tensor: Tensor) -> bool:
     """Whether values may be looked at: not while they are traced or vectorised."""
-    return not torch.compiler.is_compiling() and not torch._C._functorch.is_functorch_wrapped_tensor(tensor)
+    return not torch.compiler.is_compiling() and not is_functorch_wrapped_tensor(tensor)
 
 
 class _Seen:

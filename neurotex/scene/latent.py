@@ -17,6 +17,14 @@ Value = Tensor | np.ndarray | Sequence | float
 Latents = Mapping[str, Value]  # values of latents, by their names
 
 
+class TextureNode(nn.Module):
+    """A node of a texture graph: a texture or a latent."""
+
+    def compute(self, evaluation: Evaluation) -> Tensor:
+        """This node's value, asking `evaluation(child)` for the values it depends on."""
+        raise NotImplementedError
+
+
 class Evaluation:
     """One pass through the texture graph: every node is computed once, however often it is used.
 
@@ -41,7 +49,7 @@ class Evaluation:
         if kind is None:
             check_names(self.latents, self._asked)
 
-    def __call__(self, node: nn.Module) -> Tensor:
+    def __call__(self, node: TextureNode) -> Tensor:
         """The node's value in this pass."""
         if not self._open:
             raise SceneError("a pass that is given latents checks their names as it ends: put it in a with statement.")
@@ -74,7 +82,7 @@ def check_names(given: Collection[str], known: Collection[str]) -> None:
         raise SceneError(f"there is no latent '{unknown[0]}' in the scene: its latents are {names}.")
 
 
-class Latent(nn.Module):
+class Latent(TextureNode):
     """A generator's input: a named leaf of the scene, (1, *shape), or (B, *shape) where it has a batch.
 
     Symbolic until it is bound: it has a shape and a name but no values. `bind` or `sample` makes its value a
@@ -141,10 +149,8 @@ class Latent(nn.Module):
     def draw(self, n: int, rng: torch.Generator) -> Tensor:
         """`n` values from the prior, (n, *shape), without binding any."""
         (source,) = self._source
-        if self.family is not None:
-            return source.sample_latents(n, rng, family=self.family)
-        if isinstance(source, protocol.Sampled):
-            return source.sample_latents(n, rng)
+        if self.family is not None or isinstance(source, protocol.Sampled):
+            return protocol.drawn(source, n, rng, self.family)
         return protocol.normal(n, self.shape, rng, self._like())
 
     def _like(self) -> Tensor | None:

@@ -27,6 +27,8 @@ Color = float | Sequence[float]
 class Light(nn.Module):
     """Base of all lights. `intensity` (3,) is its colour and strength."""
 
+    intensity: Float[Tensor, "3"]
+
     def __init__(self, intensity: Color):
         super().__init__()
         value = _numbers(intensity)
@@ -60,6 +62,8 @@ class Flash(PlacedLight):
 class PointLight(PlacedLight):
     """A light at `position` in the world; `intensity` is radiant intensity, falling off with 1 / d². No shadows."""
 
+    position: Float[Tensor, "3"]
+
     def __init__(self, position: Sequence[float], intensity: Color):
         super().__init__(intensity)
         place = _numbers(position)
@@ -73,6 +77,8 @@ class PointLight(PlacedLight):
 
 class DirectionalLight(PlacedLight):
     """Parallel light shining along `direction`; `intensity` is irradiance on a plane across it. No shadows."""
+
+    direction: Float[Tensor, "3"]
 
     def __init__(self, direction: Sequence[float], intensity: Color):
         super().__init__(intensity)
@@ -96,6 +102,8 @@ class EnvironmentLight(Light):
     row looks up (+Y), the middle along −Z, and +X lies to the right of it, at u = 3/4. If `trainable`, it is a
     parameter.
     """
+
+    image: Float[Tensor, "3 h w"]
 
     def __init__(self, image: Tensor | np.ndarray | str | Path, intensity: Color = 1.0, trainable: bool = False):
         super().__init__(intensity)

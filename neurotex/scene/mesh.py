@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from jaxtyping import Float, Int
@@ -28,6 +29,12 @@ class Mesh(nn.Module):
     Raises SceneError for arrays of another shape or kind, an empty mesh, vertices that are not finite and faces that
     point outside the vertex list.
     """
+
+    vertices: Float[Tensor, "v 3"]
+    faces: Int[Tensor, "f 3"]
+    uvs: Float[Tensor, "v 2"] | None
+    normals: Float[Tensor, "v 3"] | None
+    colors: Float[Tensor, "v channels"] | None
 
     def __init__(
         self,
@@ -55,7 +62,7 @@ class Mesh(nn.Module):
         self.check()
         self.faces = faces.to(torch.int32)  # checked before: an index beyond 32 bits would come out as another one
 
-    def _check_arrays(self, vertices: object, faces: object, uvs: object, normals: object, colors: object) -> None:
+    def _check_arrays(self, vertices: Any, faces: object, uvs: object, normals: object, colors: object) -> None:
         arrays = {"vertices": (vertices, (3,)), "faces": (faces, (3,))}
         optional = {"uvs": (uvs, (2,)), "normals": (normals, (3,)), "colors": (colors, (3, 4))}
         for what, (array, columns) in (arrays | optional).items():
@@ -125,6 +132,12 @@ class Mesh(nn.Module):
                 f"mesh '{self.name}' has {want:,} {plural}, but the {name} of its material '{self.material.name}' has "
                 f"texels for {given}: give {'one for each' if kind == 'vertex' else 'each one, or R x R of them'}."
             )
+
+    def unwrapped(self) -> Float[Tensor, "v 2"]:
+        """The UVs; SceneError where there are none."""
+        if self.uvs is None:
+            raise SceneError(f"mesh '{self.name}' has no UVs: unwrap the mesh first.")
+        return self.uvs
 
     def shading_normals(self) -> Float[Tensor, "v 3"]:
         """The normals given, or smooth ones of the current vertices, kept until these change."""

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from ..core.typed import ModuleList
 from ..errors import ArgumentError, SceneError
 from .latent import Evaluation
 from .map_kinds import MAPS
@@ -52,7 +53,7 @@ class MixedTexture(Texture):
             if not isinstance(node, Texture):
                 raise ArgumentError(f"a mix is of texture nodes by a texture node, but one is a {type(node).__name__}.")
         super().__init__(*weights.sampler)
-        self.textures = nn.ModuleList(textures)
+        self.textures = ModuleList(textures)
         self.weights = weights
 
     def compute(self, evaluation: Evaluation) -> Tensor:

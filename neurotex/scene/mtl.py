@@ -7,8 +7,10 @@ from __future__ import annotations
 import math
 import re
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -21,6 +23,7 @@ from .named_files import find_file
 from .text_lines import decoded, plain_bytes, shown
 from .textures import ImageTexture
 
+D = TypeVar("D")  # of a default
 Placement = tuple[tuple[float, float], tuple[float, float]]
 PLACEMENT: Placement = ((1.0, 1.0), (0.0, 0.0))
 NUMBERS = ("-o", "-s", "-t")  # options that one to three numbers follow; any of these others, so many words
@@ -67,7 +70,7 @@ class Library:
         entries: dict[bytes, Entry] = {}
         entry = None
         for number, line in enumerate(data.split(b"\n"), 1):
-            keyword, rest = re.fullmatch(rb"\s*(\S*)\s?(.*)", line, re.DOTALL).groups()
+            keyword, rest = re.findall(rb"\s*(\S*)\s?(.*)", line, re.DOTALL)[0]
             keyword = keyword.lower()
             if keyword == b"newmtl":
                 entry = entries[rest.strip()] = Entry(rest.strip(), file, number, self.folder)
@@ -111,7 +114,8 @@ class Map:
 
     def _numbers(self, option: str, default: float) -> tuple[float, float]:
         given = [float(word) for word in self.options.get(option, [])][:2]
-        return tuple(given + [default] * (2 - len(given)))
+        first, second, *_ = *given, default, default
+        return first, second
 
     def texture(self, texels: Tensor | None = None) -> ImageTexture:
         """A texture of these texels, or of others, through the same sampler."""
@@ -175,8 +179,10 @@ class Entry:
             self._warn(self.line, f"{', '.join(unused)} not used")
         return MtlMaterial(material, color, placement)
 
-    def _base_color(self, color: tuple | None, base: Map | None, alpha: Tensor | None) -> object:
-        plain = Material().base_color.color.tolist() if color is None else color
+    def _base_color(
+        self, color: tuple[float, float, float] | None, base: Map | None, alpha: Tensor | None
+    ) -> Sequence[float] | ImageTexture:
+        plain = Material().base_color().flatten().tolist() if color is None else color
         if alpha is None:
             return plain if base is None else base.texture()
         if base is None:
@@ -198,7 +204,8 @@ class Entry:
             return None
         if not all(0 <= value <= 1 for value in given):
             self._warn(self.statements["kd"][1], "Kd lies outside [0, 1] and is cut off there")
-        return tuple(min(max(value, 0.0), 1.0) for value in given)
+        red, green, blue = (min(max(value, 0.0), 1.0) for value in given)
+        return red, green, blue
 
     def _factor(self, which: str, placement: Placement) -> float | ImageTexture | None:
         """Roughness (r) or metallic (m): a texture, a number, or None."""
@@ -232,7 +239,7 @@ class Entry:
             return image.texture(image.texels[:3])
         return None
 
-    def _floats(self, keyword: str, default: list[float] | None) -> list[float] | None:
+    def _floats(self, keyword: str, default: D) -> list[float] | D:
         """The numbers of a statement; `default` if it is not there or, as is then said, has none."""
         if keyword not in self.statements:
             return default

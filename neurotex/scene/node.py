@@ -6,8 +6,9 @@ from collections.abc import Iterable, Iterator
 
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
+from ..core.typed import ModuleList
 from ..errors import SceneError
 from ..geometry import product
 from .mesh import Mesh
@@ -41,7 +42,7 @@ class Node(Placed):
             raise SceneError(f"node '{name}' needs a transform of 4 x 4 finite numbers.")
         self.register_buffer("transform", transform.clone())
         self.mesh = mesh
-        self.nodes = nn.ModuleList(children)
+        self.nodes = ModuleList(children)
         self._take_origin(common_origin(self.nodes))
 
     def _take_origin(self, origin: Origin | None) -> None:
@@ -75,9 +76,10 @@ class Node(Placed):
 
     def walk(self, parent: Tensor | None = None, path: str = "") -> Iterator[tuple[str, Node, Tensor]]:
         """`visit` with transforms: (path, node, node-to-world transform)."""
-        above = [parent]
+        above: list[Tensor | None] = [parent]
         for place, node, depth in self.visit(path):
-            world = node.transform if above[depth] is None else product(above[depth], node.transform)
+            outer = above[depth]
+            world = node.transform if outer is None else product(outer, node.transform)
             above[depth + 1 :] = [world]
             yield place, node, world
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import warnings
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 import torch
@@ -53,7 +54,7 @@ class Reader:
         place, uv, normal, counts = self._faces({"v": self.v, "vt": vt, "vn": vn})
         kept = counts >= 3
         if not kept.all():
-            line = self.f[np.flatnonzero(~kept)[0]]
+            line = int(self.f[np.flatnonzero(~kept)[0]])
             self._warn(line, f"{(~kept).sum()} faces have fewer than 3 corners and are left out, this one first")
             corners = np.repeat(kept, counts)
             place, uv, normal = place[corners], uv[corners], normal[corners]
@@ -86,7 +87,7 @@ class Reader:
         """
         short = np.flatnonzero(counts < 3)
         if len(short):
-            raise FileError(f"{self.lines.where(self.v[short[0]])}: a vertex needs x, y and z: repair the file.")
+            raise FileError(f"{self.lines.where(int(self.v[short[0]]))}: a vertex needs x, y and z: repair the file.")
         first = np.cumsum(counts) - counts
         points = values[first[:, None] + np.arange(3)]
         colored = counts >= 6
@@ -104,7 +105,7 @@ class Reader:
         short = np.flatnonzero(counts < (1 if keyword == "vt" else columns))
         if len(short):
             raise FileError(
-                f"{self.lines.where(which[short[0]])}: a {keyword} needs {columns} numbers: repair the file."
+                f"{self.lines.where(int(which[short[0]]))}: a {keyword} needs {columns} numbers: repair the file."
             )
         if len(counts) and (counts == counts[0]).all() and counts[0] >= columns:
             return values.reshape(len(counts), -1)[:, :columns]
@@ -143,7 +144,7 @@ class Reader:
             if bad.any():
                 corner = int(np.flatnonzero(bad)[0])
                 face = np.searchsorted(np.cumsum(counts), corner, side="right")
-                word = re.match(rb"\S+", text[words[corner] :]).group()
+                word = text[words[corner] :].split(maxsplit=1)[0]
                 what = f"'{shown(word)}' names a {kind} that is not there, of {len(given)}"
                 if kind == "v":
                     raise FileError(f"{self.lines.where(self.f[face])}: {what}: export it again.")
@@ -152,7 +153,7 @@ class Reader:
             found.append(index - 1)
         return (*found, counts)
 
-    def _refuse_face(self) -> None:
+    def _refuse_face(self) -> NoReturn:
         """Raise FileError for the first word of a face that is not one to three whole numbers between slashes."""
         for line in self.f:
             for word in self.lines.text(line).split(b"#", 1)[0].split()[1:]:
@@ -169,7 +170,7 @@ class Reader:
         if bad.any():
             bad = bad & np.isin(np.arange(len(values)), index)
             if bad.any():
-                where = self.lines.where(which[np.flatnonzero(bad)[0]])
+                where = self.lines.where(int(which[np.flatnonzero(bad)[0]]))
                 raise FileError(f"{where}: a {keyword} that is not finite, or too large: repair the mesh.")
 
     def _smoothing(self) -> np.ndarray | None:
@@ -205,7 +206,7 @@ class Reader:
         for face in first:
             name = shown(names[owner[face]]) if owner[face] >= 0 else ""
             several = len(objects[int(owner[face])]) > 1
-            source = materials[worn[face]]
+            source = materials[int(worn[face])]
             sources.append(source)
             own = name or self.path.name
             parts.append(Part(source.material.name if several else own, source.material, source.plain))
@@ -272,7 +273,7 @@ class Reader:
         mapped |= [each.material.needs_uvs() for each in parts]
         bare = without & mapped[part]
         if bare.any():
-            line = self.f[np.flatnonzero(bare)[0]]
+            line = int(self.f[np.flatnonzero(bare)[0]])
             self._warn(line, f"{bare.sum()} of {len(bare)} faces have no vt, this one first: they are untextured")
 
     def _warn(self, line: int | np.integer, what: str) -> None:

@@ -142,8 +142,8 @@ def _material(path: Path, textures: list[tuple[bytes, int]], number: int, mapped
 
 def _columns(element: dict, names: tuple[str, ...]) -> np.ndarray | None:
     """(n, names) float64, if the element has all of them."""
-    columns = [element.get(name) for name in names]
-    if not all(isinstance(column, np.ndarray) for column in columns):
+    columns = [column for name in names if isinstance(column := element.get(name), np.ndarray)]
+    if len(columns) < len(names):
         return None
     return np.stack([column.astype(np.float64) for column in columns], 1)
 
@@ -250,7 +250,7 @@ def _header(path: Path, lines: list[bytes]) -> tuple[str | None, list[Element], 
 def _element(element: Element, stream: np.ndarray, at: int, order: str | None) -> tuple[dict, int]:
     """An element's properties, and where the next one begins. `stream` is numbers (ASCII), or bytes."""
     if all(each.count_dtype is None for each in element.properties):
-        lengths: dict[str, int] = {}
+        lengths: dict[int, int] = {}
     else:  # mostly all lists are as long as the first; else they are walked through
         lengths = _first_lengths(element, stream, at, order)
     fields = []

@@ -65,9 +65,11 @@ def texture_file(texture: Texture, evaluation: Evaluation) -> tuple[bytes, str]:
     The texture is evaluated first: what it has to say about its inputs is said there.
     """
     picture = evaluation(texture)
-    if isinstance(texture, SteppedTexture) and isinstance(texture.step, Step) and hasattr(texture.step, "encode"):
+    step = texture.step if isinstance(texture, SteppedTexture) else None
+    encode = getattr(step, "encode", None) if isinstance(step, Step) else None
+    if isinstance(texture, SteppedTexture) and encode is not None:
         try:
-            return texture.step.encode(evaluation(texture.source))
+            return encode(evaluation(texture.source))
         except ArgumentError as error:  # the step can be shown, but no file holds it: 16 bits of three channels
             warnings.warn(f"a texture is written as a PNG file of 8 bits, for {error}", stacklevel=2)
     return png(picture.clamp(0, 1)), ".png"

@@ -41,7 +41,7 @@ def _corners(path: Path) -> np.ndarray:
         values, counts = lines.numbers(which, len(b"vertex"))
         wrong = np.flatnonzero(counts != 3)
         if len(wrong):
-            raise FileError(f"{lines.where(which[wrong[0]])}: a vertex needs x, y and z: repair the file.")
+            raise FileError(f"{lines.where(int(which[wrong[0]]))}: a vertex needs x, y and z: repair the file.")
         if b"endsolid" not in data.lower():
             raise FileError(f"{path} is cut off: it has no endsolid; get it again.")
         if len(which) == 0 or len(which) % 3:

@@ -18,7 +18,7 @@ from ..discrete.clamp import clamp
 from ..errors import ArgumentError
 from ..raster.textures import FILTERS, ON_MESH, WRAPS, both_axes
 from .counts import is_count
-from .latent import Evaluation, Latents
+from .latent import Evaluation, Latents, TextureNode
 from .texels import Pixels, texels
 
 Wrap = str | tuple[str, str]
@@ -27,7 +27,7 @@ UVTransform = tuple[tuple[float, float, float], tuple[float, float, float]]
 ASTRAY = 2.0  # no fit comes there
 
 
-class Texture(nn.Module):
+class Texture(TextureNode):
     """Base of all texture nodes. A subclass defines `compute(evaluation)`.
 
     `wrap`, `filter` and `uv_transform` are its sampler. `wrap` says how coordinates outside [0, 1] are read: "repeat",
@@ -66,10 +66,6 @@ class Texture(nn.Module):
         """(wrap, filter, uv_transform): how the texture is read."""
         return self.wrap, self.filter, self.uv_transform
 
-    def compute(self, evaluation: Evaluation) -> Tensor:
-        """This node's value, asking `evaluation(child)` for the values it depends on."""
-        raise NotImplementedError
-
     def forward(self, latents: Latents | None = None) -> Float[Tensor, "1 c h w"]:
         """Evaluate this texture alone; `latents` binds latents by name."""
         with Evaluation(latents) as evaluation:
@@ -82,6 +78,8 @@ class Texture(nn.Module):
 
 class ConstantTexture(Texture):
     """One colour everywhere, (C,) in [0, 1]; needs no UVs."""
+
+    color: Float[Tensor, "c"]
 
     def __init__(self, color: Sequence[float] | Tensor):
         super().__init__()
@@ -98,6 +96,8 @@ class ImageTexture(Texture):
     `texels`. What is not in [0, 1], but finite, is kept: a fit may go astray for a while. Values far beyond, as of
     floats up to 255, are warned of.
     """
+
+    image: Float[Tensor, "1 c h w"]
 
     def __init__(
         self,

@@ -14,7 +14,7 @@ twice as much where it is smooth), since (1 − F) is taken at v·h and not for 
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -134,19 +134,19 @@ def _placed(points: Tensor) -> Tensor:
     return torch.cat([torch.where(placed == 0, unit(points[:, :3]), points[:, :3]), placed], 1)
 
 
-def _arrays(inputs: tuple[Tensor | None, ...]) -> list:
+def _arrays(inputs: tuple) -> list:
     *surface, lights, intensity, ambient, visibility = inputs
     tensors = (*surface, lights, intensity, *in_rows(lights, intensity, ambient, visibility))
     return [t.detach().contiguous().numpy() for t in tensors]
 
 
-def _forward_cpu(*inputs: Tensor | None) -> Tensor:
+def _forward_cpu(*inputs: Any) -> Tensor:
     out = torch.empty_like(inputs[0], memory_format=torch.contiguous_format)
     parallel_for(kernels.forward, len(out), *_arrays(inputs), albedo_table(), out.numpy(), grain=1024)
     return out
 
 
-def _backward_cpu(grad: Tensor, *inputs: Tensor | None) -> tuple[Tensor, ...]:
+def _backward_cpu(grad: Tensor, *inputs: Any) -> tuple[Tensor, ...]:
     arrays = _arrays(inputs)
     own = [torch.empty_like(t, memory_format=torch.contiguous_format) for t in inputs[:5]]
     visibility = grad.new_empty(arrays[-1].shape)
@@ -159,12 +159,13 @@ def _backward_cpu(grad: Tensor, *inputs: Tensor | None) -> tuple[Tensor, ...]:
     return *own, eye, lights, intensity, *(grad.new_empty(0) if x is None else found for x, found in optional)
 
 
-def _backward_reference(grad: Tensor, *inputs: Tensor | None) -> tuple[Tensor, ...]:
+def _backward_reference(grad: Tensor, *inputs: Any) -> tuple[Tensor, ...]:
     there = [value is not None for value in inputs]
 
     def of_those(*values: Tensor) -> Tensor:
         rest = iter(values)
-        return metallic_roughness_reference(*(next(rest) if is_there else None for is_there in there))
+        every: list[Any] = [next(rest) if is_there else None for is_there in there]
+        return metallic_roughness_reference(*every)
 
     given = iter(torch.func.vjp(of_those, *(value for value in inputs if value is not None))[1](grad))
     return tuple(next(given) if is_there else grad.new_empty(0) for is_there in there)

@@ -8,6 +8,7 @@ from typing import Any
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from ...core.typed import ModuleList
 from ...errors import ArgumentError, SceneError
 from ...scene import Evaluation, Latents, Texture
 from ...scene.counts import is_count
@@ -37,7 +38,7 @@ class BoundScene(nn.Module):
         self.mi_scene = mi_scene
         with using(variant) as mi:
             self._params = mi.traverse(mi_scene)
-        self.nodes = nn.ModuleList()
+        self.nodes: ModuleList[Texture] = ModuleList()
         self._slots: dict[str, tuple[int, bool]] = {}  # by key: which node, and whether it is a colour
 
     def bind(self, key: str, node: nn.Module, srgb: bool = True) -> BoundScene:

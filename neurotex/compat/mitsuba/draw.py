@@ -84,7 +84,8 @@ class _Draw(torch.autograd.Function):
                 for k, leaf in enumerate(leaves.values()):
                     if dr.grad_enabled(leaf):
                         found = _to_torch(dr.grad(leaf))
-                        totals[k] = found if totals[k] is None else totals[k] + found
+                        total = totals[k]
+                        totals[k] = found if total is None else total + found
         folded = [
             None if total is None else _fold(total, shape) for total, shape in zip(totals, ctx.shapes, strict=True)
         ]

@@ -90,7 +90,10 @@ def from_materials(materials: Any) -> list[PhongMaterial]:
     if not isinstance(materials, Materials):
         raise ArgumentError(f"{type(materials).__name__} cannot become a PhongMaterial: give PyTorch3D's Materials.")
     colors = zip(*(getattr(materials, f"{term}_color") for term in TERMS), strict=True)
-    return [PhongMaterial(*rows, shininess) for rows, shininess in zip(colors, materials.shininess, strict=True)]
+    return [
+        PhongMaterial(ambient, diffuse, specular, shininess)
+        for (ambient, diffuse, specular), shininess in zip(colors, materials.shininess, strict=True)
+    ]
 
 
 def _rows(values: Sequence[float | Sequence[float] | Tensor], device: torch.device) -> Float[Tensor, "n *numbers"]:

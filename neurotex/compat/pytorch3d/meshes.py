@@ -111,7 +111,10 @@ def _sampler(materials: Sequence[Material]) -> tuple[str, str]:
                     f"{where} read with {what} '{this}', that of material '{first.name}' with '{that}', but a mesh of "
                     "PyTorch3D reads all its textures in one way: make them equal, or draw it with neurotex.render."
                 )
-    return ("repeat", "bilinear") if first is None else (first.base_color.wrap, first.base_color.filter)
+    if first is None:
+        return "repeat", "bilinear"
+    wrap = first.base_color.wrap
+    return wrap if isinstance(wrap, str) else wrap[0], first.base_color.filter
 
 
 def from_meshes(meshes: Any) -> list[Mesh]:

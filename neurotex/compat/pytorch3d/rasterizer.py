@@ -9,7 +9,7 @@ Nothing here needs PyTorch3D itself: whatever has the methods of its meshes, cam
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from jaxtyping import Float, Int
@@ -19,11 +19,16 @@ from ...errors import ArgumentError
 from . import fragments as raster
 from .installed import require
 
-try:
-    from pytorch3d.renderer.mesh.rasterizer import Fragments, MeshRasterizer, RasterizationSettings
-    from pytorch3d.renderer.mesh.renderer import MeshRenderer
-except ImportError:  # it is optional: without it, these are modules of torch that give our own fragments
-    Fragments, MeshRasterizer, MeshRenderer = raster.Fragments, torch.nn.Module, torch.nn.Module
+if TYPE_CHECKING:
+    MeshRasterizer = MeshRenderer = Any
+    Fragments: Any
+    RasterizationSettings: Any
+else:
+    try:
+        from pytorch3d.renderer.mesh.rasterizer import Fragments, MeshRasterizer, RasterizationSettings
+        from pytorch3d.renderer.mesh.renderer import MeshRenderer
+    except ImportError:  # it is optional: without it, these are modules of torch that give our own fragments
+        Fragments, MeshRasterizer, MeshRenderer = raster.Fragments, torch.nn.Module, torch.nn.Module
 
 # PyTorch3D's shaders that work pixel by pixel. Its only other one, SplatterPhongShader, looks at neighbours.
 POINTWISE = {

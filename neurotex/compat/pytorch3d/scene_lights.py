@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from ...core.typed import ModuleList
 from ...errors import ArgumentError
 from ...renderers.lighting import transport
 from ...scene import Camera, Light
@@ -39,10 +40,14 @@ class SceneLights(nn.Module):
     for each image of a batch. Differentiable in points, normals and what the lights are made of.
     """
 
+    lights: ModuleList[Light]
+    cameras: ModuleList[Camera]
+    ambient_color: Float[Tensor, "1 3"]
+
     def __init__(self, lights: Light | Iterable[Light], camera: Camera | Iterable[Camera]):
         super().__init__()
-        self.lights = nn.ModuleList(_all("light", lights, Light))
-        self.cameras = nn.ModuleList(_all("camera", camera, Camera))
+        self.lights = ModuleList(_all("light", lights, Light))
+        self.cameras = ModuleList(_all("camera", camera, Camera))
         if len(self.lights) == 0 or len(self.cameras) == 0:
             raise ArgumentError("lights for a shader need at least one light, and the camera that looks.")
         self.register_buffer("ambient_color", torch.zeros(1, 3), persistent=False)

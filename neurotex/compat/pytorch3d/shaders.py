@@ -277,12 +277,16 @@ def scene_textures(
     with Evaluation(latents) as evaluation:
         for material in scene.materials():
             wrap, value = material.base_color.wrap, material.values(evaluation)["base_color"][0, :3]
-            if lookup is None and wrap not in PADDINGS:
+            if lookup is not None:
+                how = lookup
+            elif isinstance(wrap, str) and wrap in PADDINGS:
+                how = Lookup(padding_mode=PADDINGS[wrap])
+            else:
                 raise SceneError(
                     f"material '{material.name}': base_color wraps as {wrap} along u and v, but Phong's shading reads "
                     "both alike: give one wrap, or draw it with neurotex.render."
                 )
-            textures.append((value, lookup or Lookup(padding_mode=PADDINGS[wrap])))
+            textures.append((value, how))
     return textures
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from jaxtyping import Float, Int
@@ -20,10 +20,13 @@ from .interpolation import interpolate_at
 from .lookup import PADDINGS, SAMPLINGS, sample_texture
 
 # PyTorch3D asks by isinstance what textures are; nothing but this type is inherited
-try:
-    from pytorch3d.renderer import TexturesUV
-except ImportError:
-    TexturesUV = object
+if TYPE_CHECKING:
+    TexturesUV = Any
+else:
+    try:
+        from pytorch3d.renderer import TexturesUV
+    except ImportError:
+        TexturesUV = object
 
 
 class _Chart(NamedTuple):

@@ -21,6 +21,13 @@ class Estimator(Protocol):
 
 
 @runtime_checkable
+class Tempered(Estimator, Protocol):
+    """An estimator that is the smoother the higher its temperature, above 0."""
+
+    temperature: float
+
+
+@runtime_checkable
 class Exact(Protocol):
     """A step, as all are: its exact output."""
 

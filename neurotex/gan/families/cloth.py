@@ -46,10 +46,10 @@ def camouflage(dice: Dice) -> Layout:
     order = torch.stack([dice.throw() for _ in range(4)], 1).argsort(1)[:, :, None].expand(-1, -1, 3)
     sets = sets.gather(1, order)
     cycles = dice.uniform(2.5, 5)
-    colour = None
-    for k in range(4):
-        field = noise(dice, cycles, 0.4) - dice.uniform(0.0, 0.7)
-        colour = p.even(sets[:, 0], field) if colour is None else p.over(colour, sets[:, k], coverage(field))
+    fields = [noise(dice, cycles, 0.4) - dice.uniform(0.0, 0.7) for _ in range(4)]
+    colour = p.even(sets[:, 0], fields[0])
+    for k in (1, 2, 3):
+        colour = p.over(colour, sets[:, k], coverage(fields[k]))
     cloth, fold = _cloth(dice)
     return Layout(
         p.shaded(colour, 0.03 * cloth),

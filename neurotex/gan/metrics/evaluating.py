@@ -77,6 +77,6 @@ def _seen(
             features = TextureFeatures(images.shape[1]).to(images.device) if features is None else features
             seen.append(features(images).double())
             bar(sum(map(len, seen)))
-    if not seen:
+    if features is None or not seen:
         raise ArgumentError(f"there are no {what} images: the iterable is empty (one that is used up counts as empty).")
     return torch.cat(seen), features

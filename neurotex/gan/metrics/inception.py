@@ -7,6 +7,7 @@ classes. Parameters are named as in pytorch-fid and torch-fidelity, whose weight
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeAlias
 
@@ -21,7 +22,7 @@ from ...generators.torch_files import read_state_dict
 SIZE = 299
 Kernel: TypeAlias = "int | tuple[int, int]"
 Layer: TypeAlias = tuple[str, int, Kernel]  # name, outputs, kernel
-Steps: TypeAlias = "list[Layer | tuple[Layer, Layer]]"  # one after the other; two layers in brackets side by side
+Steps: TypeAlias = "Sequence[Layer | tuple[Layer, Layer]]"  # one after the other; two layers in brackets side by side
 
 
 class Inception(nn.Module):
@@ -118,7 +119,7 @@ class Mixed(nn.Module):
     `pooled` the block halves the resolution: every path's last convolution and the maximum have a stride of two.
     """
 
-    def __init__(self, inputs: int, paths: list[Steps], pooled: int = 0, pool_by_maximum: bool = False) -> None:
+    def __init__(self, inputs: int, paths: Sequence[Steps], pooled: int = 0, pool_by_maximum: bool = False) -> None:
         super().__init__()
         self.pool_by_maximum = pool_by_maximum
         self.paths = [[[name for name, *_ in _side_by_side(step)] for step in path] for path in paths]
@@ -150,7 +151,7 @@ class Mixed(nn.Module):
 
 
 def _side_by_side(step: Layer | tuple[Layer, Layer]) -> tuple[Layer, ...]:
-    return (step,) if isinstance(step[0], str) else step
+    return (step,) if len(step) == 3 else step
 
 
 def _blocks() -> dict[str, nn.Module]:

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Protocol, runtime_checkable
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from ...errors import ArgumentError
+
+
+@runtime_checkable
+class Mapped(Protocol):
+    """A feature network that gives its maps (n, k, rows, columns), from fine to coarse."""
+
+    def maps(self, images: Float[Tensor, "n channels h w"]) -> Sequence[Tensor]: ...
 
 
 def perceptual_distance(
@@ -18,7 +28,7 @@ def perceptual_distance(
     channels at each place; squared differences are added up over channels and averaged over places, then over maps. It
     is 0 for equal images and at most 4, and its unit is that of the network alone.
     """
-    if not hasattr(features, "maps"):
+    if not isinstance(features, Mapped):
         raise ArgumentError(f"{type(features).__name__} has no maps(images) to compare images by: use TextureFeatures.")
     pairs = zip(features.maps(a), features.maps(b), strict=True)
     return torch.stack([(_unit(x) - _unit(y)).square().sum(1).mean((1, 2)) for x, y in pairs]).mean(0)

@@ -105,6 +105,9 @@ class PrecisionRecall(Metric):
     is_differentiable = False
     full_state_update = False
 
+    real_features: list[Tensor]  # one tensor, once processes have joined theirs
+    fake_features: list[Tensor]
+
     def __init__(self, features: nn.Module, k: int = 3, **metric: Any) -> None:
         super().__init__(**metric)
         if k < 1:
@@ -169,6 +172,8 @@ class _Double(nn.Module):
 
 
 class _Logits(nn.Module):
+    network: Any  # a module with `logits`
+
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
         self.network = network

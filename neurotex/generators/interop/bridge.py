@@ -24,12 +24,15 @@ class ForeignFunction(Protocol):
 
     def __call__(self, tensors: Sequence[Tensor]) -> Tensor:
         """The value alone."""
+        ...
 
     def linearize(self, tensors: Sequence[Tensor], needed: Sequence[bool]) -> tuple[Tensor, Pullback]:
         """The value, and what maps its gradient to those of the `needed` tensors. The pullback may be called again."""
+        ...
 
     def shape(self, tensors: Sequence[Tensor]) -> tuple[int, ...]:
         """The value's shape, found without the tensors' values."""
+        ...
 
 
 def call(function: ForeignFunction, *tensors: Tensor) -> Tensor:

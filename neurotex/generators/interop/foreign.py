@@ -17,6 +17,8 @@ class ForeignGenerator(nn.Module):
     not of gradients.
     """
 
+    latent_shape: tuple[int, ...]  # where it is known
+
     def __init__(self, function: ForeignFunction, weights: NamedTensors, channels_last: bool = False) -> None:
         super().__init__()
         self.function = function

@@ -100,7 +100,8 @@ class OnnxGenerator(nn.Module):
             values.update((name, result) for name, result in zip(node.outputs, results, strict=False) if name)
             for name in spent:
                 values.pop(name, None)  # of some results, such as Dropout's mask, there is none
-        return values[self.output]
+        output = values[self.output]
+        return output if isinstance(output, Tensor) else torch.as_tensor(output, device=latent.device)
 
     def _computed(self, node: Node, inputs: list[Value | None], latent: Tensor) -> tuple[Value, ...]:
         step = Step(node.attributes, self.opset, latent, len(node.outputs))
@@ -109,7 +110,10 @@ class OnnxGenerator(nn.Module):
                 return (np.asarray(NUMBERS[node.operator](step, *inputs)),)
             if node.operator not in KNOWN:
                 raise Refused("it is known for numbers about shapes, but here depends on the latents' values")
-            inputs = [step.tensor(value) if k == 0 else value for k, value in enumerate(inputs)]
+            if inputs:
+                if inputs[0] is None:
+                    raise Refused("it lacks its first input")
+                inputs = [step.tensor(inputs[0]), *inputs[1:]]
             result = KNOWN[node.operator](step, *inputs)
         except FAILURES as error:
             raise FileError(

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from functools import reduce
+from typing import Any
 
 import numpy as np
 import torch
@@ -167,16 +168,18 @@ def _tile(step: Step, x: Tensor, repeats: Value) -> Tensor:
 
 def _pad(step: Step, x: Tensor, *given: Value | None) -> Tensor:
     """Every mode but "constant" repeats what is there: the numbers' places are padded, then looked up."""
-    given = [*given, None, None, None][:3]
+    number = given[1] if len(given) > 1 else None
     pads = step.axes(given, "pads")
+    if pads is None:
+        raise Refused("it does not say its pads")
     axes = step.axes(given[2:])
     axes = list(range(x.ndim)) if axes is None else [axis % x.ndim for axis in axes]
     before, after = pads[: len(axes)], pads[len(axes) :]
     sides = {axis: (a, b) for axis, a, b in zip(axes, before, after, strict=True)}
     checked_size([max(0, side + sum(sides.get(axis, (0, 0)))) for axis, side in enumerate(x.shape)])
-    mode = step.word("mode", "constant", ("constant", "reflect", "edge", "wrap"))
+    mode: Any = step.word("mode", "constant", ("constant", "reflect", "edge", "wrap"))
     if mode == "constant":
-        value = step.get("value", 0.0) if given[1] is None else floats(given[1])[0]
+        value = step.get("value", 0.0) if number is None else floats(number)[0]
         flat = [side for axis in reversed(range(x.ndim)) for side in sides.get(axis, (0, 0))]
         return F.pad(x, flat, value=value)
     for axis, (a, b) in sides.items():

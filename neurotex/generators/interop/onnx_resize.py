@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ...core.typed import added
 from .onnx_step import Refused, Step, Value, checked_size, floats, ints
 
 MODES = ("nearest", "linear", "cubic")
@@ -65,7 +66,7 @@ def resize(step: Step, x: Tensor, *given: Value | None) -> Tensor:
 
 def upsample(step: Step, x: Tensor, *given: Value | None) -> Tensor:
     """Upsample, which Resize was until operator set 10."""
-    scales = floats(given[0]) if given else step.get("scales")
+    scales = floats(given[0]) if given and given[0] is not None else step.get("scales")
     sizes = [math.floor(side * scale) for side, scale in zip(x.shape, scales, strict=True)]
     mode = step.word("mode", "nearest", MODES[:2])
     return _along(x, list(zip(range(x.ndim), sizes, scales, strict=True)), mode, "asymmetric", "floor")
@@ -89,13 +90,13 @@ def _along(
         if size == x.shape[axis] and scale == 1:
             continue
         places, weights = _taps(x.shape[axis], size, scale, mode, coordinates, rounding, slope, exclude)
-        total = None
+        parts = []
         for place, weight in zip(places, weights, strict=True):
             part = x.index_select(axis, torch.as_tensor(place, device=x.device))
             if mode != "nearest":
                 part = part * torch.as_tensor(weight).to(x).reshape(-1, *[1] * (x.ndim - 1 - axis))
-            total = part if total is None else total + part
-        x = total
+            parts.append(part)
+        x = added(parts)
     return x
 
 

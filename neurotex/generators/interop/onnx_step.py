@@ -59,6 +59,8 @@ class Step:
         """What Slice cuts: pairs of an axis and a slice."""
         given = [*given, None, None, None, None][:4]
         starts, ends = self.axes(given, "starts"), self.axes(given[1:], "ends")
+        if starts is None or ends is None:
+            raise Refused("it does not say where it starts and ends")
         axes, steps = self.axes(given[2:]), self.axes(given[3:], "steps")
         axes = range(len(starts)) if axes is None else [axis % ndim for axis in axes]
         steps = [1] * len(starts) if steps is None else steps

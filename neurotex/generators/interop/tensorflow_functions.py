@@ -19,7 +19,7 @@ ALIGNMENT = 64  # bytes; TensorFlow's kernels count on it
 
 
 def from_tensorflow(
-    model: Callable[[Any], Any], channels_last: bool = True, variables: Sequence[Any] | None = None
+    model: Callable[..., Any], channels_last: bool = True, variables: Sequence[Any] | None = None
 ) -> ForeignGenerator:
     """A Keras model, a tf.Module or a function of TensorFlow as a torch module: latents → textures in [-1, 1].
 
@@ -35,10 +35,9 @@ def from_tensorflow(
     is_keras = hasattr(model, "get_weights") and hasattr(model, "built")
     if is_keras and not model.built:
         raise ArgumentError(f"{model.name} has no weights yet: call it on a latent once, or build() it.")
-    if variables is None:
-        variables = getattr(model, "variables", ())
-    names = _names(variables)
-    variables = [_variable(tf, variable) for variable in variables]
+    given: Sequence[Any] = getattr(model, "variables", ()) if variables is None else variables
+    names = _names(given)
+    variables = [_variable(tf, variable) for variable in given]
     kept = [k for k, variable in enumerate(variables) if variable.dtype.is_floating or variable.trainable]
     function = TensorFlowFunction(partial(model, training=False) if is_keras else model, [variables[k] for k in kept])
     values = {names[k]: _to_torch(tf, tf.convert_to_tensor(variables[k])) for k in kept}
@@ -108,7 +107,7 @@ def _to_tensorflow(tf: Any, tensor: Tensor) -> Any:
     if tensor.data_ptr() % ALIGNMENT:
         tensor = tensor.clone()
     try:
-        return tf.experimental.dlpack.from_dlpack(dlpack.to_dlpack(tensor))
+        return tf.experimental.dlpack.from_dlpack(dlpack.to_dlpack(tensor))  # pyright: ignore[reportPrivateImportUsage]
     except (RuntimeError, ValueError, TypeError, tf.errors.OpError) as error:
         raise ArgumentError(
             f"TensorFlow takes no tensor of {tensor.dtype} on {tensor.device} ({str(error).splitlines()[0]}): "

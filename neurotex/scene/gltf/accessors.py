@@ -66,13 +66,11 @@ def _patched(
         raise SceneError(f"{sparse.where} has no data: export it again.")
     if int(index.max()) >= count:
         raise SceneError(f"{sparse.where} replaces row {index.max()} of {count}: export it again.")
-    if rows is None:
-        if count > MOST_ZEROS:
-            raise SceneError(f"{accessor.where} has {shown(count, 30)} rows, but data for {some}: export it again.")
-        rows = np.zeros((count, columns), dtype)
-    rows = rows.copy()
-    rows[index[:, 0]] = values
-    return rows
+    if rows is None and count > MOST_ZEROS:
+        raise SceneError(f"{accessor.where} has {shown(count, 30)} rows, but data for {some}: export it again.")
+    patched = np.zeros((count, columns), dtype) if rows is None else rows.copy()
+    patched[index[:, 0]] = values
+    return patched
 
 
 def _normalised(rows: np.ndarray) -> np.ndarray:

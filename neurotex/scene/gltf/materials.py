@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -88,7 +88,7 @@ class Materials:
             cut = {}
         surface, glossy = item.item("pbrMetallicRoughness"), _glossy(item)
         owner, key = (surface, "baseColorFactor") if glossy is None else (glossy, "diffuseFactor")
-        factor = torch.tensor(self._unit(item, owner, key, [1.0] * 4)[: 4 if cut else 3])
+        factor = torch.tensor(self._units(item, owner, key, [1.0] * 4)[: 4 if cut else 3])
         maps: dict[str, Texture | float] = {
             "base_color": self._colour(item, "base_color", references.get("base_color"), factor, base)
         }
@@ -124,14 +124,14 @@ class Materials:
         """The linear factor of what a material sends out, (3,) in [0, 1]."""
         said = item.extension("KHR_materials_emissive_strength")
         strength = 1.0 if said is None else said.number("emissiveStrength", 1.0)
-        factor = torch.tensor(self._unit(item, item, "emissiveFactor", [0.0] * 3)) * strength
+        factor = torch.tensor(self._units(item, item, "emissiveFactor", [0.0] * 3)) * strength
         if bool((factor > 1).any()):
             self.document.remarks.fault(f"{_named(item)} shines brighter than white, which is cut off")
         return factor.clamp(0, 1)
 
     def _roughness(
         self, item: Item, surface: Item, texture: Reference | None, base: np.ndarray
-    ) -> dict[str, Texture | float]:
+    ) -> Mapping[str, Texture | float]:
         """Roughness and metallic; neither of them for a diffuse surface, see `load`."""
         names = ("roughnessFactor", "metallicFactor")
         if "metallicRoughnessTexture" not in surface:
@@ -182,14 +182,18 @@ class Materials:
             self._textures[key] = ImageTexture(texels, wrap, filter=filter, uv_transform=transform)
         return self._textures[key]
 
-    def _unit(self, item: Item, owner: Item, key: str, default: float | list[float]) -> float | list[float]:
-        """A factor, or several, in [0, 1]."""
-        many = isinstance(default, list)
-        values = owner.numbers(key, len(default), default) if many else [owner.number(key, default)]
+    def _unit(self, item: Item, owner: Item, key: str, default: float) -> float:
+        """A factor in [0, 1]."""
+        return self._cut_off(item, key, [owner.number(key, default)])[0]
+
+    def _units(self, item: Item, owner: Item, key: str, default: list[float]) -> list[float]:
+        """Several factors in [0, 1]."""
+        return self._cut_off(item, key, owner.numbers(key, len(default), default))
+
+    def _cut_off(self, item: Item, key: str, values: list[float]) -> list[float]:
         if any(not 0 <= value <= 1 for value in values):
             self.document.remarks.fault(f"{_named(item)} has a {key} outside of [0, 1], which is cut off")
-        values = [min(max(value, 0.0), 1.0) for value in values]
-        return values if many else values[0]
+        return [min(max(value, 0.0), 1.0) for value in values]
 
     def _remark(self, item: Item) -> None:
         """Say what is not rendered."""

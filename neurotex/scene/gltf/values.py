@@ -6,12 +6,13 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, TypeVar
 
 from ...errors import SceneError
 from ...images.read import shown
 
 REQUIRED: Any = object()
+D = TypeVar("D")  # of a default
 
 
 def parse(text: str) -> Item:
@@ -50,7 +51,7 @@ class Item:
     def __len__(self) -> int:
         return len(self._values)
 
-    def whole(self, key: str, default: Any = REQUIRED, low: int = 0) -> int | None:
+    def whole(self, key: str, default: D = REQUIRED, low: int = 0) -> int | D:
         """A whole number, `low` or more."""
         value = self._get(key, default)
         if key not in self._values:
@@ -69,13 +70,14 @@ class Item:
             raise self.wrong(key, "a number")
         return found
 
-    def numbers(self, key: str, count: int | None, default: Any = REQUIRED) -> list[float] | None:
+    def numbers(self, key: str, count: int | None, default: D = REQUIRED) -> list[float] | D:
         """`count` finite numbers; any number of them if it is None."""
         values = self._get(key, default)
         if key not in self._values:
             return values
-        found = [_finite(value) for value in values] if isinstance(values, list) else [None]
-        if None in found or (count is not None and len(found) != count):
+        given = values if isinstance(values, list) else [None]
+        found = [number for value in given if (number := _finite(value)) is not None]
+        if len(found) < len(given) or (count is not None and len(found) != count):
             raise self.wrong(key, f"{'a list of' if count is None else count} numbers")
         return found
 
@@ -90,7 +92,7 @@ class Item:
             raise self.wrong(key, "true or false")
         return value
 
-    def text(self, key: str, default: Any = REQUIRED) -> str | None:
+    def text(self, key: str, default: D = REQUIRED) -> str | D:
         """A string."""
         value = self._get(key, default)
         if key in self._values and not isinstance(value, str):
@@ -118,10 +120,10 @@ class Item:
             raise self.wrong(key, "a list of objects")
         return [Item(value, f"{self._place(key)}[{k}]") for k, value in enumerate(values)]
 
-    def index(self, key: str, length: int, of: str, default: Any = REQUIRED) -> int | None:
+    def index(self, key: str, length: int, of: str, default: D = REQUIRED) -> int | D:
         """A place in a list of the file, named `of`, of this length."""
         value = self.whole(key, default)
-        if value is not None and value >= length:
+        if isinstance(value, int) and value >= length:
             raise SceneError(f"{self._place(key)} is {shown(value)}, but there are {length} {of}: export it again.")
         return value
 

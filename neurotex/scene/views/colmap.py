@@ -38,14 +38,14 @@ def _thin_prism(k1, k2, p1, p2, k3, k4, sx1, sy1) -> Lens:
 
 
 def _rad_tan_thin_prism(*values: float) -> Lens:
-    (p0, p1), prism = values[6:8], tuple(values[8:12])
-    return Lens((Equidistant(), Brown(values[:6]), Brown((), (p1, p0), (), prism)))
+    p0, p1, s0, s1, s2, s3 = values[6:12]
+    return Lens((Equidistant(), Brown(values[:6]), Brown((), (p1, p0), (), (s0, s1, s2, s3))))
 
 
 # by number: name, whether it has one focal length, how many more numbers, the lens that these make
 MODELS: tuple[tuple[str, bool, int, Callable[..., Lens]], ...] = (
-    ("SIMPLE_PINHOLE", True, 0, Lens),
-    ("PINHOLE", False, 0, Lens),
+    ("SIMPLE_PINHOLE", True, 0, lambda: Lens()),
+    ("PINHOLE", False, 0, lambda: Lens()),
     ("SIMPLE_RADIAL", True, 1, lambda *radial: Lens((Brown(radial),))),
     ("RADIAL", True, 2, lambda *radial: Lens((Brown(radial),))),
     ("OPENCV", False, 4, _opencv),

@@ -176,7 +176,7 @@ def straighten(lens: Lens, camera: Pinhole) -> Straightening | None:
         return None
     near, zero = np.array([-1e-4, 1e-4]), np.zeros(2)
     growth = [float(np.diff(drawn)[0]) / 2e-4 for drawn in (lens(near, zero)[0], lens(zero, near)[1])]
-    focal = tuple(length * scale for length, scale in zip(camera.focal, growth, strict=True))
+    focal = (camera.focal[0] * growth[0], camera.focal[1] * growth[1])
     left, top, right, bottom = _seen(lens, camera)
     width, height = math.floor((right - left) * focal[0]), math.floor((bottom - top) * focal[1])
     if not all(0 < length < math.inf for length in focal) or 4 * width * height < camera.size[0] * camera.size[1]:
@@ -233,7 +233,8 @@ def _seen(lens: Lens, camera: Pinhole) -> tuple[float, float, float, float]:
         if not bool((_outside(camera, *lens(x, y), slack=1e-3) | (np.hypot(x, y) > limit)).any()):
             break
         box = box * 0.998
-    return tuple(map(float, box))
+    left, top, right, bottom = map(float, box)
+    return left, top, right, bottom
 
 
 def _outside(camera: Pinhole, x: Points, y: Points, slack: float = 0.0) -> np.ndarray:

@@ -64,7 +64,7 @@ def read(file: Path) -> list[Shot]:
         if each.find("transform") is not None
     }
     shots, left = [], []
-    for camera in chunk.find("cameras").iter("camera"):
+    for camera in (each for cameras in chunk.findall("cameras") for each in cameras.iter("camera")):
         label = camera.get("label") or ""
         where = f"{file}, camera {shown(label, 60)}"
         if camera.get("enabled") in ("false", "0"):
@@ -114,7 +114,8 @@ def _optics(sensor: Element, where: str) -> tuple[tuple[int, int], Optics]:
     resolution = sensor.find("resolution") if resolution is None else resolution
     if resolution is None:
         raise FileError(f"{where}: its sensor has no resolution: export the cameras again.")
-    size = tuple(whole(resolution.get(key), where, f"its {key}") for key in ("height", "width"))
+    height, width = (whole(resolution.get(key), where, f"its {key}") for key in ("height", "width"))
+    size = (height, width)
 
     def value(name: str, *others: str) -> float:
         for each in (name, *others):

@@ -114,15 +114,15 @@ def _optics(frame: dict, data: dict, size: tuple[int, int]) -> Optics:
     keys = {**data, **frame}
     lens = _lens(keys)
     height, width = size
-    across, down = (_focal(frame, data, axis, side) for axis, side in (("x", width), ("y", height)))
-    if across is None and down is None:
+    focal = (_focal(frame, data, axis, side) for axis, side in (("x", width), ("y", height)))
+    given = [length for length in focal if length is not None]
+    if not given:
         raise KeyError("camera_angle_x and no fl_x: one of them must say the field of view")
-    across, down = down if across is None else across, across if down is None else down
     center = [
         side / 2 if (value := _optional(keys, key)) is None else value for key, side in (("cx", width), ("cy", height))
     ]
     by_angle = not {"fl_x", "fl_y"} & set(keys)
-    return Optics(Pinhole((across, down), (center[0], center[1]), size), lens, by_angle)
+    return Optics(Pinhole((given[0], given[-1]), (center[0], center[1]), size), lens, by_angle)
 
 
 def _focal(frame: dict, data: dict, axis: str, side: int) -> float | None:

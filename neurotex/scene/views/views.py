@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +13,7 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from ... import images
+from ...core.typed import sides
 from ...errors import ArgumentError, FileError
 from ...images import Picture
 from ...images.pillow import of_image
@@ -24,7 +25,7 @@ from .read import read_frames
 Photograph = str | Path | Image.Image | np.ndarray
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, init=False)
 class Views:
     """Cameras and the images they took, linear and multiplied by alpha (that is, over black).
 
@@ -34,19 +35,27 @@ class Views:
     """
 
     cameras: list[Camera]
-    images: Float[Tensor, "views 4 h w"] | Sequence[Photograph]
-    lights: list[Light] = field(default_factory=list)
-    names: list[str] = field(default_factory=list)
+    images: Float[Tensor, "views 4 h w"]
+    lights: list[Light]
+    names: list[str]
 
-    def __post_init__(self) -> None:
-        if not isinstance(self.images, Tensor):
-            object.__setattr__(self, "images", _stacked(self.images))
-        if len(self.cameras) != len(self.images):
-            raise ArgumentError(
-                f"there are {len(self.cameras)} cameras, but {len(self.images)} images: a view is one of each."
-            )
-        if not self.names:
-            object.__setattr__(self, "names", [str(number) for number in range(len(self.cameras))])
+    def __init__(
+        self,
+        cameras: Sequence[Camera],
+        images: Float[Tensor, "views 4 h w"] | Sequence[Photograph],
+        lights: Sequence[Light] = (),
+        names: Sequence[str] = (),
+    ):
+        if len(cameras) != len(images):
+            raise ArgumentError(f"there are {len(cameras)} cameras, but {len(images)} images: a view is one of each.")
+        given = {
+            "cameras": cameras if isinstance(cameras, list) else list(cameras),
+            "images": images if isinstance(images, Tensor) else _stacked(images),
+            "lights": lights if isinstance(lights, list) else list(lights),
+            "names": list(names) or [str(number) for number in range(len(cameras))],
+        }
+        for name, value in given.items():
+            object.__setattr__(self, name, value)
 
     def __repr__(self) -> str:
         names = ", ".join(map(repr, self.names[:3])) + (", …" if len(self.names) > 3 else "")
@@ -56,7 +65,7 @@ class Views:
     @property
     def size(self) -> tuple[int, int]:
         """(height, width) of every image, pixels."""
-        return tuple(self.images.shape[-2:])
+        return sides(self.images)
 
     @classmethod
     def load(cls, path: str | Path) -> Views:
