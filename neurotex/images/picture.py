@@ -31,7 +31,7 @@ class Picture:
     orientation: int = 1
     """EXIF's, 1 to 8; `read` says whether it is applied."""
     profile: str | None = None
-    """The name of the file's colour profile. None: it has none, and colours are sRGB's."""
+    """The name of the file's colour profile; None: it has none. `read` says whether it is applied."""
     remarks: tuple[str, ...] = ()
     """What the file says that is not heeded, each as what follows its name in a sentence."""
 

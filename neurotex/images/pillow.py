@@ -12,6 +12,7 @@ from typing import IO
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from . import profiles
 from .picture import Picture
 
 # kinds that are read whatever the file's name; not those that run programs (EPS) or are recognised by nothing (TGA)
@@ -28,14 +29,13 @@ LOWER = {
     "RGBA;16N": "RGBA;16B" if LITTLE else "RGBA;16L",
     "LA;16B": "RGBA",  # all four bytes, one after the other
 }
-SRGB = ("srgb", "c2")  # in names of profiles; the latter is a small one that is sRGB
 DEFLATED = 1032  # bytes that one of zlib's stands for, at most
 # where the passes of interlaced PNG files begin, and their steps: x, y
 ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
 GAMMA = 1 / 2.2  # sRGB's, as PNG files say it
 
 
-def decode(data: bytes, name: str = "", upright: bool = True) -> Picture:
+def decode(data: bytes, name: str = "", upright: bool = True, srgb: bool = True) -> Picture:
     """The first picture of a file. Raises whatever Pillow does for one that is broken, ValueError for some more."""
     with _open(data, name) as image:
         kind = image.format or ""
@@ -48,18 +48,23 @@ def decode(data: bytes, name: str = "", upright: bool = True) -> Picture:
             raise ValueError("it has fewer pixels than it says")
         orientation = _orientation(image) if stored is None else stored
         values = _deep(image, data, name, raw.pop()) if len(raw) == 1 and raw <= set(LOWER) else _values(image)
+        profile = profiles.profile_of(image)
+        converted = profiles.to_srgb(values, image, profile) if srgb and profile is not None else None
         picture = Picture(
-            _turned(values, orientation, upright, already=kind == "TIFF"),
+            _turned(values if converted is None else converted, orientation, upright, already=kind == "TIFF"),
             kind + (f"/{image.pixel_format}" if kind == "DDS" else ""),
             orientation,
-            _profile(image),
+            profile and profile.name,
         )
-        return Picture(**{**vars(picture), "remarks": tuple(_remarks(image, picture))})
+        remarks = (*profiles.remarks(image, profile, converted is not None), *_remarks(image, picture))
+        return Picture(**{**vars(picture), "remarks": remarks})
 
 
-def of_image(image: Image.Image) -> Picture:
-    """An image of Pillow's, as it is: what its own decoder has cut to 8 bits stays so."""
-    return Picture(_values(image), image.format or "", profile=_profile(image))
+def of_image(image: Image.Image, srgb: bool = True) -> Picture:
+    """An image of Pillow's: what its own decoder has cut to 8 bits stays so."""
+    values, profile = _values(image), profiles.profile_of(image)
+    converted = profiles.to_srgb(values, image, profile) if srgb and profile is not None else None
+    return Picture(values if converted is None else converted, image.format or "", profile=profile and profile.name)
 
 
 def size(data: IO[bytes], name: str = "") -> tuple[tuple[int, int], int]:
@@ -207,23 +212,7 @@ def _late_orientation(file: IO[bytes]) -> int:
     return 1
 
 
-def _profile(image: Image.Image) -> str | None:
-    """The name of the ICC profile."""
-    profile = image.info.get("icc_profile")
-    if not isinstance(profile, bytes) or not profile:
-        return None
-    try:
-        from PIL import ImageCms
-
-        name = ImageCms.getProfileDescription(ImageCms.ImageCmsProfile(io.BytesIO(profile)))
-    except Exception:  # broken, or a Pillow without colour management
-        return "unnamed"
-    return " ".join("".join(c for c in name if c.isprintable()).split())[:80] or "unnamed"
-
-
 def _remarks(image: Image.Image, picture: Picture) -> Iterator[str]:
-    if picture.profile is not None and not any(word in picture.profile.lower() for word in SRGB):
-        yield f"has the colour profile '{picture.profile}', which is not applied: convert it to sRGB"
     gamma = GAMMA if picture.profile is not None or "srgb" in image.info else image.info.get("gamma", GAMMA)
     if isinstance(gamma, float) and abs(gamma - GAMMA) > 0.02:
         yield f"says that its gamma is {gamma:g}, and is taken to be sRGB all the same: convert it"

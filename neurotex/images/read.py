@@ -24,29 +24,30 @@ T = TypeVar("T")
 ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".dds", ".tga", ".hdr", ".npy")
 
 
-def read(path: str | Path, upright: bool = True) -> Picture:
+def read(path: str | Path, upright: bool = True, srgb: bool = True) -> Picture:
     """Read PNG, JPEG, WebP, TIFF, BMP, GIF, DDS, TGA and PPM files, Radiance's .hdr and numpy's .npy.
 
     Numbers of 16 bits and floats stay what they are, palettes are looked up, CMYK becomes RGB, and transparency of any
     kind alpha. Floats (of TIFF, .hdr and .npy) are linear light; an array is (C, H, W). The EXIF orientation is applied
-    if `upright`: for photographs. For textures it is not, as glTF has it.
+    if `upright`, and colours of 8 bits that a profile describes (Display P3, Adobe RGB, CMYK) become sRGB's if `srgb`:
+    for photographs. For textures they are not, as glTF has it.
 
-    What the file says beyond that (a colour profile other than sRGB, more pictures) is warned of, once. Raises
+    What the file says beyond that (a profile that is not applied, more pictures) is warned of, once. Raises
     FileError for a file that is missing, broken, cut off or too large (179 million pixels), or holds no picture.
     """
-    picture = decode(contents(path), str(path), upright)
+    picture = decode(contents(path), str(path), upright, srgb)
     warn({str(path): picture.remarks})
     return picture
 
 
-def decode(data: bytes, name: str, upright: bool = True) -> Picture:
+def decode(data: bytes, name: str, upright: bool = True, srgb: bool = True) -> Picture:
     """`read` of a file's content; `name` is what messages call it. Does not warn: see `Picture.remarks`."""
     if data.startswith(radiance.HDR):
         picture = _said(name, lambda: Picture(radiance.decode_hdr(data), "HDR"))
     elif data.startswith(radiance.NPY):
         picture = _said(name, lambda: Picture(radiance.decode_npy(data), "NPY"))
     else:
-        picture = _said(name, lambda: pillow.decode(data, name, upright))
+        picture = _said(name, lambda: pillow.decode(data, name, upright, srgb))
     if picture.values.size == 0:
         raise FileError(f"{name} cannot be read as an image (it has no pixels): get it again.")
     if picture.linear and not bool(np.isfinite(picture.values).all()):
@@ -54,9 +55,9 @@ def decode(data: bytes, name: str, upright: bool = True) -> Picture:
     return picture
 
 
-def of_image(image: Image.Image) -> Picture:
-    """An image of Pillow's as it is; what Pillow has cut to 8 bits stays so. FileError where it cannot be decoded."""
-    return _said(getattr(image, "filename", "") or "an image of Pillow's", lambda: pillow.of_image(image))
+def of_image(image: Image.Image, srgb: bool = True) -> Picture:
+    """An image of Pillow's; what Pillow has cut to 8 bits stays so. FileError where it cannot be decoded."""
+    return _said(getattr(image, "filename", "") or "an image of Pillow's", lambda: pillow.of_image(image, srgb))
 
 
 def sizes(path: str | Path) -> tuple[tuple[int, int], tuple[int, int]]:

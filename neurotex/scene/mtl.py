@@ -24,15 +24,21 @@ from .text_lines import decoded, plain_bytes, shown
 from .textures import ImageTexture
 
 D = TypeVar("D")  # of a default
+RGB = tuple[float, float, float]
 Placement = tuple[tuple[float, float], tuple[float, float]]
 PLACEMENT: Placement = ((1.0, 1.0), (0.0, 0.0))
 NUMBERS = ("-o", "-s", "-t")  # options that one to three numbers follow; any of these others, so many words
 WORDS = {"-blendu": 1, "-blendv": 1, "-cc": 1, "-clamp": 1, "-bm": 1, "-boost": 1, "-texres": 1, "-imfchan": 1}
 WORDS |= {"-type": 1, "-mm": 2}
 # statements whose absence from the picture is worth a word
-UNUSED = ("map_ks", "map_ke", "map_ps", "map_disp", "disp", "map_decal", "decal", "map_refl", "refl")
+UNUSED = ("map_ks", "map_ps", "map_disp", "disp", "map_decal", "decal", "map_refl", "refl")
+# statements of other models of light, without a word: glTF's says the same by others
+OTHERS = ("illum", "ka", "ks", "ns", "ni", "nr", "tf", "sharpness", "map_ka", "map_ns", "map_aat", "ps", "pc", "pcr")
+OTHERS += ("aniso", "anisor", "map_pc", "map_pcr", "map_aniso", "map_anisor", "d", "tr", "kd", "ke", "pr", "pm")
+COLOURED = ("map_kd", "map_ke")
 NORMAL = ("norm", "map_norm", "map_kn")
 BUMP = ("bump", "map_bump")
+KNOWN = {*UNUSED, *OTHERS, *COLOURED, *NORMAL, *BUMP, "map_pr", "map_pm", "map_d"}
 
 
 @dataclass
@@ -68,15 +74,23 @@ class Library:
         except OSError as error:
             raise FileError(f"{file} cannot be read ({error.strerror}): check its permissions.") from None
         entries: dict[bytes, Entry] = {}
+        unknown: dict[str, int] = {}
         entry = None
         for number, line in enumerate(data.split(b"\n"), 1):
             keyword, rest = re.findall(rb"\s*(\S*)\s?(.*)", line, re.DOTALL)[0]
             keyword = keyword.lower()
             if keyword == b"newmtl":
                 entry = entries[rest.strip()] = Entry(rest.strip(), file, number, self.folder)
-            elif entry is not None and keyword and not keyword.startswith(b"#"):
-                # as it stands: the name of a file may begin with a blank
-                entry.statements[decoded(keyword)] = (rest.rstrip(b"\r"), number)
+            elif keyword and not keyword.startswith(b"#"):
+                if entry is None or decoded(keyword) not in KNOWN:
+                    unknown.setdefault(decoded(keyword), number)
+                else:  # as it stands: the name of a file may begin with a blank
+                    entry.statements[decoded(keyword)] = (rest.rstrip(b"\r"), number)
+        if unknown:
+            word, number = next(iter(unknown.items()))
+            more = f" (nor are {len(unknown) - 1} others)" if len(unknown) > 1 else ""
+            what = "stands before any newmtl" if word in KNOWN else f"is no keyword of MTL files{more}"
+            warnings.warn(f"{file}, line {number}: '{shown(word)}' {what}: such lines are left out.", stacklevel=2)
         for name, entry in entries.items():
             self.entries.setdefault(name, entry)
 
@@ -170,11 +184,10 @@ class Entry:
             roughness=roughness,
             metallic=0.0 if metallic is None else metallic,
             normal=self._normal(placement),
+            emissive=self._emissive(placement),
             alpha_cutoff=None if alpha is None else 0.5,
         )
         unused = [keyword for keyword in UNUSED if keyword in self.statements]
-        if any(self._floats("ke", [])):
-            unused.append("Ke")
         if unused:
             self._warn(self.line, f"{', '.join(unused)} not used")
         return MtlMaterial(material, color, placement)
@@ -193,19 +206,28 @@ class Entry:
             alpha = interpolate(alpha[None], rgb.shape[1:], mode="bilinear")[0]
         return base.texture(torch.cat([rgb, alpha]))
 
-    def _color(self) -> tuple[float, float, float] | None:
-        """`Kd`, which is a display colour; of one number, grey."""
-        given = self._floats("kd", None)
+    def _color(self, keyword: str = "Kd", instead: str = "the default colour takes its place") -> RGB | None:
+        """`Kd` or `Ke`, which are display colours; of one number, grey."""
+        given = self._floats(keyword.lower(), None)
         if given is None:
             return None
+        line = self.statements[keyword.lower()][1]
         given = given * 3 if len(given) == 1 else given[:3]
         if len(given) < 3:
-            self._warn(self.statements["kd"][1], "Kd needs three numbers, the default colour takes its place")
+            self._warn(line, f"{keyword} needs three numbers, {instead}")
             return None
         if not all(0 <= value <= 1 for value in given):
-            self._warn(self.statements["kd"][1], "Kd lies outside [0, 1] and is cut off there")
+            self._warn(line, f"{keyword} lies outside [0, 1] and is cut off there")
         red, green, blue = (min(max(value, 0.0), 1.0) for value in given)
         return red, green, blue
+
+    def _emissive(self, placement: Placement) -> RGB | ImageTexture | None:
+        """What it sends out by itself; None where it is dark."""
+        image = self._map("map_ke", placement)
+        if image is not None:
+            return image.texture()
+        color = self._color("Ke", "it sends out nothing")
+        return color if color is not None and any(color) else None
 
     def _factor(self, which: str, placement: Placement) -> float | ImageTexture | None:
         """Roughness (r) or metallic (m): a texture, a number, or None."""
@@ -269,7 +291,7 @@ class Entry:
             self._warn(line, f"'{shown(name)}' of {keyword} is missing: put it beside {self.file.name}")
             return None
         try:
-            found = Map(images.read(file, upright=False).to(4), options)
+            found = Map(images.read(file, upright=False, srgb=keyword in COLOURED).to(4), options)
         except FileError as error:
             warnings.warn(f"{self.file}, line {line}: {error}", stacklevel=2)
             return None

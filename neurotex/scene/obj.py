@@ -20,6 +20,17 @@ from .polygons import triangulate
 from .text_lines import Lines, count_words, parsed, shown
 
 OTHERS = {b"p": "points", b"l": "lines", b"curv": "curves", b"surf": "surfaces"}
+# what is read, and what changes nothing of a picture that shows triangles without shadows
+READ = {b"v", b"vt", b"vn", b"f", b"fo", b"o", b"g", b"s", b"usemtl", b"mtllib"}
+READ |= {b"bevel", b"c_interp", b"d_interp", b"lod", b"shadow_obj", b"trace_obj", b"ctech", b"stech", b"mg"}
+# what the specification knows beyond, and how it is called
+UNUSED = dict.fromkeys((b"p", b"l"), "points and lines are not rendered")
+UNUSED |= dict.fromkeys(
+    b"vp curv curv2 surf cstype deg bmat step parm trim hole scrv sp end con bsp bzp cdc cdp res".split(),
+    "curves and free-form surfaces are not rendered: make a mesh of them",
+)
+UNUSED |= dict.fromkeys((b"usemap", b"maplib"), "texture maps by name are not used: give them in an MTL file")
+UNUSED |= dict.fromkeys((b"call", b"csh"), "other files and programs are not called")
 
 
 def load(path: Path) -> list[Node]:
@@ -28,7 +39,7 @@ def load(path: Path) -> list[Node]:
     An object of several materials has a child for each. Corners with the same `v`, `vt` and `vn` are one vertex. Faces
     without `vt` are a mesh of their own, in the plain colour of their material. Without `vn`, a file that says nothing
     of smoothing groups is smooth. Materials are diffuse, unless the MTL has `Pr` or `map_Pr`. Curves and surfaces,
-    lines and points are left out. Raises FileError, with the line, for what cannot be read.
+    lines and points are left out, which is said. Raises FileError, with the line, for what cannot be read.
     """
     return Reader(path).nodes()
 
@@ -50,6 +61,7 @@ class Reader:
         values, counts = self.lines.numbers(self.v, 1)
         points, rgb = self._points(values, counts)
         vt, vn = self.lines.begins(b"vt"), self.lines.begins(b"vn")
+        self._say_unread(vt, vn)
         uvs, normals = self._columns(vt, 2, "vt"), self._columns(vn, 3, "vn")
         place, uv, normal, counts = self._faces({"v": self.v, "vt": vt, "vn": vn})
         kept = counts >= 3
@@ -263,6 +275,26 @@ class Reader:
                 uv[moved] = len(uvs) + inverse.reshape(-1)
                 uvs = np.concatenate([uvs, uvs[used] * scale + offset])
         return uvs
+
+    def _say_unread(self, *read: np.ndarray) -> None:
+        """Warn of statements that are left out: each kind that the specification knows once, and all others once."""
+        rest = np.ones(len(self.lines.start), bool)
+        for which in (self.v, self.f, *read):
+            rest[which] = False
+        rest &= ~np.isin(self.lines.bytes[self.lines.start], (ord("#"), ord("\n")))
+        said: set[str] = set()
+        unknown: dict[bytes, int] = {}
+        for line in np.flatnonzero(rest).tolist():
+            word = self.lines.text(line).split(None, 1)[0]
+            if word in UNUSED and UNUSED[word] not in said:
+                said.add(UNUSED[word])
+                self._warn(line, f"'{shown(word)}': {UNUSED[word]}")
+            elif word not in UNUSED and word not in READ:
+                unknown.setdefault(word, line)
+        if unknown:
+            word, line = next(iter(unknown.items()))
+            more = f" (nor are {len(unknown) - 1} others)" if len(unknown) > 1 else ""
+            self._warn(line, f"'{shown(word)}' is no keyword of OBJ files{more}: such lines are left out")
 
     def _say_untextured(self, uv, counts, part, parts) -> None:
         """Warn of faces without `vt` beside others that have it, or whose material has a texture."""

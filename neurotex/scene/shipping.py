@@ -56,7 +56,7 @@ def load_texture(path: str | Path) -> ImageTexture:
 
 def pixels(image: Image.Image, mode: str) -> Float[Tensor, "c h w"]:
     """An image of Pillow's in [0, 1], in the channels that Pillow calls `mode`: "L", "LA", "RGB" or "RGBA"."""
-    return of_image(image).to(len(mode)).floats()
+    return of_image(image, srgb=False).to(len(mode)).floats()
 
 
 def texture_file(texture: Texture, evaluation: Evaluation) -> tuple[bytes, str]:

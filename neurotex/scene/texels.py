@@ -33,7 +33,7 @@ def texels(picture: Pixels) -> Float[Tensor, "c h w"]:
     if isinstance(picture, str | Path):
         return _of_file(Path(picture))
     if isinstance(picture, Image.Image):
-        return of_image(picture).floats()
+        return of_image(picture, srgb=False).floats()
     if isinstance(picture, np.ndarray):
         picture = _of_array(picture)
     if not isinstance(picture, Tensor):
@@ -69,7 +69,7 @@ def _of_array(array: np.ndarray) -> Tensor:
 def _of_file(path: Path) -> Float[Tensor, "c h w"]:
     if path.suffix.lower() not in images.ENDINGS:
         raise ArgumentError(f"{path} is not a texture file that can be read: give one of {', '.join(images.ENDINGS)}.")
-    picture = images.read(path, upright=False)
+    picture = images.read(path, upright=False, srgb=False)
     found = picture.floats()[: 2 if picture.format == "DDS/BC5" else 4]
     if not bool(((found >= 0) & (found <= 1)).all()):
         raise FileError(f"{path} holds values outside [0, 1], which a texture cannot have: scale them.")

@@ -143,7 +143,9 @@ def _joined(data: bytes) -> bytes:
     out, end = bytearray(data), -1
     for match in re.finditer(rb"\\\r?\n", data):
         begin = data.rfind(b"\n", 0, match.start()) + 1
-        if begin == end or re.match(rb"\s*(v|vt|vn|f|fo|l|p)\s", data[begin : begin + 200]):
+        if begin == end or re.match(
+            rb"\s*(v|vt|vn|vp|f|fo|l|p|curv2?|surf|parm|bmat|trim|hole|scrv|sp|con)\s", data[begin : begin + 200]
+        ):
             out[match.start() : match.end()] = b" " * (match.end() - match.start())
             end = match.end()
     return bytes(out)

@@ -3,6 +3,7 @@
 import io
 import itertools
 import os
+import re
 import struct
 import warnings
 import zlib
@@ -273,6 +274,113 @@ def test_a_profile_that_is_not_srgb_is_said_once(tmp_path):
         warnings.simplefilter("error")
         assert "sRGB" in images.read(tmp_path / "srgb.png").profile
         assert images.read(tmp_path / "srgb.png").remarks == ()
+
+
+# primaries (x, y) of wide spaces, and sRGB's; all are white as D65
+PRIMARIES = {
+    "Display P3": ((0.68, 0.32), (0.265, 0.69), (0.15, 0.06)),
+    "Adobe RGB (1998)": ((0.64, 0.33), (0.21, 0.71), (0.15, 0.06)),
+    "sRGB": ((0.64, 0.33), (0.3, 0.6), (0.15, 0.06)),
+}
+D65, D50 = np.array([0.95047, 1, 1.08883]), np.array([0.9642, 1, 0.8249])
+BRADFORD = np.array([[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.0389, -0.0685, 1.0296]])
+
+
+def to_xyz(space: str) -> np.ndarray:
+    """(3, 3): light in a space's primaries → XYZ under D65 (Lindbloom)."""
+    columns = np.array([(x / y, 1, (1 - x - y) / y) for x, y in PRIMARIES[space]]).T
+    return columns * np.linalg.solve(columns, D65)
+
+
+def profile(space: str, gamma: float = 2.2) -> bytes:
+    """An ICC profile, version 2, of a space and a gamma; its colorants are adapted to D50, as they must be."""
+    adapt = np.linalg.inv(BRADFORD) @ np.diag((BRADFORD @ D50) / (BRADFORD @ D65)) @ BRADFORD
+    name = space.encode() + b"\0"
+    xyz = [
+        b"XYZ \0\0\0\0" + struct.pack(">3i", *np.round(v * 65536).astype(int))
+        for v in (D50, *(adapt @ to_xyz(space)).T)
+    ]
+    curve = b"curv\0\0\0\0" + struct.pack(">IH", 1, round(gamma * 256)) + b"\0\0"
+    desc = b"desc\0\0\0\0" + struct.pack(">I", len(name)) + name + bytes(78 + -len(name) % 4)
+    tags = dict(zip((b"wtpt", b"rXYZ", b"gXYZ", b"bXYZ"), xyz, strict=True)) | {
+        b"desc": desc,
+        b"cprt": b"text\0\0\0\0none\0\0\0\0",
+    }
+    tags |= dict.fromkeys((b"rTRC", b"gTRC", b"bTRC"), curve)
+    table, body, at = b"", b"", 128 + 4 + 12 * len(tags)
+    for tag, data in tags.items():
+        table += tag + struct.pack(">2I", at + len(body), len(data))
+        body += data
+    head = struct.pack(
+        ">I4x4s12s12s4s28x3i48x",
+        at + len(body),
+        b"\x02\x20\0\0",
+        b"mntrRGB XYZ ",
+        bytes(12),
+        b"acsp",
+        *np.round(D50 * 65536).astype(int),
+    )
+    return head + struct.pack(">I", len(tags)) + table + body
+
+
+@pytest.mark.parametrize("space", ["Display P3", "Adobe RGB (1998)"])
+def test_colours_of_another_space_become_srgbs(tmp_path, space):
+    light = 0.2 + 0.4 * RNG.random((6, 6, 3))  # inside of what sRGB can show
+    own = np.linalg.solve(to_xyz(space), to_xyz("sRGB")) @ light[..., None]
+    encoded = np.round(own[..., 0] ** (1 / 2.2) * 255).astype(np.uint8)
+    alpha = numbers(1, size=(6, 6))
+    Image.fromarray(np.concatenate([encoded, alpha], 2)).save(tmp_path / "wide.png", icc_profile=profile(space))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        picture = images.read(tmp_path / "wide.png")
+    expected = images.linear_to_srgb(torch.from_numpy(light)).numpy() * 255
+    assert picture.profile == space
+    assert np.abs(picture.values[..., :3] - expected).max() < 2
+    assert np.abs(encoded - expected).max() > 5
+    assert np.array_equal(picture.values[..., 3:], alpha)
+    with Image.open(tmp_path / "wide.png") as image:
+        assert np.array_equal(of_image(image).values, picture.values)
+    # as a texture it is what its numbers say, as in glTF
+    with pytest.warns(UserWarning, match=f"has the colour profile '{re.escape(space)}', which is not applied"):
+        texture = nt.scene.load_texture(tmp_path / "wide.png")
+    assert torch.equal(texture.image[0, :3], torch.from_numpy(encoded).movedim(-1, 0) / 255)
+
+
+def test_grey_and_palettes_have_profiles_too(tmp_path):
+    # a grey profile's own curve: 1.0 is light itself
+    values = np.arange(256, dtype=np.uint8).reshape(16, 16)
+    grey = (
+        profile("sRGB", 1.0).replace(b"RGB XYZ ", b"GRAYXYZ ").replace(b"rTRC", b"kTRC").replace(b"sRGB\0", b"grey\0")
+    )
+    Image.fromarray(values).save(tmp_path / "grey.png", icc_profile=grey)
+    expected = images.linear_to_srgb(torch.from_numpy(values / 255)).numpy()[..., None] * 255
+    assert np.abs(images.read(tmp_path / "grey.png").values - expected).max() < 1
+    image = Image.fromarray(numbers(3)).quantize(8)
+    image.save(tmp_path / "palette.png", icc_profile=profile("Display P3"))
+    image.convert("RGB").save(tmp_path / "rgb.png", icc_profile=profile("Display P3"))
+    assert np.array_equal(images.read(tmp_path / "palette.png").values, images.read(tmp_path / "rgb.png").values)
+
+
+def test_what_pillow_cannot_convert_is_said(tmp_path):
+    Image.fromarray(numbers(1)[..., 0]).save(tmp_path / "grey.png", icc_profile=profile("Display P3"))
+    (tmp_path / "deep.png").write_bytes(
+        png(numbers(3, np.uint16), (b"iCCP", b"x\0\0" + zlib.compress(profile("Display P3"))))
+    )
+    for name in ("grey.png", "deep.png"):
+        with pytest.warns(
+            UserWarning, match=f"{name} has the colour profile 'Display P3', which is not applied: convert"
+        ):
+            images.read(tmp_path / name)
+
+
+def test_cameras_say_adobe_rgb_without_a_profile(tmp_path):
+    image, exif = Image.fromarray(numbers(3)), Image.Exif()
+    exif.get_ifd(0x8769).update({0xA001: 0xFFFF, 0xA005: {1: "R03"}})
+    image.save(tmp_path / "_photo.jpg", exif=exif)
+    with pytest.warns(
+        UserWarning, match=r"_photo\.jpg says that its colours are Adobe RGB's, and is taken to be sRGB: conv"
+    ):
+        images.read(tmp_path / "_photo.jpg")
 
 
 def test_an_animation_is_its_first_picture_and_says_so(tmp_path):

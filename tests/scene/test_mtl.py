@@ -140,7 +140,12 @@ def test_what_cannot_be_had_is_the_default_and_said(folder, mtl, obj, says):
     [
         ("d 0.5", r"line 2: material 'm': transparency"),
         ("Tr 0.5", r"line 2: material 'm': transparency"),
-        ("Ke 1 1 1", r"line 1: material 'm': Ke not used"),
+        ("Ke 2 0 0", r"line 2: material 'm': Ke lies outside \[0, 1\]"),
+        ("Ke 1 1", r"line 2: material 'm': Ke needs three numbers, it sends out nothing"),
+        (
+            "Ns 9\nglow 1\nshade 2\nglow 3",
+            r"it\.mtl, line 3: 'glow' is no keyword of MTL files \(nor are 1 others\): such",
+        ),
         ("map_Ks paint.png\nrefl x.png", r"line 1: material 'm': map_ks, refl not used"),
         ("bump grey.png", r"line 2: material 'm': a bump map of heights is not used"),
         ("norm -bm 0.5 paint.png", r"line 2: material 'm': -bm is not used"),
@@ -162,6 +167,20 @@ def test_scale_and_offset_place_a_texture(folder):
     (mesh,) = scene.meshes()
     assert mesh.uvs.tolist() == [[0.25, -0.5], [2.25, -0.5], [2.25, 2.5], [0.25, 2.5]]
     assert mesh.material.base_color.wrap == "clamp"
+
+
+def test_what_it_sends_out_is_read(folder):
+    assert _material(folder, "newmtl m\nKd 1 0 0\nKe 0 0 0\n").emissive is None
+    material = _material(folder, "newmtl m\nKd 1 0 0\nKe 0.5 0.25 1\n")
+    assert material.emissive.color.tolist() == [0.5, 0.25, 1]  # a display colour, as Kd is
+    material = _material(folder, "newmtl m\nKe 0 0 0\nmap_Ke paint.png\n")  # a map replaces its factor
+    torch.testing.assert_close(material.emissive()[0].movedim(0, -1), torch.tensor(TEXELS[..., :3]) / 255)
+
+
+def test_a_statement_before_any_material_is_said(folder):
+    scene, said = _load(folder, "Kd 1 0 0\nnewmtl m\nKd 0 1 0\n")
+    assert said == [f"{folder / 'it.mtl'}, line 1: 'kd' stands before any newmtl: such lines are left out."]
+    assert scene.materials()[0].base_color.color.tolist() == [0, 1, 0]
 
 
 def test_the_physical_extension_is_read(folder):

@@ -52,7 +52,7 @@ def _corners(scene: nt.Scene) -> list:
         SQUARE + "f -4 -3 -2\nv 5 5 5\n",
         "f 1 2 3\n" + SQUARE,
         SQUARE + "fo 1 2 3\n",
-        "# drawn with a slash at the end \\\n" + SQUARE + "f 1 2 3\nl 1 2\np 1\n",
+        "# drawn with a slash at the end \\\n" + SQUARE + "f 1 2 3\n",
         codecs.BOM_UTF8.decode() + SQUARE + "f 1 2 3\n",
         (SQUARE + "f 1 2 3").encode("utf-16"),
         b"# caf\xe9 \x8e\x5c\n" + SQUARE.encode() + b"o \x83\x65\nf 1 2 3\n",
@@ -177,6 +177,29 @@ def test_where_objects_meet_their_surface_stays_smooth(load):
     two = load(BENT + "o a\nf 1 2 3\no b\nf 3 2 4\n").meshes()
     expected = one.shading_normals()[one.faces.long()]
     torch.testing.assert_close(torch.cat([m.shading_normals()[m.faces.long()] for m in two]), expected)
+
+
+@pytest.mark.parametrize(
+    ("lines", "says"),
+    [
+        ("l 1 2\np 1\nl 2 3\n", r"it\.obj, line 5: 'l': points and lines are not rendered\.$"),
+        (
+            "vp 0.5\ncstype bspline\ndeg 3\ncurv 0 1 1 2 \\\n3 4\nparm u 0 1\nend\n",
+            r"line 5: 'vp': curves and free-form",
+        ),
+        ("usemap brick\nmaplib bricks.map\n", r"line 5: 'usemap': texture maps by name are not used"),
+        ("call more.obj\n", r"line 5: 'call': other files and programs are not called"),
+        (
+            "F 1 2 3\nvx 1\n<html>\nvx 2\n",
+            r"line 5: 'F' is no keyword of OBJ files \(nor are 2 others\): such lines are",
+        ),
+        ("<\x01\xe9>\n", r"line 5: '<�é>' is no keyword of OBJ files: such lines"),
+        ("bevel off\nlod 1\n# vx 1\n\t\n \r\n", None),
+    ],
+)
+def test_what_is_left_out_is_said_once_with_its_line(load, lines, says):
+    scene = load(SQUARE + lines + "f 1 2 3\n", says)
+    assert _corners(scene) == [[[[0, 0, 0], [1, 0, 0], [1, 1, 0]]]]
 
 
 def test_a_face_of_two_corners_is_left_out_and_said(load):

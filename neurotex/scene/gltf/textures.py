@@ -120,7 +120,7 @@ class Pictures:
             own = item.text("name", None)
             name = f"'{own}'" if uri is None and own else item.where if uri is None or uri.startswith("data:") else uri
             try:
-                self._read[item.where] = picture = decode(self._bytes(item, uri), shown(name, 80), upright=False)
+                self._read[item.where] = picture = decode(self._bytes(item, uri), shown(name, 80), False, False)
                 for remark in picture.remarks:
                     self.document.remarks.fault(f"{shown(name, 80)} {remark}")
             except (FileError, SceneError) as error:

@@ -97,7 +97,7 @@ class Frame:
 
     def _shown(self, mask: Path) -> Float[np.ndarray, "1 h w"]:
         """The mask: 1 where the photograph counts. Its grey, times its alpha; 0 and 1 in bytes mean what they say."""
-        picture = images.decode(images.contents(mask), str(mask)).to(2)
+        picture = images.decode(images.contents(mask), str(mask), srgb=False).to(2)
         _check_size(mask, picture.size, self.stored)
         values = picture.values
         if not picture.linear and int(values[..., 0].max()) <= 1:
