@@ -13,7 +13,7 @@ from torch import Tensor
 
 import neurotex as nt
 from neurotex.compat.pytorch3d import conventions
-from neurotex.compat.pytorch3d.fragments import rasterize_faces_reference
+from neurotex.compat.pytorch3d.fragments_reference import rasterize_faces_reference
 
 BLUR, LAYERS = 1e-5, 8  # a squared distance in NDC; faces per pixel
 SHARED = Path(__file__).parents[2] / "shared" / "data" / "spot"

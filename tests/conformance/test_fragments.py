@@ -8,9 +8,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from neurotex.compat.pytorch3d import fragments
+from neurotex.compat.pytorch3d import fragments_reference
 from neurotex.compat.pytorch3d.clipping import clip_faces
-from neurotex.compat.pytorch3d.fragments import Fragments, edge_distance, look, pixel_centres, rasterize
+from neurotex.compat.pytorch3d.fragments import Fragments, rasterize
+from neurotex.compat.pytorch3d.places import edge_distance, look, pixel_centres
 from tests.conformance import golden
 from tests.conformance.golden import Golden
 
@@ -121,7 +122,7 @@ def test_the_reference_and_the_kernel_agree_to_the_bit(golden_scene: Golden):
         corners = corners if pieces is None else pieces.corners
     neighbours = corners.new_empty(0, dtype=torch.int64)
     arguments = (corners, [0], neighbours, *golden_scene.size, layers, blur, *settings.values())
-    reference = fragments.rasterize_faces_reference(*arguments)
+    reference = fragments_reference.rasterize_faces_reference(*arguments)
     kernel = torch.ops.neurotex.rasterize_faces(*arguments)
     for one, other in zip(reference, kernel, strict=True):
         assert torch.equal(one, other)

@@ -15,8 +15,9 @@ import neurotex as nt
 from neurotex.compat.pytorch3d.blend import Blend
 from neurotex.compat.pytorch3d.clipping import _cross as clipping_cross
 from neurotex.compat.pytorch3d.conventions import camera_to_world
-from neurotex.compat.pytorch3d.fragments import Fragments, pixel_centres, rasterize
+from neurotex.compat.pytorch3d.fragments import Fragments, rasterize
 from neurotex.compat.pytorch3d.phong import PhongLight, PhongMaterial, area_normals, face_normals
+from neurotex.compat.pytorch3d.places import pixel_centres
 from neurotex.compat.pytorch3d.shaders import Lookup, Surface, render_phong, shade
 from tests.conformance.golden import Golden
 

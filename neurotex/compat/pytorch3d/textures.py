@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn.functional import interpolate
-from torch.nn.utils.rnn import pad_sequence
 
 from ...errors import ArgumentError
 from ...scene.counts import is_count
 from ...scene.latent import Evaluation, Latents
 from ...scene.textures import Texture
+from .charts import Chart, check_channels, for_each_mesh, ids_for_each_mesh, maps_for_each_mesh, padded
 from .interpolation import interpolate_at
 from .lookup import PADDINGS, SAMPLINGS, sample_texture
 
@@ -27,18 +27,6 @@ else:
         from pytorch3d.renderer import TexturesUV
     except ImportError:
         TexturesUV = object
-
-
-class _Chart(NamedTuple):
-    """What one mesh wears: face f has the coordinates verts[faces[f]] in maps[ids[f]], or in maps[0] without ids."""
-
-    faces: Tensor  # (F, 3)
-    verts: Tensor  # (V, 2)
-    maps: tuple[Texture | Tensor, ...]  # tensors are (H, W, C)
-    ids: Tensor | None  # (F,)
-
-    def of_faces(self, keep: Tensor | slice) -> _Chart:
-        return self._replace(faces=self.faces[keep], ids=None if self.ids is None else self.ids[keep])
 
 
 class _Detached(Texture):
@@ -99,28 +87,28 @@ class GeneratedTexturesUV(TexturesUV):
         self.padding_mode = padding_mode
         self.align_corners = align_corners
         self.sampling_mode = sampling_mode
-        faces = _for_each_mesh("faces_uvs", faces_uvs, "(F, 3)")
+        faces = for_each_mesh("faces_uvs", faces_uvs, "(F, 3)")
         self.device = faces[0].device if faces else torch.device("cpu")
-        verts = _for_each_mesh("verts_uvs", verts_uvs, "(V, 2)", len(faces), self.device)
+        verts = for_each_mesh("verts_uvs", verts_uvs, "(V, 2)", len(faces), self.device)
         several = maps_ids is not None
-        worn = _maps_for_each_mesh(maps, several, len(faces), self.device)
-        ids = _ids_for_each_mesh(maps_ids, faces, worn) if several else [None] * len(faces)
-        self._wear([_Chart(*parts) for parts in zip(faces, verts, worn, ids, strict=True)], several)
+        worn = maps_for_each_mesh(maps, several, len(faces), self.device)
+        ids = ids_for_each_mesh(maps_ids, faces, worn) if several else [None] * len(faces)
+        self._wear([Chart(*parts) for parts in zip(faces, verts, worn, ids, strict=True)], several)
 
-    def _wear(self, charts: list[_Chart], several: bool) -> None:
+    def _wear(self, charts: list[Chart], several: bool) -> None:
         self._charts = charts
         self._several = several  # maps per mesh: whether there are maps_ids
         # Meshes sets these once more, when it takes these textures
         self._num_faces_per_mesh = [len(chart.faces) for chart in charts]
         self.valid = torch.ones(len(charts), dtype=torch.bool, device=self.device)
 
-    def _wearing(self, charts: list[_Chart], several: bool | None = None) -> GeneratedTexturesUV:
+    def _wearing(self, charts: list[Chart], several: bool | None = None) -> GeneratedTexturesUV:
         """Textures of other meshes, read in the same way."""
         other = copy.copy(self)
         other._wear(charts, self._several if several is None else several)
         return other
 
-    def _mapped(self, change: Callable[[Tensor], Tensor], exchange: Callable[[Texture], Any]) -> list[_Chart]:
+    def _mapped(self, change: Callable[[Tensor], Tensor], exchange: Callable[[Texture], Any]) -> list[Chart]:
         """The charts with every tensor and node changed, each distinct one once."""
         done: dict[int, Any] = {}
 
@@ -130,7 +118,7 @@ class GeneratedTexturesUV(TexturesUV):
             return done.get(id(part))
 
         return [
-            _Chart(changed(c.faces), changed(c.verts), tuple(changed(m) for m in c.maps), changed(c.ids))
+            Chart(changed(c.faces), changed(c.verts), tuple(changed(m) for m in c.maps), changed(c.ids))
             for c in self._charts
         ]
 
@@ -142,7 +130,7 @@ class GeneratedTexturesUV(TexturesUV):
         other.valid = change(self.valid)
         return other
 
-    def _trimmed(self) -> list[_Chart]:
+    def _trimmed(self) -> list[Chart]:
         """The charts without faces that are padding, as far as Meshes has said how many are not."""
         counts = self._num_faces_per_mesh
         if len(counts) != len(self._charts):  # Meshes without any face say nothing
@@ -230,7 +218,7 @@ class GeneratedTexturesUV(TexturesUV):
             start += count
         several = self._several or len(maps) > 1
         verts, ids = torch.cat([chart.verts for chart in charts]), self._map_of_face() if several else None
-        return self._wearing([_Chart(torch.cat(faces), verts, maps, ids)], several)
+        return self._wearing([Chart(torch.cat(faces), verts, maps, ids)], several)
 
     def submeshes(self, vertex_ids_list: Sequence[Any], faces_ids_list: Sequence[Any]) -> GeneratedTexturesUV:
         """The textures of parts of the meshes: for each mesh, the faces of each of its parts. Vertices are not used."""
@@ -296,7 +284,7 @@ class GeneratedTexturesUV(TexturesUV):
         """What the `_sources` are now, through one evaluation of all nodes."""
         evaluation = Evaluation()
         values = [_as_source(source, evaluation).to(self.device) for source in self._sources()]
-        _check_channels(value.shape[0] for value in values)
+        check_channels(value.shape[0] for value in values)
         return values
 
     def _sample(self, image: Float[Tensor, "c h w"], uv: Float[Tensor, "n 2"]) -> Float[Tensor, "n c"]:
@@ -328,8 +316,8 @@ class GeneratedTexturesUV(TexturesUV):
             return torch.zeros(0, *([0] * (2 + self._several)), 3, device=self.device)
         most = max(len(maps) for maps in values)
         blank = values[0][0].new_zeros(len(values[0][0]), 1, 1)
-        padded = self._stacked([m for maps in values for m in maps + [blank] * (most - len(maps))])
-        return padded.unflatten(0, (count, most)) if self._several else padded
+        stacked = self._stacked([m for maps in values for m in maps + [blank] * (most - len(maps))])
+        return stacked.unflatten(0, (count, most)) if self._several else stacked
 
     def maps_list(self) -> list[Float[Tensor, "*m h w channels"]]:
         """The map of each mesh now, (H, W, C). With `maps_ids` (M, H, W, C): smaller ones stretched."""
@@ -350,19 +338,19 @@ class GeneratedTexturesUV(TexturesUV):
         return torch.cat(same).movedim(1, -1)
 
     def maps_ids_padded(self) -> Int[Tensor, "n faces"] | None:
-        return _padded([_ids(chart) for chart in self._charts], (), self.device) if self._several else None
+        return padded([_ids(chart) for chart in self._charts], (), self.device) if self._several else None
 
     def maps_ids_list(self) -> list[Int[Tensor, "_"]] | None:
         return [_ids(chart) for chart in self._trimmed()] if self._several else None
 
     def faces_uvs_padded(self) -> Tensor:
-        return _padded([chart.faces for chart in self._charts], (3,), self.device)
+        return padded([chart.faces for chart in self._charts], (3,), self.device)
 
     def faces_uvs_list(self) -> list[Tensor]:
         return [chart.faces for chart in self._trimmed()]
 
     def verts_uvs_padded(self) -> Tensor:
-        return _padded([chart.verts for chart in self._charts], (2,), self.device)
+        return padded([chart.verts for chart in self._charts], (2,), self.device)
 
     def verts_uvs_list(self) -> list[Tensor]:
         return [chart.verts for chart in self._charts]
@@ -407,99 +395,5 @@ def _evaluated(node: Texture, evaluation: Evaluation) -> Float[Tensor, "channels
     return value[0]
 
 
-def _check_channels(channels: Any) -> None:
-    found = sorted(set(channels))
-    if len(found) > 1:
-        raise ArgumentError(f"maps have equally many channels, but here are some with {found[0]} and with {found[1]}.")
-
-
-def _ids(chart: _Chart) -> Int[Tensor, "faces"]:
+def _ids(chart: Chart) -> Int[Tensor, "faces"]:
     return chart.faces.new_zeros(len(chart.faces), dtype=torch.long) if chart.ids is None else chart.ids
-
-
-def _padded(rows: list[Tensor], shape: tuple[int, ...], device: torch.device) -> Tensor:
-    """Tensors (n, *shape) of every mesh as one, zeros where one has fewer."""
-    if not rows:
-        return torch.zeros(0, 0, *shape, device=device)
-    return pad_sequence(rows, batch_first=True)
-
-
-def _for_each_mesh(
-    name: str, given: Any, shape: str, count: int | None = None, device: torch.device | None = None
-) -> list[Tensor]:
-    """A tensor of this shape for each mesh, from a list of them or one padded; if known, for `count` on `device`."""
-    rows = given.unbind(0) if isinstance(given, Tensor) and given.ndim else given
-    if not isinstance(rows, (list, tuple)):
-        raise ArgumentError(
-            f"{name} is a list with a tensor {shape} for each mesh, or one padded tensor, not {type(given).__name__}."
-        )
-    sizes = shape.strip("(,)").split(", ")
-    for row in rows:
-        if not isinstance(row, Tensor) or row.ndim != len(sizes) or (row.ndim > 1 and str(row.shape[1]) != sizes[1]):
-            what = tuple(row.shape) if isinstance(row, Tensor) else type(row).__name__
-            raise ArgumentError(f"{name} is a tensor {shape} for each mesh, but here one is {what}.")
-        _check_device(name, row, device or rows[0].device)
-    if count is not None and len(rows) != count:
-        raise ArgumentError(f"{name} is given for {len(rows)} meshes and faces_uvs for {count}: give both for each.")
-    return list(rows)
-
-
-def _check_device(name: str, tensor: Tensor, device: torch.device) -> None:
-    if tensor.device != device:
-        raise ArgumentError(f"{name} is on {tensor.device} and faces_uvs on {device}: move both to one device.")
-
-
-def _ids_for_each_mesh(maps_ids: Any, faces: list[Tensor], maps: list[tuple]) -> list[Tensor]:
-    """The map of each face, from a list of (F,) or padded, where it has as many columns as the largest mesh faces."""
-    device = faces[0].device if faces else None
-    rows = _for_each_mesh("maps_ids", maps_ids, "(F,)", len(faces), device)
-    most = max(map(len, faces), default=0)
-    for i, (row, own, worn) in enumerate(zip(rows, faces, maps, strict=True)):
-        if len(row) != (most if isinstance(maps_ids, Tensor) else len(own)) or row.is_floating_point():
-            raise ArgumentError(
-                f"maps_ids is a whole number for each face, but mesh {i} has {len(own)} faces and "
-                f"maps_ids {tuple(row.shape)} of {row.dtype}."
-            )
-        rows[i] = row[: len(own)]
-        # faces that are padding may have any
-        if bool((((rows[i] < 0) | (rows[i] >= len(worn))) & (own >= 0).all(1)).any()):
-            raise ArgumentError(f"maps_ids of mesh {i} are from 0 to {len(worn) - 1}, for it has {len(worn)} maps.")
-    return rows
-
-
-def _maps_for_each_mesh(maps: Any, several: bool, count: int, device: torch.device) -> list[tuple]:
-    """The maps of each mesh."""
-    if isinstance(maps, Texture):
-        maps = [maps] * count
-    rows = list(maps.unbind(0)) if isinstance(maps, Tensor) and maps.ndim else maps
-    if not isinstance(rows, (list, tuple)):
-        raise ArgumentError(f"maps is a texture node, a list or a tensor, not {type(maps).__name__}.")
-    if len(rows) != count:
-        raise ArgumentError(f"maps are given for {len(rows)} meshes and faces_uvs for {count}: give both for each.")
-    if several:
-        rows = [tuple(row.unbind(0)) if isinstance(row, Tensor) and row.ndim else row for row in rows]
-        rows = [tuple(row) if isinstance(row, (list, tuple)) else (row,) for row in rows]
-    else:
-        rows = [(row,) for row in rows]
-    for i, row in enumerate(rows):
-        if not row:
-            raise ArgumentError(f"a mesh wears at least one map, but mesh {i} has none in maps.")
-        for source in row:
-            _check_source(source, several, device)
-    _check_channels(source.shape[-1] for row in rows for source in row if isinstance(source, Tensor))
-    return rows
-
-
-def _check_source(source: Any, several: bool, device: torch.device) -> None:
-    if isinstance(source, Texture):
-        return
-    if not isinstance(source, Tensor):
-        raise ArgumentError(
-            f"maps are texture nodes or tensors, not {type(source).__name__}: put a generator into a GeneratedTexture."
-        )
-    if source.ndim != 3 or source.numel() == 0 or not source.is_floating_point():
-        each = "a sequence of them for each mesh, since there are maps_ids" if several else "one for each mesh"
-        raise ArgumentError(
-            f"maps are tensors (H, W, C) of floats, {each}, but here one is {tuple(source.shape)} of {source.dtype}."
-        )
-    _check_device("one of the maps", source, device)

@@ -10,9 +10,10 @@ from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.autograd import gradcheck
 
-from neurotex.compat.pytorch3d import fragments
+from neurotex.compat.pytorch3d import fragments_reference
 from neurotex.compat.pytorch3d.clipping import clip_faces
-from neurotex.compat.pytorch3d.fragments import Fragments, look, pixel_centres, rasterize
+from neurotex.compat.pytorch3d.fragments import Fragments, rasterize
+from neurotex.compat.pytorch3d.places import look, pixel_centres
 from neurotex.errors import ArgumentError
 
 POINTS = torch.tensor([[-2.4, -1.9, 2.0], [4.0, -2.8, 4.0], [0.4, 2.9, 3.0]], dtype=torch.float64)
@@ -164,14 +165,14 @@ def test_kernels_agree_with_the_reference_to_the_bit(data):
             corners, first, neighbours = pieces.corners, pieces.first, pieces.neighbour
     arguments = (corners, first, neighbours, 13, 17, layers, blur, perspective, clip, cull)
     kernel = torch.ops.neurotex.rasterize_faces(*arguments)
-    for one, other in zip(fragments.rasterize_faces_reference(*arguments), kernel, strict=True):
+    for one, other in zip(fragments_reference.rasterize_faces_reference(*arguments), kernel, strict=True):
         assert torch.equal(one, other)
 
     upstream = [torch.randn_like(values) for values in kernel[1:]]
     asked = [grad if data.draw(st.booleans()) else None for grad in upstream]
     if any(grad is not None for grad in asked):
         arguments = (corners, kernel[0], *asked, perspective, clip)
-        expected = fragments.rasterize_faces_backward_reference(*arguments)
+        expected = fragments_reference.rasterize_faces_backward_reference(*arguments)
         ours = torch.ops.neurotex.rasterize_faces_backward(*arguments)
         scale = float(expected.abs().max()) if len(expected) else 1.0
         tolerance = (1e-3 if dtype == torch.float32 else 1e-9) * max(scale, 1e-6)
@@ -182,9 +183,9 @@ def test_chunks_of_the_reference_do_not_show(monkeypatch):
     corners = _soup(60, torch.float32, behind=True)
     pieces = clip_faces(corners, [0, 25], 0.7)
     arguments = (pieces.corners, pieces.first, pieces.neighbour, 20, 16, 2, 1e-2, True, True, False)
-    whole = fragments.rasterize_faces_reference(*arguments)
-    monkeypatch.setattr(fragments, "CANDIDATES", 100)
-    for one, other in zip(fragments.rasterize_faces_reference(*arguments), whole, strict=True):
+    whole = fragments_reference.rasterize_faces_reference(*arguments)
+    monkeypatch.setattr(fragments_reference, "CANDIDATES", 100)
+    for one, other in zip(fragments_reference.rasterize_faces_reference(*arguments), whole, strict=True):
         assert torch.equal(one, other)
 
 
@@ -200,11 +201,11 @@ def test_the_reference_looks_at_all_that_faces_cover_and_little_else(dtype, blur
     flat = torch.cat([torch.rand(200, 3, 1), y_of[torch.randint(size[0], (200, 1, 1))].expand(200, 3, 1)], 2)
     flat = flat + torch.tensor([1, 1e-7]) * torch.randn(200, 3, 2)
     corners = torch.nn.functional.pad(torch.cat([on_centres, slivers, far, flat]), (0, 1), value=1.0).to(dtype)
-    found = list(fragments._candidates(corners, [0], x_of, y_of, blur, False))
+    found = list(fragments_reference._candidates(corners, [0], x_of, y_of, blur, False))
     candidates = torch.zeros(len(corners), size[0] * size[1], dtype=torch.bool)
     candidates[torch.cat([face for face, _ in found]), torch.cat([pixel for _, pixel in found])] = True
 
-    low, high = fragments._boxes(corners, x_of, y_of, blur, False)
+    low, high = fragments_reference._boxes(corners, x_of, y_of, blur, False)
     drawn = (high > low).all(1).nonzero()[:, 0]
     at = torch.cartesian_prod(drawn, torch.arange(size[0] * size[1]))
     seen = look(corners[at[:, 0]], x_of[at[:, 1] % size[1]], y_of[at[:, 1] // size[1]], False, False)

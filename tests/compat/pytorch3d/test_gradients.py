@@ -10,14 +10,14 @@ from torch.autograd import gradcheck, gradgradcheck
 from neurotex.compat import pytorch3d
 from neurotex.compat.pytorch3d.blend import Blend, hard_rgb_blend, sigmoid_alpha_blend, softmax_rgb_blend
 from neurotex.compat.pytorch3d.clipping import clip_faces
-from neurotex.compat.pytorch3d.fragments import edge_distance
 from neurotex.compat.pytorch3d.interpolation import interpolate_at
 from neurotex.compat.pytorch3d.phong import PhongLight, PhongMaterial, area_normals, face_normals, phong
+from neurotex.compat.pytorch3d.places import edge_distance
 from tests.gradients import public_functions
 
-MODULES = ("blend", "clipping", "fragments", "interpolation", "lookup", "phong")
+MODULES = ("blend", "clipping", "fragments", "interpolation", "lookup", "phong", "places")
 # what it returns is constant; a part of `rasterize`, whose gradient is that of its whole
-CONSTANT, PARTS = {"pixel_centres"}, {"look"}
+CONSTANT, PARTS = {"pixel_centres"}, {"coordinates", "look"}
 
 EYE = torch.tensor([[0.4, 0.3, 3.0]], dtype=torch.float64)
 FACES = torch.tensor([[0, 1, 2], [2, 1, 3]])
