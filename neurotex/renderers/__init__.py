@@ -2,7 +2,7 @@
 
 from ..images import save_gif
 from .baked import BakedMatrix, BakedSamples, BakedScene, bake
-from .embedded import render
+from .direct import render
 from .passes import Passes, render_passes
 from .turntable import around, on_background, turntable
 

@@ -36,12 +36,13 @@ from ..raster.texels import number_seen_unchecked
 from ..scene import Geometry, Latents, Material, Scene
 from ..scene.batches import over_batches
 from ..scene.check import stand_ins
-from .embedded import BUDGET, check_scene, described, pixel_runs
+from .budget import BUDGET, strips
+from .direct import check_scene, described
 from .frozen import Frozen, Guard
+from .gbuffer import GBuffer, Surface, View, pixel_runs
 from .lighting import Illumination, Lighting
-from .maps import Key, SceneMaps
+from .maps import SceneMaps
 from .radiance import radiance, with_emitted
-from .surface import Surface, View
 
 
 class BakedScene(nn.Module):
@@ -168,32 +169,27 @@ class Strip:
     """
 
     view: int
-    surface: Surface
-    taps: dict[Key, raster.Taps]
+    found: GBuffer
     pixel: Int[Tensor, "n"]
     materials: list[Material]
     matt: bool
 
     def lit(self, light: Illumination) -> Float[Tensor, "n channels"] | None:
         """Radiance of matt samples per unit of what their maps say."""
-        if not self.matt:
-            return None
-        return self.surface.tinted(light.diffuse(self.surface.position, self.surface.normal))
+        return self.found.transport(light) if self.matt else None
 
     def colour(
         self, maps: SceneMaps, texels: Mapping[str, Tensor], light: Illumination, lit: Float[Tensor, "n _"] | None
     ) -> Float[Tensor, "n 3"]:
         """Linear RGB of the samples."""
-        values = maps.look_up(texels, self.taps)
+        values = maps.look_up(texels, self.found.taps)
         if lit is not None:
             return with_emitted(values["base_color"] * lit, values)
-        return radiance(values, self.surface, self.materials, light)
+        return radiance(values, self.found, self.materials, light)
 
     def moved(self, move: Callable[[Tensor], Tensor]) -> Strip:
         """The same with `move` done to all its tensors."""
-        surface = Surface(**{name: move(tensor) for name, tensor in vars(self.surface).items()})
-        taps = {key: raster.Taps(*map(move, vars(found).values())) for key, found in self.taps.items()}
-        return replace(self, surface=surface, taps=taps, pixel=move(self.pixel))
+        return replace(self, found=self.found.moved(move), pixel=move(self.pixel))
 
 
 class BakedSamples(BakedScene):
@@ -299,13 +295,15 @@ def _bake(
     with Bar("bake", len(scene.cameras), progress) as bar:
         for number, camera in enumerate(scene.cameras):
             view = View.of(geometry, maps, camera, size, grid)
-            for top, rows in view.strips(budget):
+            for _, top, rows in strips(view, budget):
                 surface = view.surface(view.visible(top, rows), top)
-                pixel, first, count = pixel_runs(surface.pixel)
                 if maps.linear:
-                    parts.append(_matrix(view, lights, surface, first))
+                    found = GBuffer.of(surface, maps).rows(maps, lights.at(camera), grid)
+                    pixel, count = found.pixel, found.count
+                    parts.append(assemble_rows_unchecked(found.first, found.index, found.weight, found.light))
                 else:
-                    parts += _strips(number, view, surface, before + torch.repeat_interleave(count))
+                    pixel, _, count = pixel_runs(surface.pixel)
+                    parts += _strips(number, surface, maps, before + torch.repeat_interleave(count))
                 pixels.append(pixel + (number * size[0] + top) * size[1])
                 counts.append(count)
                 before += len(count)
@@ -324,25 +322,14 @@ def _bake(
     return BakedMatrix(operator, texel, *common)
 
 
-def _matrix(view: View, lights: Lighting, surface: Surface, first: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """The rows of the sparse matrix for some rows of a view."""
-    taps = view.maps.taps("base_color", surface)
-    light = surface.tinted(lights.at(view.camera).diffuse(surface.position, surface.normal))
-    light = taps.per_row(light / view.grid**2)
-    return assemble_rows_unchecked(taps.first[first], taps.index, taps.weight, light)
-
-
-def _strips(number: int, view: View, surface: Surface, pixel: Int[Tensor, "n"]) -> list[Strip]:
+def _strips(number: int, surface: Surface, maps: SceneMaps, pixel: Int[Tensor, "n"]) -> list[Strip]:
     """Glossy and diffuse samples of some rows of a view, each by themselves."""
-    materials = view.maps.materials
-    glossy = torch.tensor([material.roughness is not None for material in materials], device=pixel.device)
-    strips = []
+    glossy = torch.tensor([material.roughness is not None for material in maps.materials], device=pixel.device)
+    parts = []
     for kind in (True, False):
         which = (glossy[surface.material.long()] == kind).nonzero()[:, 0]
         if len(which):
-            alike = [material for material in materials if (material.roughness is not None) == kind]
-            some = surface.some(which)
-            taps = view.maps.all_taps(some)
-            matt = not kind and "normal" not in view.maps.planes
-            strips.append(Strip(number, some, taps, pixel[which], alike, matt))
-    return strips
+            alike = [material for material in maps.materials if (material.roughness is not None) == kind]
+            matt = not kind and "normal" not in maps.planes
+            parts.append(Strip(number, GBuffer.of(surface.some(which), maps), pixel[which], alike, matt))
+    return parts

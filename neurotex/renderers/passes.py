@@ -14,10 +14,11 @@ from ..core.precision import uncast
 from ..scene import Camera, Latents, Scene, resolution
 from ..scene.check import check_cameras
 from ..shading.sides import facing
-from .embedded import described
+from .budget import BUDGET, Strip, strips
+from .direct import described
+from .gbuffer import View
 from .maps import SceneMaps
 from .radiance import mapped_normal
-from .surface import View
 
 
 @dataclass(frozen=True)
@@ -61,25 +62,32 @@ def render_passes(
         geometry = scene.geometry()
         maps = SceneMaps(scene, latents, geometry.vertices)
         with uncast(geometry.vertices.device):
-            views = [_seen(View.of(geometry, maps, camera, size, 1)) for camera in scene.cameras]
+            views = [_whole(View.of(geometry, maps, camera, size, 1)) for camera in scene.cameras]
         return Passes(**{name: torch.stack([view[name] for view in views]) for name in views[0]})
 
 
-def _seen(view: View) -> dict[str, Tensor]:
+def _whole(view: View) -> dict[str, Tensor]:
     """The passes of a view, by name."""
-    camera, size = view.camera, view.size
-    surface = view.surface(view.visible(0, size[0]), 0)
-    taps = view.maps.all_taps(surface)
-    values = view.maps.values(taps)
+    parts = [_seen(strip) for strip in strips(view, BUDGET)]
+    return parts[0] if len(parts) == 1 else {name: torch.cat([part[name] for part in parts], 1) for name in parts[0]}
+
+
+def _seen(strip: Strip) -> dict[str, Tensor]:
+    """Those of some rows."""
+    view, top, rows = strip
+    found = view.gbuffer(top, rows)
+    surface, values = found.surface, view.maps.values(found.taps)
+    camera, eye = view.camera, view.camera.eye.to(found.surface.position)
     if "normal" in values:
-        normal = mapped_normal(surface, values["normal"], camera.eye.to(surface.position))
+        normal = mapped_normal(surface, values["normal"], eye)
     else:
-        _, normal = facing(surface.normal, surface.position, camera.eye.to(surface.normal))
+        _, normal = facing(surface.normal, surface.position, eye)
     back = camera.transform[:3, 2].to(surface.position)
     depth = ((camera.position.to(back) - surface.position) * back).sum(1, keepdim=True)
-    found = {"depth": depth, "position": surface.position, "normal": normal, "uv": surface.uv}
-    found["albedo"] = surface.tinted(values["base_color"])
-    images = {name: _image(value, surface.pixel, size, 0) for name, value in found.items()}
+    named = {"depth": depth, "position": surface.position, "normal": normal, "uv": surface.uv}
+    named["albedo"] = surface.tinted(values["base_color"])
+    size = (rows, view.size[1])
+    images = {name: _image(value, surface.pixel, size, 0) for name, value in named.items()}
     for name in ("face", "material"):
         images[name] = _image(getattr(surface, name).long()[:, None], surface.pixel, size, -1)
     return {**images, "mask": images["face"] >= 0}

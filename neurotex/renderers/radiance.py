@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import torch
 from jaxtyping import Float
@@ -12,21 +13,21 @@ from .. import shading
 from ..geometry import dot, unit
 from ..scene import Material
 from ..shading.sides import towards_eye
+from .gbuffer import GBuffer, Surface
 from .lighting import Illumination
-from .surface import Surface
 
 GRAZING = 1e-3  # least cosine between a mapped normal and the view
 
 
 def radiance(
-    values: Mapping[str, Tensor], surface: Surface, materials: Sequence[Material], light: Illumination
+    values: Mapping[str, Tensor], found: GBuffer, materials: Sequence[Material], light: Illumination
 ) -> Float[Tensor, "n 3"]:
     """Light towards the eye from surfaces of all kinds; `values` are what their maps say there (see `SceneMaps`)."""
+    surface = found.surface
     if "normal" in values:
-        surface = Surface(**{**vars(surface), "normal": mapped_normal(surface, values["normal"], light.eye)})
+        surface = replace(surface, normal=mapped_normal(surface, values["normal"], light.eye))
     values = {**values, "base_color": surface.tinted(values["base_color"])}
-    reflected = _reflected(values, surface, materials, light)
-    return with_emitted(reflected, values)
+    return with_emitted(_reflected(values, replace(found, surface=surface), materials, light), values)
 
 
 def with_emitted(reflected: Float[Tensor, "n 3"], values: Mapping[str, Tensor]) -> Float[Tensor, "n 3"]:
@@ -35,18 +36,20 @@ def with_emitted(reflected: Float[Tensor, "n 3"], values: Mapping[str, Tensor]) 
 
 
 def _reflected(
-    values: Mapping[str, Tensor], surface: Surface, materials: Sequence[Material], light: Illumination
+    values: Mapping[str, Tensor], found: GBuffer, materials: Sequence[Material], light: Illumination
 ) -> Float[Tensor, "n 3"]:
     glossy = [material.roughness is not None for material in materials]
+    where, visibility = found.surface, found.visibility
     if all(glossy):
-        return _glossy(values, surface, light)
+        return _glossy(values, where, visibility, light)
     if not any(glossy):
-        return _matt(values, surface, light)
-    shines = torch.tensor(glossy, device=surface.material.device)[surface.material.long()]
-    out = surface.position.new_zeros((len(shines), 3))
+        return _matt(values, where, visibility, light)
+    shines = torch.tensor(glossy, device=where.material.device)[where.material.long()]
+    out = where.position.new_zeros((len(shines), 3))
     for kind, which in ((_glossy, shines.nonzero()[:, 0]), (_matt, (~shines).nonzero()[:, 0])):
         some = {name: value[which] for name, value in values.items()}
-        out = out.index_copy(0, which, kind(some, surface.some(which), light))
+        seen = None if visibility is None else visibility[which]
+        out = out.index_copy(0, which, kind(some, where.some(which), seen, light))
     return out
 
 
@@ -63,10 +66,10 @@ def mapped_normal(surface: Surface, value: Float[Tensor, "n 3"], eye: Float[Tens
     return unit(mapped - beyond * view)
 
 
-def _matt(values: Mapping[str, Tensor], surface: Surface, light: Illumination) -> Tensor:
-    return values["base_color"] * light.diffuse(surface.position, surface.normal)
+def _matt(values: Mapping[str, Tensor], where: Surface, visibility: Tensor | None, light: Illumination) -> Tensor:
+    return values["base_color"] * light.diffuse(where.position, where.normal, visibility)
 
 
-def _glossy(values: Mapping[str, Tensor], surface: Surface, light: Illumination) -> Tensor:
+def _glossy(values: Mapping[str, Tensor], where: Surface, visibility: Tensor | None, light: Illumination) -> Tensor:
     maps = (values["base_color"], values["roughness"][:, 0], values["metallic"][:, 0])
-    return light.glossy(shading.MetallicRoughness(*maps), surface.position, surface.normal)
+    return light.glossy(shading.MetallicRoughness(*maps), where.position, where.normal, visibility)

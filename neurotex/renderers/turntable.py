@@ -13,7 +13,7 @@ from ..errors import ArgumentError
 from ..images.write import to_image
 from ..scene import Flash, PerspectiveCamera, Scene, orbit
 from ..shading import linear_to_srgb
-from .embedded import render
+from .direct import render
 
 YFOV = 40.0  # degrees
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import neurotex as nt
-from neurotex.renderers import embedded
+from neurotex.renderers.budget import BUDGET
 
 DOUBLE = torch.float64
 
@@ -136,7 +136,7 @@ def test_strips_are_the_whole_image_gradients_included(plate, torus, antialias):
     scene = _gltf(plate, torus)
     probe = torch.rand(2, 4, 12, 9, dtype=DOUBLE)
     results = []
-    for budget in (embedded.BUDGET, 1):
+    for budget in (BUDGET, 1):
         image = nt.render(scene, (12, 9), grid=2, antialias=antialias, budget=budget)
         results.append([image, *torch.autograd.grad((image * probe).sum(), list(scene.parameters()))])
     for whole, cut in zip(*results, strict=True):

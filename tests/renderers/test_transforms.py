@@ -12,7 +12,7 @@ from torch.func import grad, jacfwd, jvp, vmap
 
 import neurotex as nt
 from neurotex.generators.stylegan2 import StyleGAN2
-from neurotex.renderers import embedded
+from neurotex.renderers.gbuffer import View
 
 SIZE = (9, 8)
 
@@ -212,8 +212,8 @@ def test_every_value_of_one_batch_meets_every_value_of_another(plate, torus):
 
 def test_geometry_is_worked_out_once_for_a_batch(plate, torus, monkeypatch):
     scene, calls = _scene(plate, torus, batch="people"), []
-    once = embedded.View.visible
-    monkeypatch.setattr(embedded.View, "visible", lambda *args: calls.append(args) or once(*args))
+    once = View.visible
+    monkeypatch.setattr(View, "visible", lambda *args: calls.append(args) or once(*args))
     nt.render(scene, SIZE, grid=2, latents={"skin": _draws(5)[:, 0]})
     assert len(calls) == 2  # cameras
 

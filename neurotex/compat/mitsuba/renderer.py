@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from ...errors import SceneError
-from ...renderers.embedded import check_scene
+from ...renderers.direct import check_scene
 from ...scene import Evaluation, Latents, Scene, resolution
 from ...scene.map_kinds import MAPS
 from .bound import check_device, check_samples

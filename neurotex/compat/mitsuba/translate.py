@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor
 
 from ...errors import ArgumentError
-from ...renderers.embedded import check_scene
+from ...renderers.direct import check_scene
 from ...scene import AmbientLight, EnvironmentLight, Evaluation, Latents, Light, Scene
 from .lights import emitters
 from .sensors import sensors

@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from ...errors import ArgumentError, SceneError
-from ...renderers.embedded import check_scene
+from ...renderers.direct import check_scene
 from ...scene import Camera, ConstantTexture, Latents, Material, Scene
 from ...scene.counts import is_count
 from ...scene.graph import check_is_scene

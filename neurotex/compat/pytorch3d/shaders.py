@@ -19,7 +19,7 @@ from ...core.precision import uncast
 from ...discrete.visibility import Visibility
 from ...errors import ArgumentError, SceneError
 from ...geometry import transform
-from ...renderers.embedded import described
+from ...renderers.direct import described
 from ...renderers.maps import uv_transforms
 from ...scene import Camera, Evaluation, Geometry, Latent, Latents, Scene, resolution
 from ...scene.check import check_cameras, check_maps_alone

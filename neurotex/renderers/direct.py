@@ -1,24 +1,20 @@
 """The renderer that comes along: rasterise, look up, shade, resolve.
 
-Every covered sample of every view becomes a row of taps into flat lists of texels. Where surfaces are diffuse, taps,
-light and texels multiply at once, pixel by pixel, and `bake` keeps taps times light as a matrix; else samples are
-shaded one by one.
+Every covered sample of every view becomes a row of taps into flat lists of texels (see `gbuffer`). Where surfaces are
+diffuse, taps, light and texels multiply at once, pixel by pixel, and `bake` keeps taps times light as a matrix; else
+samples are shaded one by one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterable
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
-from torch.utils.checkpoint import checkpoint
 
 from .. import raster
 from ..core.memory import memory_for
-from ..core.op import transformed
 from ..core.precision import uncast
 from ..errors import ArgumentError
 from ..raster.antialias import edge_blends_unchecked
@@ -29,12 +25,14 @@ from ..scene import Camera, Latents, Light, Scene, resolution
 from ..scene.batches import over_batches
 from ..scene.check import check_views
 from ..scene.counts import is_count
+from .budget import BUDGET, SAMPLE_BYTES, Kept, Strip, in_turn, strips
+from .gbuffer import GBuffer, PixelRows, View
 from .lighting import Lighting
 from .maps import SceneMaps
 from .radiance import radiance
-from .surface import View
 
-BUDGET = 1 << 30  # bytes
+# what a sample keeps for its gradient, roughly: shaded by itself; and where vertices or lights are to have one, too
+SHADED_BYTES, FOLLOWED_BYTES = 384, 1024
 
 
 def render(
@@ -56,9 +54,9 @@ def render(
     `neurotex.raster.antialias`). `latents` gives values to latents by name for this render; each name of a batch
     (see `Latent`) puts a dimension in front, for which everything but textures and light is computed once. Each texture
     node is evaluated once. Differentiable in textures, latents, weights, vertices and lights; through visibility only
-    with `antialias`. A pure function of `latents`, under the transforms of `torch.func`, too. An image whose samples
-    need more than about `budget` bytes is worked off in strips, which for gradients are rendered a second time.
-    Raises OutOfMemoryError where memory does not suffice.
+    with `antialias`. A pure function of `latents`, under the transforms of `torch.func`, too. Samples of all views keep
+    about `budget` bytes: they are worked off in strips, and those whose gradients find no room are rendered a second
+    time for them. Raises OutOfMemoryError where memory does not suffice.
     """
     scene = scene.replace(cameras=cameras, lights=lights)
     size = check_scene(scene, size, grid)
@@ -74,24 +72,19 @@ def _render(
     with uncast(geometry.vertices.device):
         lights = Lighting.of(scene.lights, geometry.vertices)
         views = [View.of(geometry, maps, camera, size, grid) for camera in scene.cameras]
-        strips = [(view, *strip) for view in views for strip in view.strips(budget)]
-        if maps.linear and not antialias:
-            at_once = len(views) * views[0].bytes <= budget
-            parts = _lit_at_once(strips, lights) if at_once else _lit_in_turn(strips, lights)
-        else:
+        parts = [strip for view in views for strip in strips(view, budget)]
+        if not maps.linear or antialias:
             # across a UV seam, where vertices are doubled, a surface goes on
             opposite = raster.opposite_corners(scene.welded()[geometry.faces.long()]) if antialias else None
-            parts = [_frugally(_shaded, len(strips) > len(views), lights, opposite, *strip) for strip in strips]
-        image = parts[0] if len(parts) == 1 else torch.cat(parts)
+            images = in_turn(lambda strip: _shaded(lights, opposite, *strip), parts, budget)
+        elif sum(strip.samples for strip in parts) * SAMPLE_BYTES <= budget:
+            images = _lit_at_once(lights, parts)
+        else:
+            texels = maps.albedo()
+            images = in_turn(lambda strip: _lit(lights, texels, strip), parts, budget)
+        image = images[0] if len(images) == 1 else torch.cat(images)
     # channels come last in memory: so pixels are written, and so losses read them
     return image.view(len(views), *size, 4).movedim(-1, 1)
-
-
-def _frugally(part: Callable[..., Tensor], several: bool, *args: object) -> Tensor:
-    """One of `several` parts of a render; each is rendered again for its gradients, so that one at a time is kept."""
-    if several and torch.is_grad_enabled() and not transformed():
-        return checkpoint(part, *args, use_reentrant=False)
-    return part(*args)
 
 
 def described(scene: Scene, size: tuple[int, int]) -> str:
@@ -108,79 +101,51 @@ def check_scene(scene: Scene, size: int | tuple[int, int], grid: int) -> tuple[i
     return resolution(size)
 
 
-def pixel_runs(pixel: Int[Tensor, "n"]) -> tuple[Int[Tensor, "m"], Int[Tensor, "m_plus_1"], Int[Tensor, "m"]]:
-    """The covered pixels, where each one's samples begin, and how many they are."""
-    pixel, count = pixel.unique_consecutive(return_counts=True)
-    return pixel, torch.cat([count.new_zeros(1), count.cumsum(0)]), count
-
-
-@dataclass(frozen=True)
-class Lit:
-    """Taps of some rows of a view with diffuse surfaces, and their light: all but the texels."""
-
-    pixel: Int[Tensor, "m"]
-    alpha: Float[Tensor, "m"]
-    first: Int[Tensor, "m_plus_1"]
-    index: Int[Tensor, "rows taps"]
-    weight: Float[Tensor, "rows taps"]
-    light: Float[Tensor, "rows channels"]
-    total: int
-
-    @classmethod
-    def of(cls, lights: Lighting, view: View, top: int, rows: int) -> Lit:
-        """What the camera sees of the image's rows [top, top + rows)."""
-        surface = view.surface(view.visible(top, rows), top)
-        taps = view.maps.taps("base_color", surface)
-        light = surface.tinted(lights.at(view.camera).diffuse(surface.position, surface.normal))
-        light = taps.per_row(light / view.grid**2)
-        pixel, first, count = pixel_runs(surface.pixel)
-        alpha = count.to(light.dtype) / view.grid**2
-        return cls(pixel, alpha, taps.first.index_select(0, first), taps.index, taps.weight, light, rows * view.size[1])
-
-    def image(self, texels: Float[Tensor, "texels 4"], index: Int[Tensor, "rows taps"]) -> Float[Tensor, "total 4"]:
-        """Texels straight into pixels."""
-        colour = resolve_unchecked(texels, self.first, index, self.weight, self.light)
-        return place_pixels_unchecked(colour, self.alpha, self.pixel, self.total)
-
-
-def _lit_at_once(strips: list[tuple[View, int, int]], lights: Lighting) -> list[Float[Tensor, "total 4"]]:
+def _lit_at_once(lights: Lighting, parts: list[Strip]) -> list[Float[Tensor, "total 4"]]:
     """Diffuse surfaces in a small image: of the textures, only what is seen is touched."""
-    lit = [Lit.of(lights, *strip) for strip in strips]
-    maps = strips[0][0].maps
-    seen, indices = number_seen_unchecked([part.index for part in lit], maps.layout("base_color").total)
+    rows, maps = [_rows(lights, strip) for strip in parts], parts[0].view.maps
+    seen, indices = number_seen_unchecked([part.index for part in rows], maps.layout("base_color").total)
     texels = maps.albedo(seen)
-    return [part.image(texels, index) for part, index in zip(lit, indices, strict=True)]
+    found = zip(parts, rows, indices, strict=True)
+    return [_image(strip, part, texels, index) for strip, part, index in found]
 
 
-def _lit_in_turn(strips: list[tuple[View, int, int]], lights: Lighting) -> list[Float[Tensor, "total 4"]]:
+def _lit(lights: Lighting, texels: Float[Tensor, "texels 4"], strip: Strip) -> Kept:
     """Diffuse surfaces, one strip after the other."""
-    texels = strips[0][0].maps.albedo()
-
-    def strip(*where: Any) -> Tensor:
-        part = Lit.of(lights, *where)
-        return part.image(texels, part.index)
-
-    several = any(top for _, top, _ in strips)
-    return [_frugally(strip, several, *where) for where in strips]
+    rows = _rows(lights, strip)
+    followed = len(rows.light) * FOLLOWED_BYTES * rows.light.requires_grad
+    return Kept(_image(strip, rows, texels, rows.index), rows.bytes + followed)
 
 
-def _shaded(
-    lights: Lighting, opposite: Int[Tensor, "faces 3"] | None, view: View, top: int, rows: int
+def _rows(lights: Lighting, strip: Strip) -> PixelRows:
+    view, top, rows = strip
+    return view.gbuffer(top, rows).rows(view.maps, lights.at(view.camera), view.grid)
+
+
+def _image(
+    strip: Strip, rows: PixelRows, texels: Float[Tensor, "texels 4"], index: Int[Tensor, "rows taps"]
 ) -> Float[Tensor, "total 4"]:
+    """Texels straight into pixels."""
+    colour = resolve_unchecked(texels, rows.first, index, rows.weight, rows.light)
+    alpha = rows.count.to(rows.light.dtype) / strip.view.grid**2
+    return place_pixels_unchecked(colour, alpha, rows.pixel, strip.rows * strip.view.size[1])
+
+
+def _shaded(lights: Lighting, opposite: Int[Tensor, "faces 3"] | None, view: View, top: int, rows: int) -> Kept:
     """Surfaces of all kinds, sample by sample; antialiased if the faces' neighbours are given."""
     # edges are found between neighbours: one more row on both sides
     above, below = (0, 0) if opposite is None else (min(top, 1), min(view.size[0] - top - rows, 1))
     ids = view.visible(top - above, rows + above + below)
-    surface = view.surface(ids, top - above)
-    taps = view.maps.all_taps(surface)
-    colour = radiance(view.maps.values(taps), surface, view.maps.materials, lights.at(view.camera))
+    found = GBuffer.of(view.surface(ids, top - above), view.maps)
+    colour = radiance(view.maps.values(found.taps), found, view.maps.materials, lights.at(view.camera))
     samples = torch.cat([colour, torch.ones_like(colour[:, :1])], dim=1)
-    pixel = surface.pixel
+    pixel = found.surface.pixel
     if opposite is not None:
         pixel, samples = _with_blends(view, ids, top - above, opposite, pixel, samples)
     flat = samples.new_zeros(((above + rows + below) * view.size[1], 4))
     flat = flat.index_add(0, pixel, samples / view.grid**2)
-    return flat[above * view.size[1] : (above + rows) * view.size[1]]
+    each = SHADED_BYTES + FOLLOWED_BYTES * found.surface.position.requires_grad
+    return Kept(flat[above * view.size[1] : (above + rows) * view.size[1]], len(colour) * each)
 
 
 def _with_blends(

@@ -1,21 +1,33 @@
-"""What a camera sees, as a flat list of surface samples in pixel order."""
+"""The G-buffer: what the samples of an image see, as a flat list in pixel order.
+
+`render`, `bake` and `render_passes` share these steps; each knows only the one before:
+
+    visibility   which face each sample sees, through cut-outs                       View.visible
+    surface      where that is: position, normal, tangent, UV and its footprint      View.surface
+    taps         which texels each map is read from there, with which weights        GBuffer.of, SceneMaps
+    light        what gets there of each light                                       Lighting, Illumination
+    radiance     what of it goes to the eye: per unit of albedo where surfaces       GBuffer.transport
+                 are diffuse, else by what the maps say                              radiance
+    image        samples of a pixel added up                                         PixelRows; direct, baked
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from .. import raster
 from ..geometry import transform
 from ..raster.samples import Samples, gather_surface_unchecked
 from ..raster.zbuffer import z_buffer_unchecked
 from ..scene import Camera, Geometry
 from ..shading.normal_map import face_tangents_unchecked
-from .maps import Place, SceneMaps, cutoffs
-
-SAMPLE_BYTES = 256  # what rendering keeps per sample at most, roughly: attributes, taps, light, colour
+from .lighting import Illumination
+from .maps import Key, Place, SceneMaps, cutoffs
 
 
 @dataclass(frozen=True)
@@ -36,11 +48,78 @@ class Surface(Place):
 
     def some(self, which: Int[Tensor, "m"]) -> Surface:
         """Only these samples."""
-        return Surface(**{name: tensor[which] for name, tensor in vars(self).items()})
+        return self.moved(lambda tensor: tensor[which])
+
+    def moved(self, move: Callable[[Tensor], Tensor]) -> Surface:
+        """The same with `move` done to all tensors."""
+        return Surface(**{name: move(tensor) for name, tensor in vars(self).items()})
 
     def tinted(self, value: Float[Tensor, "n channels"]) -> Float[Tensor, "n channels2"]:
         """A base colour, or the light on it, times the colour of the meshes."""
         return value * self.color if self.color.shape[1] else value
+
+
+@dataclass(frozen=True)
+class GBuffer:
+    """Surface samples, and where they read their maps: all that neither textures nor lights decide.
+
+    `visibility` is the share of each light that has a place which reaches each sample; None for all of it, as nothing
+    casts a shadow yet.
+    """
+
+    surface: Surface
+    taps: dict[Key, raster.Taps]
+    visibility: Float[Tensor, "n lights"] | None = None
+
+    @classmethod
+    def of(cls, surface: Surface, maps: SceneMaps) -> GBuffer:
+        """Taps of all maps but alpha, which only visibility needs."""
+        return cls(surface, maps.all_taps(surface))
+
+    def moved(self, move: Callable[[Tensor], Tensor]) -> GBuffer:
+        """The same with `move` done to all tensors."""
+        taps = {key: raster.Taps(*map(move, vars(found).values())) for key, found in self.taps.items()}
+        visibility = None if self.visibility is None else move(self.visibility)
+        return replace(self, surface=self.surface.moved(move), taps=taps, visibility=visibility)
+
+    def transport(self, light: Illumination) -> Float[Tensor, "n channels"]:
+        """Where surfaces are diffuse: radiance towards the eye per unit of what their maps say."""
+        where = self.surface
+        return where.tinted(light.diffuse(where.position, where.normal, self.visibility))
+
+    def rows(self, maps: SceneMaps, light: Illumination, grid: int) -> PixelRows:
+        """The pixels of diffuse surfaces as sums over texels of base colour; `grid` × `grid` samples make a pixel."""
+        taps = self.taps[maps.keys["base_color"]]
+        weight = taps.per_row(self.transport(light) / grid**2)
+        pixel, first, count = pixel_runs(self.surface.pixel)
+        return PixelRows(pixel, count, taps.first.index_select(0, first), taps.index, taps.weight, weight)
+
+
+@dataclass(frozen=True)
+class PixelRows:
+    """The covered pixels of diffuse surfaces, which are linear in the texels of base colour.
+
+    Pixel number p of the list is Σ over its rows r in `first[p] : first[p + 1]` of light_r · Σ over taps t of
+    weight_rt · texel_rt, and `count` of its samples are covered.
+    """
+
+    pixel: Int[Tensor, "m"]
+    count: Int[Tensor, "m"]
+    first: Int[Tensor, "m_plus_1"]
+    index: Int[Tensor, "rows taps"]
+    weight: Float[Tensor, "rows taps"]
+    light: Float[Tensor, "rows channels"]
+
+    @property
+    def bytes(self) -> int:
+        """How much memory they take."""
+        return sum(tensor.nbytes for tensor in vars(self).values())
+
+
+def pixel_runs(pixel: Int[Tensor, "n"]) -> tuple[Int[Tensor, "m"], Int[Tensor, "m_plus_1"], Int[Tensor, "m"]]:
+    """The covered pixels, where each one's samples begin, and how many they are."""
+    pixel, count = pixel.unique_consecutive(return_counts=True)
+    return pixel, torch.cat([count.new_zeros(1), count.cumsum(0)]), count
 
 
 @dataclass(frozen=True)
@@ -61,10 +140,9 @@ class View:
         matrix = matrix * matrix.new_tensor([grid, grid, 1, 1])[:, None]
         return cls(geometry, maps, camera, size, grid, transform(geometry.vertices, matrix.T))
 
-    @property
-    def eye(self) -> Float[Tensor, "4"]:
-        """The camera's, homogeneous, in the precision of the geometry."""
-        return self.camera.eye.to(self.geometry.vertices)
+    def gbuffer(self, top: int, rows: int) -> GBuffer:
+        """What the samples of the image's rows [top, top + rows) see."""
+        return GBuffer.of(self.surface(self.visible(top, rows), top), self.maps)
 
     def visible(self, top: int, rows: int) -> Int[Tensor, "height width"]:
         """The face that each sample of the image's rows [top, top + rows) sees, −1 for none; through cut-outs."""
@@ -118,13 +196,3 @@ class View:
             element = self.geometry.elements(samples.face)
         where = {"uv": samples.values[:, :2], "duv": samples.derivatives}
         return {"material": material, **where, "element": element, "barycentrics": samples.barycentrics}
-
-    @property
-    def bytes(self) -> int:
-        """What rendering all of it at once may need."""
-        return self.size[0] * self.size[1] * self.grid**2 * SAMPLE_BYTES
-
-    def strips(self, budget: int) -> list[tuple[int, int]]:
-        """Rows of the image as (top, rows), so many at a time that their samples fit into `budget` bytes."""
-        rows = max(1, min(self.size[0], budget * self.size[0] // self.bytes))
-        return [(top, min(rows, self.size[0] - top)) for top in range(0, self.size[0], rows)]
