@@ -9,9 +9,10 @@ INTEROP := .venv/interop
 demo: install
 	$(BIN)/neurotex demo --out demo --overwrite
 
-# two at a time, a file each: most of a test's time is one thread's
+# two at a time, a file each: most of a test's time is one thread's. Then whole flows on a device that is not there
 test: install
 	$(BIN)/python -m pytest -n 2 --dist loadscope
+	$(BIN)/python -m pytest -n 2 --device pretend tests/devices
 
 # the renderers that we plug into: Mitsuba comes from the registry; PyTorch3D's tests run if you have installed it
 test-plugins: install

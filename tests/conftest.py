@@ -1,5 +1,6 @@
 """Every annotation of the package is a check while the tests run; and what several test files share."""
 
+import contextlib
 import json
 import math
 import os
@@ -37,6 +38,7 @@ import torch  # noqa: E402
 from hypothesis import HealthCheck, settings  # noqa: E402
 
 import neurotex as nt  # noqa: E402
+from tests import pretend  # noqa: E402
 
 # data that is not part of the repository; tests that need it are skipped where it is absent
 SHARED = REPOSITORY.parent / "shared"
@@ -56,13 +58,21 @@ settings.load_profile("neurotex")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--device", default="cpu", help="where the numerical suites compute: cpu, cuda, ...")
+    parser.addoption("--device", default="cpu", help="where the numerical suites compute: cpu, cuda, ..., pretend")
     parser.addoption("--dtype", default="float32", choices=["float32", "float64"], help="and in which precision")
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("--device") == "pretend":
+        pretend.name_device()  # before autograd first looks which devices there are
+
+
 @pytest.fixture
-def device(request: pytest.FixtureRequest) -> torch.device:
-    return torch.device(request.config.getoption("--device"))
+def device(request: pytest.FixtureRequest) -> Iterator[torch.device]:
+    """Where tests compute; while one does, the device of `tests.pretend` is there."""
+    name = request.config.getoption("--device")
+    with pretend.Pretended() if name == "pretend" else contextlib.nullcontext():
+        yield torch.device(pretend.DEVICE if name == "pretend" else name)
 
 
 @pytest.fixture

@@ -28,6 +28,7 @@ from ..errors import ArgumentError
 from . import warp
 
 OPS: dict[str, Op] = {}  # all that were declared, by name
+ON_CPU = "cpu"  # in place of a kernel for GPUs: what goes step by step, or through files, is done by the CPU's
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ class Op:
 
     - `schema`: its name, arguments and results, as `torch.library.define` has them.
     - `reference`: the function in plain torch, for any device. It says what is right.
-    - `cpu`: the kernel for tensors on the CPU. `cuda`: that for NVIDIA's GPUs, by its name; see `warp`.
+    - `cpu`: the kernel for tensors on the CPU. `cuda`: that for NVIDIA's GPUs, by its name (see `warp`), or ON_CPU.
     - `fake`: empty results of the right shapes and types, from arguments that have nothing else; for torch's compiler.
       None where shapes depend on values.
     - `derivative`: `Linear` or `Backward`. Without one, what wants a gradient goes through the reference.
@@ -90,7 +91,8 @@ class Op:
         torch.library.define(qualified, f"({signature}")
         torch.library.impl(qualified, "CompositeExplicitAutograd")(reference)
         self.cuda = cuda
-        self.kernels = {"CPU": cpu, "CUDA": None if cuda is None else warp.kernel(cuda, reference)}
+        on_gpu = None if cuda is None else _hop(cpu or reference) if cuda == ON_CPU else warp.kernel(cuda, reference)
+        self.kernels = {"CPU": cpu, "CUDA": on_gpu}
         for key, kernel in self.kernels.items():
             if kernel is not None:
                 torch.library.impl(qualified, key)(kernel)
@@ -161,6 +163,17 @@ class Op:
             )
         assert self.derivative is not None
         return (self.derivative.along or self)(tangents[0], *inputs[1:])
+
+
+def _hop(kernel: Callable) -> Callable:
+    """A CPU's kernel for tensors that are elsewhere: there and back."""
+
+    def call(*arguments: Any) -> Any:
+        device = next(x.device for x in arguments if isinstance(x, Tensor))
+        found = kernel(*(x.cpu() if isinstance(x, Tensor) else x for x in arguments))
+        return found.to(device) if isinstance(found, Tensor) else tuple(x.to(device) for x in found)
+
+    return call
 
 
 def wants_gradient(*arguments: Any) -> bool:

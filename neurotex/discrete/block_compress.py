@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from ..core.op import Backward, Op, side_by_side
+from ..core.op import ON_CPU, Backward, Op, side_by_side
 from ..core.threads import parallel_for
 from ..core.typed import sides
 from ..errors import ArgumentError
@@ -235,6 +235,7 @@ _encode = Op(
     "block_encode(Tensor x, str format) -> Tensor",
     reference=encode_reference,
     cpu=_encode_cpu,
+    cuda=ON_CPU,
     fake=_fake_encode,
     vmap=side_by_side,
 )
@@ -242,6 +243,7 @@ _decode = Op(
     "block_decode(Tensor blocks, str format, int channels, SymInt height, SymInt width) -> Tensor",
     reference=decode_reference,
     cpu=_decode_cpu,
+    cuda=ON_CPU,
     fake=_fake_decode,
     vmap=side_by_side,
 )
@@ -249,6 +251,7 @@ _soft_backward = Op(
     "block_soft_backward(Tensor x, Tensor blocks, Tensor grad, str format, float temperature) -> Tensor",
     reference=soft_backward_reference,
     cpu=_soft_backward_cpu,
+    cuda=ON_CPU,
     fake=_fake_soft,
     vmap=side_by_side,
 )
@@ -257,6 +260,7 @@ _soft = Op(
     "block_soft(Tensor x, Tensor blocks, str format, float temperature) -> Tensor",
     reference=soft_reference,
     cpu=_soft_cpu,
+    cuda=ON_CPU,
     fake=_fake_soft,
     derivative=Backward(
         lambda grads, inputs, _: (_soft_backward(*inputs[:2], grads[0], *inputs[2:]), None, None, None)

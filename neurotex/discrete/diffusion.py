@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from ..core.op import Op
+from ..core.op import ON_CPU, Op
 from ..core.threads import parallel_for
 from ..core.typed import added
 from . import dither_kernels as kernels
@@ -93,11 +93,13 @@ _diffuse_levels = Op(
     "diffuse_levels(Tensor x, Tensor levels) -> Tensor",
     reference=levels_reference,
     cpu=_levels_cpu,
+    cuda=ON_CPU,
     fake=lambda x, levels: x.new_empty(x.shape, dtype=torch.int32),
 )
 _diffuse_colors = Op(
     "diffuse_colors(Tensor x, Tensor colors) -> Tensor",
     reference=colors_reference,
     cpu=_colors_cpu,
+    cuda=ON_CPU,
     fake=lambda x, colors: x.new_empty((x.shape[0], *x.shape[2:]), dtype=torch.int32),
 )

@@ -108,7 +108,7 @@ class _Search:
         # the kernels are for CPU; a module moves in place, and the scene keeps its own
         here = baked.texel.device.type == "cpu"
         self.operator = baked.operator if here else copy.deepcopy(baked.operator).cpu()
-        self.target = baked.rows(images[:, :3]).cpu()
+        self.target = baked.rows(images[:, :3].to(baked.texel.device)).cpu()
         self.start = start.to(self.operator.values.dtype)
         seen = start.flatten(2)[..., None, baked.texel]
         number = step.nearest(seen) if isinstance(step, Palette) else step.place(seen)[0].round().long()

@@ -59,7 +59,7 @@ class Judge:
     def __init__(self, baked: BakedMatrix, images: Tensor, step: Step, size: tuple[int, int]):
         self.baked, self.step, self.size = baked, step, size
         self.tile = step.tile or 1
-        self.target = baked.rows(images[:, :3])
+        self.target = baked.rows(images[:, :3].to(baked.texel.device))
         self.expected = linear_to_srgb(self.target)
 
     def show(self, x: Tensor) -> Tensor:

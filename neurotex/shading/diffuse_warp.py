@@ -7,11 +7,11 @@ from torch import Tensor
 
 from ..core.warp import launch
 from .kernels import in_rows
-from .lights import scaled
+from .lights import NEAREST, scaled
 
 wp.set_module_options({"enable_backward": False})
 
-pi = wp.constant(math.pi)
+pi, nearest = wp.constant(math.pi), wp.constant(NEAREST**2)
 
 
 @wp.kernel
@@ -40,8 +40,9 @@ def shade(
         received = float(0.0)
         if lights[k, 3] != 0.0:
             offset = light - p
-            square = wp.max(wp.dot(offset, offset), 1.0e-12)
-            received = wp.max(wp.dot(n, offset), 0.0) / (square * wp.sqrt(square) * pi)
+            square = wp.dot(offset, offset)
+            if square > nearest:
+                received = wp.max(wp.dot(n, offset), 0.0) / (square * wp.sqrt(square) * pi)
         elif wp.dot(light, light) > 0.0:
             received = wp.max(wp.dot(n, light), 0.0) / (wp.length(light) * pi)
         if visibility.shape[0] > 0:

@@ -15,11 +15,12 @@ from ..core.lanes_warp import joined_double
 from ..core.warp import lanes, launch
 from .albedo import DIELECTRIC, MIN_COSINE, MIN_ROUGHNESS, albedo_table
 from .kernels import in_rows
+from .lights import NEAREST
 
 wp.set_module_options({"enable_backward": False})
 
 LANES = 32
-pi, dielectric = wp.constant(math.pi), wp.constant(DIELECTRIC)
+pi, dielectric, nearest = wp.constant(math.pi), wp.constant(DIELECTRIC), wp.constant(NEAREST**2)
 min_cosine, min_roughness = wp.constant(MIN_COSINE), wp.constant(MIN_ROUGHNESS)
 
 
@@ -96,7 +97,9 @@ def light_on(o: Point, place: wp.vec3, far: bool):
     g = Light()
     offset = place - o.p
     g.squared = wp.dot(offset, offset)
-    g.falloff = 1.0 / wp.max(g.squared, 1.0e-12)
+    g.falloff = 0.0
+    if g.squared > nearest:
+        g.falloff = 1.0 / g.squared
     g.inverse = wp.sqrt(g.falloff)
     g.to = offset * g.inverse
     if far:
@@ -343,7 +346,7 @@ def backward(
         if not far:
             # a place: the direction keeps its length, and specular and matt both grow with the fall-off
             radial = float(0.0)
-            if g.squared > 1.0e-12:
+            if g.squared > nearest:
                 radial = wp.dot(g_place, g.to) + 2.0 * (share + g_matt * g.matt)
             g_place = (g_place - radial * g.to) * g.inverse
             g_p -= g_place

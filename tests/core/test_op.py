@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.autograd import gradcheck, gradgradcheck
 
 from neurotex.core import warp
-from neurotex.core.op import Backward, Linear, Op, elementwise, plain
+from neurotex.core.op import OPS, Backward, Linear, Op, elementwise, plain
 
 ran: list[str] = []
 
@@ -150,3 +150,11 @@ def test_a_kernel_for_gpus_is_loaded_when_it_is_called(monkeypatch):
         warnings.simplefilter("error")
         kernel(torch.ones(1))
     assert ran == ["reference"] * 3
+
+
+def test_what_stays_on_the_cpu_goes_there_and_back():
+    hop = OPS["block_encode"].kernels["CUDA"]
+    x = torch.rand(1, 3, 8, 8)
+    assert torch.equal(hop(x, "bc1"), OPS["block_encode"].kernels["CPU"](x, "bc1"))
+    if torch.cuda.is_available():
+        assert hop(x.cuda(), "bc1").is_cuda

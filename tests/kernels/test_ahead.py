@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from neurotex.core import warp
-from neurotex.core.op import OPS
+from neurotex.core.op import ON_CPU, OPS
 
 # what covers what, and what is nearest, must not depend on how a sum is rounded
 DECIDING = ("zbuffer", "antialias", "palette_lookup")
 CHIPS = (75, 90, 120)  # Turing, Hopper, Blackwell
-MODULES = sorted({op.cuda.rpartition(".")[0] for op in OPS.values() if op.cuda is not None})
+MODULES = sorted({op.cuda.rpartition(".")[0] for op in OPS.values() if op.cuda not in (None, ON_CPU)})
 
 
 @pytest.mark.parametrize("module", MODULES)

@@ -57,10 +57,8 @@ def test_metallic_roughness(held, eye, also):
 @pytest.mark.parametrize("eye", EYES)
 def test_gradients_of_metallic_roughness(held, eye, least, close, also):
     inputs = [held.placed(x) for x in (torch.randn(999, 3), *_inputs(999, eye, least, also))]
-    if (
-        also != "neither"
-    ):  # from cell to cell of the albedo's table slopes jump, and single precision may take the other
-        close = 2e-4
+    # from cell to cell of the albedo's table slopes jump, and single precision may take the other
+    close = close if also == "neither" else 2e-4
     op = OPS["metallic_roughness_backward"]
     found, right = op.kernels[held.kind](*inputs), op.reference(*(None if x is None else x.double() for x in inputs))
     for k, (ours, expected) in enumerate(zip(found, right, strict=True)):
@@ -72,3 +70,17 @@ def test_gradients_of_metallic_roughness(held, eye, least, close, also):
             assert ours.numel() == 0
             continue
         equal(ours, expected.to(ours.dtype), close if held.dtype == torch.float32 else 1e-11)
+
+
+@pytest.mark.parametrize("distance", [0.0, 1e-13, 3e-9, 1e-3])
+def test_a_light_on_or_above_a_surface(held, distance):
+    """Down to a billionth it shines by 1 / d²; on the surface it has no direction."""
+    position, normal = torch.tensor([[0.0, 0, -distance]]), torch.tensor([[0.0, 0, 1]])
+    eye, light, strength = torch.tensor([0.0, 0, 1, 1]), torch.tensor([[0.0, 0, 0, 1]]), torch.tensor([[7.0, 5, 3]])
+    held(OPS["diffuse"], position, normal, eye, light, strength, None, None, precise=True)
+    maps = torch.rand(1, 3), torch.tensor([0.5]), torch.tensor([0.5])
+    held(OPS["metallic_roughness"], *maps, normal, position, eye, light, strength, None, None, precise=True, close=4e-6)
+    gradients = OPS["metallic_roughness_backward"].kernels[held.kind](
+        *map(held.placed, (torch.ones(1, 3), *maps, normal, position, eye, light, strength, None, None))
+    )
+    assert all(bool(gradient.isfinite().all()) for gradient in gradients)
