@@ -12,6 +12,7 @@ from ..errors import SceneError
 from .material import Material
 from .mesh import Mesh, vertex_normals
 from .origin import Origin, origin_near
+from .textures import FaceTexture
 
 HUGE = 3e38  # beyond single precision
 
@@ -29,7 +30,8 @@ class Part:
 class Corners:
     """Triangles. `place`, `uv`, `normal` (f, 3) index `points` (p, 3), `uvs` (t, 2), `normals` (n, 3); -1 is none.
 
-    `colors` (p, 3 or 4) are linear. Faces of one `smoothing` group (f,) are shaded as one surface where they have no
+    `colors` (p, 3 or 4) are linear; those of faces, `paint` (f, 3), encoded for display, and worn in place of
+    materials. Faces of one `smoothing` group (f,) are shaded as one surface where they have no
     normals; those of group 0 are flat. Or it is (f, 3): corners of one place with the same number are.
     """
 
@@ -42,6 +44,7 @@ class Corners:
     colors: np.ndarray | None = None
     smoothing: np.ndarray | None = None
     part: np.ndarray | None = None
+    paint: np.ndarray | None = None
     origin: Origin = field(init=False)
 
     def __post_init__(self) -> None:
@@ -102,6 +105,8 @@ class Corners:
         material = part.material
         if bare and part.plain is not None and material.needs_uvs():
             material = part.plain()
+        if self.paint is not None:
+            material = Material(FaceTexture(_tensor(self.paint[faces])), part.name)
         return Mesh(
             _tensor(positions[place[first]]),
             torch.from_numpy(inverse.reshape(-1, 3).astype(np.int32)),

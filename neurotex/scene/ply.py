@@ -55,8 +55,9 @@ class Ragged:
 def load(path: Path) -> list[Node]:
     """The root node of a PLY file: its polygons, with UVs and normals of vertices, or UVs of faces' corners.
 
-    Images that a `comment TextureFile` names are their base colours. Raises FileError for a file that is cut off or
-    not a PLY, SceneError for a point cloud.
+    Images that a `comment TextureFile` names are their base colours. Colours of vertices are those of the mesh; colours
+    of faces are a `FaceTexture` where there is neither. Raises FileError for a file that is cut off or not a PLY,
+    SceneError for a point cloud.
     """
     elements, textures = _read(path)
     vertex, face = elements.get("vertex", {}), elements.get("face", {})
@@ -94,9 +95,15 @@ def load(path: Path) -> list[Node]:
     worn = np.zeros(len(counts), np.int64)
     if len(textures) > 1 and isinstance(face.get("texnumber"), np.ndarray):
         worn = face["texnumber"].astype(np.int64)[kept]
-    colors = _colors(vertex)
-    if any(name in face for names in COLORS for name in names):
-        warnings.warn(f"{path}: colours of faces are not used; those of vertices would be.", stacklevel=2)
+    colors, paint = _encoded(vertex), _encoded(face)
+    if colors is not None:
+        light = images.srgb_to_linear(torch.from_numpy(colors[:, :3])).numpy()
+        colors = np.concatenate([light, colors[:, 3:]], 1)
+    if paint is not None:
+        others = "textures" if textures and uv is not None else "those of vertices" if colors is not None else None
+        if others is not None:
+            warnings.warn(f"{path}: colours of faces are not used, since there are {others}.", stacklevel=2)
+        paint = paint[kept, :3][of] if others is None else None
     first, part = by_first(worn)
     parts = [
         Part(path.name, _material(path, textures, int(worn[k]), uv is not None, colors is not None)) for k in first
@@ -110,6 +117,7 @@ def load(path: Path) -> list[Node]:
         None if normals is None else place[triangles],
         colors,
         part=part[of],
+        paint=paint,
     )
     nodes = [Node(mesh, name=mesh.name) for meshes in corners.meshes(parts) for mesh in meshes]
     for node in nodes:
@@ -165,20 +173,19 @@ def _uvs(vertex: dict, face: dict, place: np.ndarray, counts: np.ndarray) -> tup
     return None, None
 
 
-def _colors(vertex: dict) -> np.ndarray | None:
-    """Linear colours (n, 3), or with alpha (n, 4), of what the file has encoded for display."""
+def _encoded(element: dict) -> np.ndarray | None:
+    """Colours (n, 3), or with alpha (n, 4), in [0, 1], encoded for display, as the file has them."""
     for names in COLORS:
         for some in (names, names[:3]):
-            found = _columns(vertex, some)
+            found = _columns(element, some)
             if found is None:
                 continue
-            dtype = vertex[names[0]].dtype
+            dtype = element[names[0]].dtype
             if dtype.kind in "iu":
                 found /= np.iinfo(dtype).max
-            elif found[:, :3].max() > 1:  # as some write floats
+            elif len(found) and found[:, :3].max() > 1:  # as some write floats
                 found /= 255
-            rgb = images.srgb_to_linear(torch.from_numpy(found[:, :3].clip(0, 1))).numpy()
-            return np.concatenate([rgb, found[:, 3:].clip(0, 1)], 1)
+            return found.clip(0, 1)
     return None
 
 
@@ -274,14 +281,22 @@ def _element(element: Element, stream: np.ndarray, at: int, order: str | None) -
     for k, each in enumerate(element.properties):
         values = rows[f"p{k}"]
         if order is None:
-            values = values.astype(each.dtype) if each.dtype[0] == "f" else values.astype(np.int64)
-            if each.dtype[0] != "f" and each.count_dtype is None:
-                values = values.clip(np.iinfo(each.dtype).min, np.iinfo(each.dtype).max).astype(each.dtype)
+            values = _typed(values, each)
         if k in lengths:
             found[each.name] = Ragged(values.reshape(-1), np.full(len(rows), lengths[k]))
         else:
             found[each.name] = values
     return found, stop
+
+
+def _typed(values: np.ndarray, of: Property) -> np.ndarray:
+    """Numbers of text in the type that the header says; whole ones in lists, which may be indices beyond it, wide."""
+    if of.dtype[0] == "f":
+        return values.astype(of.dtype)
+    whole = values.astype(np.int64)
+    if of.count_dtype is not None:
+        return whole
+    return whole.clip(np.iinfo(of.dtype).min, np.iinfo(of.dtype).max).astype(of.dtype)
 
 
 def _unit(dtype: str, order: str | None) -> str:
@@ -345,7 +360,7 @@ def _walk(element: Element, stream: np.ndarray, at: int, order: str | None) -> t
         begin = np.repeat(np.array(offsets[k], np.int64), lengths)
         if order is None:
             values = stream[begin + within]
-            values = values if each.dtype[0] == "f" else values.astype(np.int64)
+            values = _typed(values, each)
         else:
             width = int(each.dtype[1])
             values = stream[(begin + within * width)[:, None] + np.arange(width)].reshape(-1).view(order + each.dtype)

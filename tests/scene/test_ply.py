@@ -114,6 +114,35 @@ def test_several_textures_are_several_meshes(tmp_path):
     assert [mesh.vertices[2].tolist() for mesh in meshes] == [[1, 1, 0], [0, 1, 0]]
 
 
+@pytest.mark.parametrize("kind", ["ascii", "binary_little_endian"])
+def test_faces_have_colours(tmp_path, kind):
+    """A polygon's goes to all its triangles; they are encoded for display, and shown without blending."""
+    rows = [[[0, 1, 2, 3], 255, 0, 51, 9], [[0, 1], 1, 2, 3, 9], [[0, 2, 1], 0, 255, 102, 9]]
+    properties = [*INDICES, *(f"uchar {name}" for name in ("red", "green", "blue", "alpha"))]
+    path = Ply().add("vertex", XYZ, POINTS).add("face", properties, rows).write(tmp_path / "it.ply", kind)
+    scene = _load(path, "1 faces have fewer than 3 corners")
+    (mesh,) = scene.meshes()
+    texture = mesh.material.base_color
+    assert texture.filter == "face"
+    expected = torch.tensor([[255.0, 0, 51], [255, 0, 51], [0, 255, 102]]) / 255
+    torch.testing.assert_close(texture()[0, :, :, 0].T, expected)
+    camera = nt.PerspectiveCamera(nt.look_at(torch.tensor([0.5, 0.5, 2]), torch.tensor([0.5, 0.5, 0])))
+    image = nt.render(scene, 9, cameras=camera, lights=nt.AmbientLight(1.0))
+    light = nt.shading.srgb_to_linear(expected)
+    torch.testing.assert_close(image[0, :3, 2, 2], light[1])
+    assert float((image[0, :3, 6, 6] - light[[0, 2]]).abs().amax(1).min()) < 1e-5  # two faces lie there
+
+
+def test_colours_of_faces_give_way_to_those_of_vertices(tmp_path):
+    """As in MeshLab."""
+    rgb = ["uchar red", "uchar green", "uchar blue"]
+    ply = Ply().add("vertex", [*XYZ, *rgb], [(*p, 255, 0, 0) for p in POINTS])
+    path = ply.add("face", [*INDICES, *rgb], [[[0, 1, 2], 0, 255, 0]]).write(tmp_path / "it.ply")
+    (mesh,) = _load(path, "colours of faces are not used, since there are those of vertices").meshes()
+    assert mesh.colors.tolist() == [[1, 0, 0]] * 3
+    assert mesh.material.base_color().flatten().tolist() == [1, 1, 1]
+
+
 def test_faces_without_uvs_are_untextured_and_said(tmp_path):
     faces = [[[0, 1, 2], [0, 0, 1, 0, 1, 1]], [[0, 2, 3], []]]
     ply = Ply().add("vertex", XYZ, POINTS).add("face", [*INDICES, "list uchar float texcoord"], faces)

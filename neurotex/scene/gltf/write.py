@@ -135,6 +135,9 @@ def _quaternion(turn: np.ndarray) -> list[float]:
 
 def _mesh(glb: Glb, mesh: Mesh, material: int, write: MaterialWriter) -> dict:
     mesh.check()
+    face = None
+    if mesh.material.base_color.filter == "face":  # glTF has colours at vertices
+        mesh, face = write.parted(mesh)
     faces, vertices = _array(mesh.faces), _array(mesh.vertices).astype(np.float32)
     if not np.isfinite(vertices).all():
         raise SceneError(f"mesh '{mesh.name}' has vertices beyond glTF's 32 bits: scale it.")
@@ -152,7 +155,7 @@ def _mesh(glb: Glb, mesh: Mesh, material: int, write: MaterialWriter) -> dict:
         attributes["TEXCOORD_0"] = glb.add_vertices(uvs * [1, -1] + [0, 1])
     if mesh.material.normal is not None:
         attributes["TANGENT"] = glb.add_vertices(_tangents(mesh, normals))
-    colors = write.vertex_colors(mesh)
+    colors = write.vertex_colors(mesh, face)
     if colors is not None:
         attributes["COLOR_0"] = glb.add_vertices(colors)
     primitive = {"attributes": attributes, "indices": glb.add_indices(faces), "material": material}

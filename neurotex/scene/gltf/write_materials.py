@@ -14,6 +14,7 @@ from ...errors import SceneError
 from ...images import srgb_to_linear
 from ...images.png import png
 from ...raster.textures import MIPMAPPED, ON_MESH, both_axes
+from ..corners import distinct
 from ..latent import Evaluation
 from ..material import Material
 from ..mesh import Mesh
@@ -42,12 +43,12 @@ class MaterialWriter:
         maps, values = material.maps(), material.values(self.evaluation)
         surface: dict = {"metallicFactor": 0.0, "roughnessFactor": 1.0}
         for name, texture in maps.items():
-            if texture.filter in ON_MESH and (name, texture.filter) != ("base_color", "vertex"):
+            if texture.filter in ON_MESH and (name != "base_color" or values[name].shape[3] > 1):
                 raise SceneError(
                     f"material '{material.name}': {name} has a texel for each {texture.filter}, which glTF has no "
                     "words for: paint it on an image."
                 )
-        if maps["base_color"].filter == "vertex":
+        if maps["base_color"].filter in ON_MESH:
             pass  # the mesh has it, see `vertex_colors`
         elif isinstance(maps["base_color"], ConstantTexture):
             surface["baseColorFactor"] = [*_factor(values["base_color"]), 1.0][:4]
@@ -67,17 +68,38 @@ class MaterialWriter:
                 out["emissiveTexture"] = self._texture(material, "emissive")
         return out
 
-    def vertex_colors(self, mesh: Mesh) -> np.ndarray | None:
-        """COLOR_0 of a mesh: its colours, times those that its material has on vertices, linear. None for white."""
+    def parted(self, mesh: Mesh) -> tuple[Mesh, np.ndarray]:
+        """A mesh with a colour for each face: one vertex for each colour around it, and for each vertex such a face."""
+        value = mesh.material.values(self.evaluation)["base_color"]
+        mesh.check_texels("base_color", tuple(value.shape))
+        corners = mesh.faces.cpu().long().reshape(-1)
+        _, colour = torch.unique(value[0, :, :, 0].T, dim=0, return_inverse=True)
+        like, number = distinct(corners.numpy(), colour.cpu().repeat_interleave(3).numpy())
+        place = corners[torch.from_numpy(like)]
+
+        def moved(rows: Tensor | None) -> Tensor | None:
+            return None if rows is None else rows.detach().cpu()[place]
+
+        faces = torch.from_numpy(number.reshape(-1, 3))
+        arrays = (moved(mesh.uvs), moved(mesh.shading_normals()), mesh.material, mesh.name, moved(mesh.colors))
+        return Mesh(mesh.vertices.detach().cpu()[place], faces, *arrays), like // 3
+
+    def vertex_colors(self, mesh: Mesh, face: np.ndarray | None = None) -> np.ndarray | None:
+        """COLOR_0 of a mesh: its colours, times those that its material has on vertices, linear. None for white.
+
+        Or on faces: then `face` is one of each vertex, see `parted`.
+        """
         colors = None if mesh.colors is None else mesh.colors.detach().double().cpu()
-        if mesh.material.base_color.filter == "vertex":
+        if mesh.material.base_color.filter in ON_MESH:
             value = mesh.material.values(self.evaluation)["base_color"]
-            mesh.check_texels("base_color", tuple(value.shape))
+            if face is None:
+                mesh.check_texels("base_color", tuple(value.shape))
             own = value[0, :, :, 0].T.double().cpu()
+            own = own if face is None else own[torch.from_numpy(face)]
             own = torch.cat([srgb_to_linear(own[:, :3].clamp(0, 1)), own[:, 3:]], 1)
             columns = max(own.shape[1], 0 if colors is None else colors.shape[1])
             parts = [pad(part, (0, columns - part.shape[1]), value=1.0) for part in (own, colors) if part is not None]
-            if colors is not None:
+            if colors is not None and face is None:
                 warnings.warn(
                     f"mesh '{mesh.name}' has colours and its material '{mesh.material.name}' a base_color on vertices: "
                     "both, of which glTF has the product at vertices alone.",

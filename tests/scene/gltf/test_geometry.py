@@ -7,6 +7,7 @@ import pytest
 import torch
 
 import neurotex as nt
+from tests import tiny
 from tests.scene.gltf.building import FACES, SQUARE, UVS, Gltf
 
 
@@ -380,7 +381,23 @@ def test_colours_of_vertices_multiply_the_base_colour_and_are_written(tmp_path):
     assert nt.Scene.load(white.write(tmp_path / "d.gltf")).meshes()[0].colors is None
 
 
-@pytest.mark.parametrize("node", [lambda: nt.FaceTexture(torch.rand(2, 3)), lambda: nt.VertexTexture(torch.rand(4, 1))])
+def test_colours_of_faces_are_written_at_vertices_of_their_own(tmp_path):
+    """Faces of one colour still share theirs: of a box of doubled vertices with a colour for each side, all do."""
+    box, sides = tiny.box(), torch.rand(6, 3, generator=torch.Generator().manual_seed(0))
+    for colors, vertices in ((sides.repeat_interleave(2, 0), 24), (torch.rand(12, 3), 36)):
+        mesh = nt.Mesh(box.vertices, box.faces, material=nt.Material(nt.FaceTexture(colors), "paint"))
+        scene = nt.Scene(mesh, tiny.cameras(2), nt.Flash(tiny.FLASH))
+        for tint in (None, torch.rand(24, 3)):
+            mesh.colors = tint
+            scene.save(tmp_path / "a.glb")
+            again = nt.Scene.load(tmp_path / "a.glb", cameras=scene.cameras, lights=scene.lights)
+            assert len(again.meshes()[0].vertices) == vertices
+            torch.testing.assert_close(nt.render(again, 24), nt.render(scene, 24), atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "node", [lambda: nt.FaceTexture(torch.rand(2, 2, 2, 3)), lambda: nt.VertexTexture(torch.rand(4, 1))]
+)
 def test_what_gltf_has_no_words_for_is_refused(tmp_path, node):
     corners = torch.tensor([[0.0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 1, 0]])
     texture = node()
