@@ -15,9 +15,10 @@ they, and an alpha map that cuts elsewhere, need another bake.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -43,6 +44,8 @@ from .gbuffer import GBuffer, Surface, View, pixel_runs
 from .lighting import Illumination, Lighting
 from .maps import SceneMaps
 from .radiance import radiance, with_emitted
+
+Baked = TypeVar("Baked", bound="BakedScene")
 
 
 class BakedScene(nn.Module):
@@ -73,6 +76,25 @@ class BakedScene(nn.Module):
         self._guard = Guard(scene, lights=maps.linear)
         self.register_buffer("pixel", pixel, persistent=False)
         self.register_buffer("alpha", alpha, persistent=False)
+
+    def of(self: Baked, scene: Scene) -> Baked:
+        """The same bake for a scene that is another in nothing but its textures: `scene.replace(materials=…)`.
+
+        Nothing is baked again. Sizes and samplers must be those of the textures that were baked, as every call checks.
+        Raises SceneError for a scene of other nodes, cameras, numbers of materials or, where all is diffuse, lights.
+        """
+        if len(scene.materials()) != len(self.scene.materials()):
+            raise SceneError("this scene has another number of materials than the one that was baked: bake it.")
+        other = copy.copy(self)
+        for name in ("_buffers", "_modules"):
+            setattr(other, name, dict(getattr(self, name)))
+        other.scene = scene
+        other._guard = self._guard.of(scene)
+        other._wear(self.scene.materials())
+        return other
+
+    def _wear(self, before: list[Material]) -> None:
+        """Make what depends on materials that of this scene's, which stand for those `before`, one by one."""
 
     def pixels(self, latents: Latents | None = None) -> Float[Tensor, "*batches rows 3"]:
         """Linear RGB of the covered pixels only: all that a photometric loss needs."""
@@ -205,6 +227,14 @@ class BakedSamples(BakedScene):
         super().__init__(*args)
         self._strips = strips
         self._grid = grid
+        self._lights = Frozen(self.scene, ["lights"])
+        self._lit = self._diffuse_light(self._illumination())
+
+    def _wear(self, before: list[Material]) -> None:
+        instead = dict(zip(before, self.scene.materials(), strict=True))
+        if any((old.roughness is None) != (new.roughness is None) for old, new in instead.items()):
+            raise SceneError("a diffuse material cannot become a glossy one, or a glossy one diffuse: bake again.")
+        self._strips = [replace(strip, materials=[instead[m] for m in strip.materials]) for strip in self._strips]
         self._lights = Frozen(self.scene, ["lights"])
         self._lit = self._diffuse_light(self._illumination())
 

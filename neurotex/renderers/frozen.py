@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import warnings
 from collections.abc import Iterator, Sequence
 
@@ -46,6 +47,20 @@ class Frozen:
             self._seen[k] = _state(tensor)
         return None
 
+    def of(self, scene: Scene, kinds: Sequence[str]) -> Frozen:
+        """Of another scene with the same values. Raises SceneError naming what has others."""
+        other = Frozen(scene, kinds)
+        for (path, *_), (place, *_) in zip(self._slots, other._slots, strict=False):
+            if path != place:
+                raise SceneError(f"{place} is not in the scene that was baked: bake this one.")
+        if len(self._slots) != len(other._slots) or len(self._lists) != len(other._lists):
+            raise SceneError("this scene has other nodes, cameras or lights than the one that was baked: bake it.")
+        for k, (path, *_) in enumerate(self._slots):
+            if not _equal(other._values[k], self._values[k]):
+                raise SceneError(f"{path} is another than in the scene that was baked: bake this one.")
+        other._values = self._values
+        return other
+
     def trained(self) -> str | None:
         """The first tensor, by path, that wants a gradient."""
         return next((path for path, node, name in self._slots if getattr(node, name).requires_grad), None)
@@ -55,10 +70,17 @@ class Guard:
     """Refuses to draw what has changed since the bake, and warns once of gradients that are not there."""
 
     def __init__(self, scene: Scene, lights: bool):
-        self._frozen = Frozen(scene, ["nodes", "cameras", *(["lights"] if lights else [])])
+        self._kinds = ["nodes", "cameras", *(["lights"] if lights else [])]
+        self._frozen = Frozen(scene, self._kinds)
         also = ", and one of diffuse surfaces their lights" if lights else ""
         self._why = f"a bake holds meshes and cameras constant{also}"
         self._warned = False
+
+    def of(self, scene: Scene) -> Guard:
+        """The same for another scene that shares what is frozen. Raises SceneError where it does not."""
+        other = copy.copy(self)
+        other._frozen = self._frozen.of(scene, self._kinds)
+        return other
 
     def check(self) -> None:
         """Raises SceneError naming what has changed."""

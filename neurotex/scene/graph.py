@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from types import UnionType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from jaxtyping import Float, Int
@@ -136,15 +137,18 @@ class Scene(nn.Module):
         *,
         cameras: Iterable[Camera] | Camera | None = None,
         lights: Iterable[Light] | Light | None = None,
+        materials: Mapping[Material, Material] | None = None,
     ) -> Scene:
-        """The same nodes before other cameras, under other lights; None leaves them. This scene stays as it is.
+        """The same nodes before other cameras, under other lights, in other materials; None leaves them. This scene
+        stays as it is.
 
-        Nothing is copied: meshes and materials are shared, and the new cameras and lights come to their device.
+        `materials` says which of this scene's are worn by which others instead (see `Material.replace`). No tensor is
+        copied: what is not replaced is shared, and the new cameras and lights come to its device.
         """
-        if cameras is None and lights is None:
+        if cameras is None and lights is None and materials is None:
             return self
         scene = Scene(
-            list(self.nodes),
+            list(self.nodes) if materials is None else _dressed(self, materials),
             list(self.cameras) if cameras is None else cameras,
             list(self.lights) if lights is None else lights,
         )
@@ -270,6 +274,31 @@ class Scene(nn.Module):
         low, high = vertices.amin(0), vertices.amax(0)
         center = (low + high) / 2
         return center, float((vertices - center).norm(dim=1).max())
+
+
+def _dressed(scene: Scene, materials: Mapping[Material, Material]) -> list[Node]:
+    """The nodes of a scene with other materials on meshes of their own, which share all tensors with those there."""
+    own = scene.materials()
+    for material, other in materials.items():
+        if material not in own:
+            raise ArgumentError(f"material '{getattr(material, 'name', material)}' is not worn in this scene.")
+        if not isinstance(other, Material):
+            raise ArgumentError(f"a material is replaced by another Material, not by a {type(other).__name__}.")
+    copies: dict[nn.Module, Any] = {}  # an instance stays an instance
+
+    def dressed(module: Node | Mesh) -> Any:
+        if module not in copies:
+            copied = copies[module] = copy.copy(module)
+            for name in ("_parameters", "_buffers", "_modules"):
+                setattr(copied, name, dict(getattr(module, name)))
+            if isinstance(module, Mesh):
+                copied.material = materials.get(module.material, module.material)
+            else:
+                copied.mesh = None if module.mesh is None else dressed(module.mesh)
+                copied.nodes = ModuleList(map(dressed, module.nodes))
+        return copies[module]
+
+    return [dressed(node) for node in scene.nodes]
 
 
 def _members(what: str, given: object, kind: type | UnionType) -> list:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -112,6 +113,18 @@ class Material(nn.Module):
         """The maps there are, by name, base_color first."""
         maps = {name: getattr(self, name) for name in MAPS}
         return {name: texture for name, texture in maps.items() if texture is not None}
+
+    def replace(self, **maps: Map | None) -> Material:
+        """This material with other maps, as the constructor takes them; None takes one away.
+
+        This one stays as it is, and shares with the new one what is not replaced. Raises ArgumentError as the
+        constructor does, and for names that no map has.
+        """
+        unknown = [name for name in maps if name not in MAPS]
+        if unknown:
+            raise ArgumentError(f"material '{self.name}': there is no map '{unknown[0]}', but {', '.join(MAPS)}.")
+        worn: dict[str, Any] = {name: value for name, value in {**self.maps(), **maps}.items() if value is not None}
+        return Material(**worn, name=self.name, alpha_cutoff=self.alpha_cutoff)
 
     def channels(self, name: str) -> tuple[int, ...]:
         """How many channels the map of this name may have."""

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 import neurotex as nt
+from tests import tiny
 
 
 @pytest.fixture
@@ -96,3 +97,24 @@ def test_a_texture_of_another_size_asks_for_a_new_bake(rich):
     rich.nodes[1].mesh.material.base_color = nt.ImageTexture(torch.rand(3, 4, 4))
     with pytest.raises(nt.SceneError, match="bake it again"):
         baked()
+
+
+@pytest.mark.parametrize("roughness", [None, 0.4])
+def test_a_bake_is_one_of_other_textures_too(roughness):
+    """Those of a scene with other materials, to the bit of a bake of that; what else is another is refused."""
+    box = tiny.box()
+    box.material = nt.Material(nt.ImageTexture(tiny.picture(16)), roughness=roughness)
+    scene = nt.Scene(box, tiny.cameras(2), nt.Flash(tiny.FLASH))
+    baked = nt.bake(scene, 24, grid=2)
+    before = baked()
+    other = scene.replace(materials={box.material: box.material.replace(base_color=1 - tiny.picture(16))})
+    assert torch.equal(baked.of(other)(), nt.bake(other, 24, grid=2)())
+    assert torch.equal(baked(), before)
+    assert not torch.allclose(baked.of(other)(), before, atol=0.05)
+    larger = scene.replace(materials={box.material: box.material.replace(base_color=tiny.picture(32))})
+    with pytest.raises(nt.SceneError, match="bake it again"):
+        baked.of(larger)()
+    with pytest.raises(nt.SceneError, match=r"cameras\[0\].* is another"):
+        baked.of(scene.replace(cameras=tiny.cameras(2, turn=0.3)))
+    with pytest.raises(nt.SceneError, match="bake"):
+        baked.of(scene.replace(cameras=tiny.cameras(3)))

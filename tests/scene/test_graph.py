@@ -1,3 +1,4 @@
+import copy
 import math
 
 import pytest
@@ -125,3 +126,23 @@ def test_the_same_nodes_before_other_cameras_under_other_lights(scene):
     passes = nt.render_passes(scene, 16, cameras=cameras)
     assert torch.equal(passes.depth, nt.render_passes(other, 16).depth)
     assert len(scene.cameras) == 2
+
+
+def test_the_same_nodes_in_other_materials(scene):
+    """What is not replaced is shared, an instance stays one, and nothing of the scene that was there has changed."""
+    before = {name: module for name, module in scene.named_modules()}
+    picture = nt.render(scene, 16)
+    (old, *_), red = scene.materials(), nt.ConstantTexture((1.0, 0.0, 0.0))
+    other = scene.replace(materials={old: old.replace(base_color=red)}, cameras=nt.orbit(1, 2.5))
+    assert other.materials()[0].base_color is red
+    assert len(other.meshes()) == len(scene.meshes())
+    assert [path for path, *_ in other.walk()] == [path for path, *_ in scene.walk()]
+    for mine, theirs in zip(scene.meshes(), other.meshes(), strict=True):
+        assert (mine.vertices is theirs.vertices, mine.name) == (True, theirs.name)
+    assert {name: module for name, module in scene.named_modules()} == before
+    assert torch.equal(nt.render(scene, 16), picture)
+    expected = copy.deepcopy(scene)
+    expected.materials()[0].base_color = red
+    assert torch.equal(nt.render(other, 16), nt.render(expected, 16, cameras=list(other.cameras)))
+    with pytest.raises(nt.ArgumentError, match="'new' is not worn in this scene"):
+        scene.replace(materials={nt.Material(name="new"): old})

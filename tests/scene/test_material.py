@@ -78,3 +78,18 @@ def test_a_node_of_another_shape_is_refused_when_it_is_evaluated(tiny_generator)
         nt.Material(name="skin", roughness=node).values(Evaluation())
     with pytest.raises(nt.SceneError, match=r"base_color must be \(1, 4, H, W\)"):
         nt.Material(node, alpha_cutoff=0.5).values(Evaluation())
+
+
+def test_a_material_with_other_maps_shares_the_rest():
+    rough, colour = nt.ConstantTexture((0.5,)), torch.rand(3, 4, 4)
+    material = nt.Material((0.2, 0.3, 0.4), "skin", roughness=rough, emissive=(0.1, 0, 0))
+    other = material.replace(base_color=colour, emissive=None, metallic=1.0)
+    assert (other.name, other.roughness, other.emissive) == ("skin", rough, None)
+    assert torch.equal(other.base_color()[0], colour)
+    assert float(other.metallic()) == 1
+    assert material.emissive is not None
+    assert float(material.metallic()) == 0
+    with pytest.raises(nt.ArgumentError, match="'skin': there is no map 'specular', but base_color"):
+        material.replace(specular=1.0)
+    with pytest.raises(nt.ArgumentError, match="lies in"):
+        material.replace(base_color=(2.0, 0, 0))
