@@ -334,6 +334,23 @@ def test_views_that_see_nothing_are_named(case, run, tmp_path):
     assert "2 of 4 views see nothing of the mesh: 0, 1." in said
 
 
+def test_views_says_what_it_understood_and_draws_it(case, run, tmp_path):
+    picture = tmp_path / "cameras.png"
+    code, out, err = run("views", case["views"], "--mesh", case["mesh"], "--out", picture, "--size", 64)
+    assert code == 0, err
+    assert re.search(r"written by +transforms\.json", out)
+    assert f"× {tiny.SIDE} x {tiny.SIDE}" in out
+    assert "flash" in out
+    assert Image.open(picture).size == (64, 64)
+    assert_one_sentence(*run("views", case["views"], "--out", picture), "--overwrite")
+    facts = json.loads(run("views", case["views"], "--json")[1])
+    assert facts["program"] == "transforms.json"
+    assert facts["lenses"] == {}
+    assert facts["photographs"] == sum(facts["sizes"].values())
+    assert_one_sentence(*run("views", tmp_path / "none"), "does not exist")
+    assert_one_sentence(*run("views", case["views"], "--out", tmp_path / "cameras.jpg"), ".png")
+
+
 def test_render_refuses_another_format(case, run, tmp_path):
     words = ["render", case["mesh"], "--out", tmp_path / "box.bmp"]
     assert_one_sentence(*run(*words), "box.bmp", ".png")

@@ -5,7 +5,7 @@ program; `read` recognises them.
 """
 
 from .frames import Frame
-from .read import read_frames
+from .read import read_frames, recognise
 from .views import Views
 
-__all__ = ["Frame", "Views", "read_frames"]
+__all__ = ["Frame", "Views", "read_frames", "recognise"]
