@@ -101,11 +101,11 @@ def _mesh_taps(
     if kind == "vertex":
         return (first[:, None] + points.element[:, 1:]).int(), points.barycentrics
     width = layout.shape[texture, 1]
-    index = first + points.element[:, 0] * width + _cell(points.barycentrics, width)
+    index = first + points.element[:, 0] * width + cell_on_face(points.barycentrics, width)
     return index.int()[:, None], torch.ones_like(points.barycentrics[:, :1])
 
 
-def _cell(barycentrics: Float[Tensor, "n 3"], count: Int[Tensor, "n"]) -> Int[Tensor, "n"]:
+def cell_on_face(barycentrics: Float[Tensor, "n 3"], count: Int[Tensor, "n"]) -> Int[Tensor, "n"]:
     """Which of the `count` = R² cells of its face each point lies in: R · row + column, row and column from 0 to R − 1.
 
     The first two coordinates times R lie in a square of the grid, below or above its diagonal. Those above are the

@@ -130,15 +130,24 @@ def check(scene: Scene, size: int | tuple[int, int] = 256) -> Shapes:
 
 def check_maps_alone(scene: Scene, who: str) -> None:
     """Raise SceneError for colours on vertices and faces, for a renderer that paints with images alone."""
+    check_meshes_plain(scene, who)
     for mesh in scene.meshes():
         remedy = f"{who} paints with images alone: draw it with neurotex.render."
-        if mesh.colors is not None:
-            raise SceneError(f"mesh '{mesh.name}' has colours of its own, but {remedy}")
         for name, texture in mesh.material.maps().items():
             if texture.filter in ON_MESH:
                 raise SceneError(
                     f"material '{mesh.material.name}': {name} has a texel for each {texture.filter}, but {remedy}"
                 )
+
+
+def check_meshes_plain(scene: Scene, who: str) -> None:
+    """Raise SceneError for meshes with colours of their own, for a renderer that paints with materials alone."""
+    for mesh in scene.meshes():
+        if mesh.colors is not None:
+            raise SceneError(
+                f"mesh '{mesh.name}' has colours of its own, but {who} paints with materials alone: draw it with "
+                "neurotex.render."
+            )
 
 
 def check_views(scene: Scene) -> None:

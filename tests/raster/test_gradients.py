@@ -20,6 +20,7 @@ from tests.gradients import public_functions
 # what they return is discrete, or made once for arguments that carry no gradient
 DISCRETE = {
     "assemble_rows",
+    "cell_on_face",
     "level_shapes",
     "number_seen",
     "opposite_corners",

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 import neurotex as nt
+from neurotex.scene.check import check_maps_alone
 from neurotex.shading import linear_to_srgb, srgb_to_linear
 
 SUN = nt.AmbientLight(1.0)  # of white surfaces it makes white
@@ -264,7 +265,10 @@ def test_what_is_no_colour_is_refused(make, message, monkeypatch):
 def test_renderers_that_paint_with_images_alone_say_so(triangle):
     scene = nt.Scene(triangle, above(), SUN)
     triangle.material = nt.Material(nt.VertexTexture(torch.rand(3, 3)), "paint")
-    with pytest.raises(nt.SceneError, match="material 'paint': base_color has a texel for each vertex"):
+    with pytest.raises(nt.SceneError, match="material 'paint': base_color has a texel for each vertex, but those that"):
+        check_maps_alone(scene, "those that")
+    triangle.material = nt.Material(nt.VertexTexture(torch.rand(4, 3)), "paint")
+    with pytest.raises(nt.SceneError, match="mesh 'triangle' has 3 vertices, but the base_color"):
         nt.render_phong(scene, 8)
     triangle.material, triangle.colors = nt.Material(), torch.rand(3, 3)
     with pytest.raises(nt.SceneError, match="mesh 'triangle' has colours of its own"):

@@ -19,10 +19,12 @@ from ...core.precision import uncast
 from ...discrete.visibility import Visibility
 from ...errors import ArgumentError, SceneError
 from ...geometry import transform
+from ...raster.mesh_taps import cell_on_face
+from ...raster.textures import ON_MESH
 from ...renderers.direct import described
 from ...renderers.maps import uv_transforms
 from ...scene import Camera, Evaluation, Geometry, Latent, Latents, Scene, resolution
-from ...scene.check import check_cameras, check_maps_alone
+from ...scene.check import check_cameras, check_meshes_plain
 from ...scene.graph import check_is_scene
 from ...scene.latent import by_name, check_names
 from .blend import Blend, hard_rgb_blend, sigmoid_alpha_blend, softmax_rgb_blend
@@ -48,12 +50,20 @@ class Lookup:
 
 @dataclass(frozen=True)
 class Surface:
-    """What faces carry at their corners, in world space, and the number of the texture that each wears."""
+    """What faces carry at their corners, in world space, and the number of the texture that each wears.
+
+    `elements` has a face's number in its own mesh and those of its vertices there, for textures that lie on the mesh.
+    """
 
     positions: Float[Tensor, "faces 3 3"]
     normals: Float[Tensor, "faces 3 3"]
     uvs: Float[Tensor, "faces 3 2"]
     texture: Int[Tensor, "faces"]
+    elements: Int[Tensor, "faces 4"] | None = None
+
+
+# A texture's value, and how it is read: by UV, or by where a point lies on its "face" or between its "vertex" and two
+Painted = tuple[Float[Tensor, "3 _ _"], Lookup | str]
 
 
 def render_phong(
@@ -85,14 +95,15 @@ def render_phong(
     soft shading does. Of `blend`, sigma and the background hold for it, and its own temperature instead of gamma.
 
     Vertex normals are PyTorch3D's: weighted by area, and smooth across UV seams, whatever normals the meshes bring. Of
-    materials, base colours alone are used, without their alpha. Each texture node is evaluated once, none for a
+    materials, base colours alone are used, without their alpha; those on vertices and faces are PyTorch3D's
+    TexturesVertex and TexturesAtlas. Each texture node is evaluated once, none for a
     silhouette. `latents` gives values to latents by name. Differentiable in textures, latents, weights and vertices;
     with a soft shading, or as `visibility` says, through visibility, too.
     """
     size = resolution(size)
     check_is_scene(scene)
     check_cameras(scene)
-    check_maps_alone(scene, "Phong's shading")
+    check_meshes_plain(scene, "Phong's shading")
     views = len(scene.cameras)
     lit = zip(
         for_views("light", light, PhongLight, views, "from_lights makes them of PyTorch3D's lights"),
@@ -113,7 +124,8 @@ def render_phong(
             corners = geometry.vertices[geometry.faces.long()]
             normals = area_normals(corners, scene.welded()[geometry.faces.long()])
             uvs = corner_uvs(geometry)
-            surface = Surface(corners, normals, uvs, geometry.face_material)
+            everywhere = torch.arange(len(corners), device=corners.device)
+            surface = Surface(corners, normals, uvs, geometry.face_material, geometry.elements(everywhere))
             images = []
             for camera, (its_light, its_material) in zip(scene.cameras, lit, strict=True):
                 ndc = ndc_corners(geometry, camera, size)
@@ -157,7 +169,7 @@ def for_views(what: str, given: Any, kind: type, views: int, remedy: str) -> lis
 def shade(
     fragments: Fragments,
     surface: Surface,
-    textures: Sequence[tuple[Float[Tensor, "3 _ _"], Lookup]],
+    textures: Sequence[Painted],
     eye: Float[Tensor, "images 3"],
     *,
     shading: str = "hard_phong",
@@ -239,7 +251,7 @@ def _radiance(
     face: Tensor,
     bary: Tensor,
     surface: Surface,
-    textures: Sequence[tuple[Tensor, Lookup]],
+    textures: Sequence[Painted],
     eye: Tensor,
     flat: bool,
     light: PhongLight,
@@ -253,31 +265,49 @@ def _radiance(
         place = interpolate_at(face, bary, torch.cat([surface.positions, surface.normals], -1))
     position, normal = place.split(3, -1)
     lit, highlight = light_surface(position, normal, eye, light, material)
-    texels = _texels(interpolate_at(face, bary, surface.uvs), surface.texture[face], textures)
+    texels = _texels(face, bary, surface, textures)
     return lit * texels + highlight
 
 
-def _texels(uv: Tensor, texture: Tensor, textures: Sequence[tuple[Tensor, Lookup]]) -> Float[Tensor, "n 3"]:
+def _texels(face: Tensor, bary: Tensor, surface: Surface, textures: Sequence[Painted]) -> Float[Tensor, "n 3"]:
     """Each point's colour in the texture that it wears."""
     if len(textures) == 1:
-        image, lookup = textures[0]
-        return sample_texture(image.to(uv), uv, **vars(lookup))
+        return _read(face, bary, surface, *textures[0])
+    texture = surface.texture[face]
     order, parts = [], []
-    for number, (image, lookup) in enumerate(textures):
+    for number, painted in enumerate(textures):
         order.append((texture == number).nonzero()[:, 0])
-        parts.append(sample_texture(image.to(uv), uv.index_select(0, order[-1]), **vars(lookup)))
-    return uv.new_zeros((len(uv), 3)).index_copy(0, torch.cat(order), torch.cat(parts))
+        parts.append(_read(face[order[-1]], bary.index_select(0, order[-1]), surface, *painted))
+    return bary.new_zeros((len(bary), 3)).index_copy(0, torch.cat(order), torch.cat(parts))
 
 
-def scene_textures(
-    scene: Scene, latents: Latents | None, lookup: Lookup | None = None
-) -> list[tuple[Float[Tensor, "3 _ _"], Lookup]]:
-    """Each material's base colour without alpha, and how it is read: `lookup`, or as its node wraps."""
+def _read(face: Tensor, bary: Tensor, surface: Surface, image: Tensor, how: Lookup | str) -> Float[Tensor, "n 3"]:
+    """What points of faces show of one texture."""
+    image = image.to(bary)
+    if isinstance(how, Lookup):
+        return sample_texture(image, interpolate_at(face, bary, surface.uvs), **vars(how))
+    if surface.elements is None:
+        raise ArgumentError(f"a '{how}' texture needs the `elements` of the surface that wears it.")
+    own = surface.elements[face].long()
+    if how == "vertex":
+        return (bary[:, None] @ image[:, :, 0].T[own[:, 1:]])[:, 0]
+    cells = image.shape[2]
+    return image[:, own[:, 0], cell_on_face(bary, torch.full_like(face, cells))].T
+
+
+def scene_textures(scene: Scene, latents: Latents | None, lookup: Lookup | None = None) -> list[Painted]:
+    """Each material's base colour without alpha, and how it is read: on its mesh, by `lookup`, or as its node wraps."""
     textures = []
     with Evaluation(latents) as evaluation:
         for material in scene.materials():
-            wrap, value = material.base_color.wrap, material.values(evaluation)["base_color"][0, :3]
-            if lookup is not None:
+            node, value = material.base_color, material.values(evaluation)["base_color"]
+            wrap = node.wrap
+            if node.filter in ON_MESH:
+                for mesh in scene.meshes():
+                    if mesh.material is material:
+                        mesh.check_texels("base_color", tuple(value.shape))
+                how = node.filter
+            elif lookup is not None:
                 how = lookup
             elif isinstance(wrap, str) and wrap in PADDINGS:
                 how = Lookup(padding_mode=PADDINGS[wrap])
@@ -286,7 +316,7 @@ def scene_textures(
                     f"material '{material.name}': base_color wraps as {wrap} along u and v, but Phong's shading reads "
                     "both alike: give one wrap, or draw it with neurotex.render."
                 )
-            textures.append((value, how))
+            textures.append((value[0, :3], how))
     return textures
 
 

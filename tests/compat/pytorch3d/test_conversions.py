@@ -542,8 +542,6 @@ def test_colours_of_vertices_and_atlases_become_nodes(pytorch3d):
     from pytorch3d.renderer import TexturesAtlas, TexturesVertex
     from pytorch3d.structures import Meshes
 
-    from neurotex.compat.pytorch3d import from_meshes
-
     vertices, faces = torch.rand(4, 3), torch.tensor([[0, 1, 2], [0, 2, 3]])
     colors, atlas = torch.rand(1, 4, 3, requires_grad=True), torch.rand(1, 2, 3, 3, 3)
     (mesh,) = from_meshes(Meshes([vertices], [faces], TexturesVertex(colors)))
@@ -552,5 +550,11 @@ def test_colours_of_vertices_and_atlases_become_nodes(pytorch3d):
     assert isinstance(found.image, torch.nn.Parameter)
     assert torch.equal(found()[0, :, :, 0].T, colors[0])
     (mesh,) = from_meshes(Meshes([vertices], [faces], TexturesAtlas(atlas)))
+    cameras = pytorch3d.PerspectiveCameras(1.9, T=torch.tensor([[0.0, 0, 3]]))
+    for textures in (TexturesVertex(colors.detach()), TexturesAtlas(atlas)):
+        meshes, lights = Meshes([vertices], [faces], textures), pytorch3d.PointLights(location=((1.0, 2, 0),))
+        theirs = _render_theirs(pytorch3d, meshes, cameras, lights=lights)
+        ours = nt.render_phong(nt.Scene(from_meshes(meshes), from_cameras(cameras, 40)), 40, light=from_lights(lights))
+        torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=0)
     assert isinstance(mesh.material.base_color, nt.FaceTexture)
     assert torch.equal(mesh.material.base_color()[0].movedim(0, -1), atlas[0].flatten(1, 2))

@@ -104,6 +104,26 @@ def test_a_generator_runs_once_and_everything_gets_its_gradient(plate, torus, ti
     assert bool(torch.autograd.grad(image.sum(), torus.vertices)[0].any())
 
 
+def test_colours_on_the_mesh_have_gradients_and_each_instance_its_own(torus, plate):
+    """Beside each other in one scene: vertices, an atlas, and two instances of one mesh."""
+    count, faces = len(plate.vertices), len(torus.faces)
+    plate.material = nt.Material(nt.VertexTexture(torch.rand(count, 3), trainable=True))
+    torus.material = nt.Material(nt.FaceTexture(torch.rand(faces, 2, 2, 3), trainable=True))
+    away = nt.look_at(torch.tensor([0.0, 2.0, 0.5]), torch.tensor([0.0, 2.0, -9.0]))
+    scene = nt.Scene([plate, torus, nt.Node(plate, away)], nt.orbit(1, 6.0))
+    image = render_phong(scene, 48, light=UNLIT)
+    leaves = [mesh.material.base_color.image for mesh in (plate, torus)]
+    for grad in torch.autograd.grad((image[:, :3] * torch.rand_like(image[:, :3])).sum(), leaves):
+        assert bool(grad.isfinite().all() and grad.any())
+    seen = image[0, :3].flatten(1).T.detach()
+    corner = leaves[0][0, :, :, 0].T.detach()
+    assert float((seen[:, None] - corner).abs().amax(2).amin(0).max()) < 0.12  # a pixel lies near each corner
+    cells = leaves[1][0].flatten(1).T.detach()
+    plain = render_phong(nt.Scene(torus, scene.cameras), 48, light=UNLIT)[0]
+    shown = plain[:3, plain[3] > 0].T.detach()
+    assert float((shown[:, None] - cells).abs().amax(2).amin(1).max()) < 1e-5  # and atlases are not interpolated
+
+
 def test_latents_given_are_as_good_as_bound(plate, tiny_generator):
     latent, z = nt.Latent(tiny_generator, "skin"), torch.randn(1, 4)
     plate.material = nt.Material(nt.GeneratedTexture(tiny_generator, latent))
@@ -138,10 +158,10 @@ def test_soft_gradients_are_finite_differences_of_the_image(plate):
 def test_a_batch_of_images_is_each_of_them(shading):
     """Fragments of two images, with eyes of their own, over one list of faces; the second image is empty at first."""
     corners = torch.rand(6, 3, 3) * torch.tensor([2.0, 2, 1]) + torch.tensor([-1.0, -1, 2])
-    surface = Surface(
-        corners, area_normals(corners, torch.arange(18).view(6, 3)), torch.rand(6, 3, 2), torch.arange(6) % 2
-    )
+    normals, elements = area_normals(corners, torch.arange(18).view(6, 3)), torch.randint(6, (6, 4))
+    surface = Surface(corners, normals, torch.rand(6, 3, 2), torch.arange(6) % 4, elements)
     textures = [(torch.rand(3, 4, 4), Lookup()), (torch.rand(3, 2, 5), Lookup(padding_mode="zeros"))]
+    textures += [(torch.rand(3, 6, 1), "vertex"), (torch.rand(3, 6, 4), "face")]
     eyes = torch.tensor([[0.0, 0, -1], [1.0, 2, 0]])
     options = {"shading": shading, "light": PhongLight.towards((0, 1, -1))}
     modes = {"faces_per_pixel": 3, "blur_radius": 1e-3}

@@ -16,7 +16,7 @@ from torch import Tensor
 import neurotex as nt
 
 FILE = Path(__file__).parent / "phong.npz"
-NAMES = ("inside", "floor", "touching", "stretched")
+NAMES = ("inside", "floor", "touching", "stretched", "vertices", "atlas")
 SIZE = (32, 40)
 
 
@@ -25,7 +25,7 @@ def build(name: str) -> tuple[nt.Scene, dict[str, Any]]:
 
     "inside" has orthographic eyes within the mesh, "floor" perspective ones over a floor that reaches behind them,
     "touching" one in the plane of vertices; "stretched" has orthographic pixels that are not square, and a light and a
-    material for each view.
+    material for each view; "vertices" and "atlas" have colours there.
     """
     ball, light = _ball(), [nt.PhongLight.at((0.4, 1.5, 3.0))]
     if name == "inside":
@@ -44,6 +44,12 @@ def build(name: str) -> tuple[nt.Scene, dict[str, Any]]:
         )
         return nt.Scene(ball, nt.PerspectiveCamera(place, 160.0)), {"light": light}
     eyes = torch.tensor([[1.0, 0.5, 3], [-1, 0.7, 3], [0.2, 2, 3]])
+    if name in ("vertices", "atlas"):
+        count, shape = (len(ball.vertices), (1,)) if name == "vertices" else (len(ball.faces), (3, 3))
+        values = ((torch.arange(count * 9 * 3) * 1.7).sin() / 2 + 0.5).view(count, 9, 3)
+        node = nt.VertexTexture(values[:, 0]) if name == "vertices" else nt.FaceTexture(values.view(count, *shape, 3))
+        ball.material = nt.Material(node)
+        return nt.Scene(ball, [nt.PerspectiveCamera(nt.look_at(eye), 50.0) for eye in eyes]), {"light": light}
     cameras = [
         nt.OrthographicCamera(nt.look_at(eye), ymag, xmag=1.2) for eye, ymag in zip(eyes, (1.5, 1.1, 2.0), strict=True)
     ]
@@ -78,7 +84,9 @@ def theirs(scene: nt.Scene, **options: Any) -> Tensor:
         MeshRasterizer,
         MeshRenderer,
         RasterizationSettings,
+        TexturesAtlas,
         TexturesUV,
+        TexturesVertex,
     )
     from pytorch3d.structures import Meshes, join_meshes_as_scene
 
@@ -87,9 +95,15 @@ def theirs(scene: nt.Scene, **options: Any) -> Tensor:
     parts = []
     for _, node, _ in scene.walk():
         if (mesh := node.mesh) is not None:
-            image = mesh.material.base_color()[0].movedim(0, -1)
-            faces = mesh.faces.long()
-            parts.append(Meshes([mesh.vertices], [faces], TexturesUV([image], [faces], [mesh.uvs])))
+            image, faces = mesh.material.base_color()[0].movedim(0, -1), mesh.faces.long()
+            kind = mesh.material.base_color.filter
+            if kind == "vertex":
+                textures = TexturesVertex([image[:, 0]])
+            elif kind == "face":
+                textures = TexturesAtlas([image.unflatten(1, (3, 3))])
+            else:
+                textures = TexturesUV([image], [faces], [mesh.uvs])
+            parts.append(Meshes([mesh.vertices], [faces], textures))
     meshes = parts[0] if len(parts) == 1 else join_meshes_as_scene(parts)
     lights, materials = options["light"], options.get("material", [nt.PhongMaterial()])
     pictures = []
