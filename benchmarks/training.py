@@ -2,7 +2,8 @@
 
 `--beside PATH` is a checkout of stylegan2-ada-pytorch (and needs what that needs: requests). Both train the same
 architecture on the same images with Adam, NVIDIA's by its own loss, in turns in one process: a plain step, and one with
-both lazy penalties due (R1 every 16th step, path length every 4th).
+both lazy penalties due (R1 every 16th step, path length every 4th). A second table has what `generators.passes` and
+bfloat16 gain where textures tile.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 import argparse
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -22,8 +24,8 @@ from rich.table import Table
 from torch import Tensor
 
 from neurotex.errors import FileError
-from neurotex.gan import R1, PathLength, StyleGAN2Discriminator, Trainer
-from neurotex.generators import StyleGAN2
+from neurotex.gan import R1, PathLength, StyleGAN2Discriminator, Trainer, launch
+from neurotex.generators import StyleGAN2, passes
 
 from .timing import interleaved
 
@@ -51,6 +53,27 @@ def ours(size: int, batch: int, base: int, widest: int, latent: int) -> dict[str
         generator = StyleGAN2(size, 3, latent, w_dim=latent, mapping_kwargs=MAPPING, noise="random", **widths)
         judge = StyleGAN2Discriminator(size, 3, **widths)
         steps[name] = Trainer(generator, judge, Noise(size), penalties=penalties, batch=batch).step
+    return steps
+
+
+def in_passes(size: int, batch: int, base: int, widest: int, latent: int) -> dict[str, Callable[[], object]]:
+    """Plain steps of networks that tile: in tensor language, with few passes over memory, and both in bfloat16."""
+    widths = {"channel_base": base, "channel_max": widest, "tileable": True}
+    fused, steps = passes._learned, {}
+
+    def run(step: Callable[[], object], learned: Callable) -> None:
+        passes._learned = learned
+        try:
+            step()
+        finally:
+            passes._learned = fused
+
+    for precision, name in (("32", "float32"), ("bf16", "bfloat16")):
+        generator = StyleGAN2(size, 3, latent, w_dim=latent, mapping_kwargs=MAPPING, noise="random", **widths)
+        judge = StyleGAN2Discriminator(size, 3, **widths)
+        step = Trainer(generator, judge, Noise(size), batch=batch, fabric=launch(precision=precision)).step
+        steps[f"{name}, tensor language"] = partial(run, step, lambda x: False)
+        steps[f"{name}, few passes"] = partial(run, step, fused)
     return steps
 
 
@@ -105,6 +128,12 @@ def main() -> None:
         rates = [chosen.batch / value for value in seconds]
         row = [f"{rate:.2f}" for rate in rates] + [f"{rates[0] / rates[1]:.2f}"] if beside else [f"{rates[0]:.2f}"]
         table.add_row(name, *row)
+    Console().print(table)
+    steps = in_passes(*shape)
+    seconds = interleaved(*steps.values(), turns=chosen.turns)
+    table = Table("plain step, tileable", "images/s", "ratio")
+    for name, value in zip(steps, seconds, strict=True):
+        table.add_row(name, f"{chosen.batch / value:.2f}", f"{seconds[0] / value:.2f}")
     Console().print(table)
 
 

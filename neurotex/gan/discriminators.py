@@ -19,6 +19,7 @@ from torch.nn.utils.parametrizations import spectral_norm
 
 from ..errors import ArgumentError
 from ..generators.filters import wrap
+from ..generators.passes import wrapped
 from ..generators.style_network import Linear, unit_mean_square
 from ..generators.stylegan2 import ARCHITECTURES
 from .reconstruction import WrapConv
@@ -211,7 +212,7 @@ class Conv(nn.Module):
             # one 6 × 6 convolution would do both, in twice the time
             x, margin, stride = blur(x, self.kernel, 2, self.tileable), 0, 2
         elif self.tileable and margin:
-            x, margin = wrap(x, margin), 0
+            x, margin = wrapped(x, margin), 0
         x = F.conv2d(x, weight, self.gain * self.bias, stride=stride, padding=margin)
         x = F.leaky_relu(x, 0.2)
         return x if self.clamp is None else x.clamp(-self.clamp, self.clamp)
@@ -358,5 +359,5 @@ def blur(
     One pass with 16 taps: on a CPU faster than two with 4.
     """
     if tileable:
-        x, padding = wrap(x, padding), 0
+        x, padding = wrapped(x, padding), 0
     return F.conv2d(x, kernel.expand(x.shape[1], 1, -1, -1), stride=stride, padding=padding, groups=x.shape[1])

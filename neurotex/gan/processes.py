@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
@@ -66,6 +67,12 @@ class Alone:
         return value
 
 
+def has_bfloat16() -> bool:
+    """Whether the CPU multiplies in bfloat16 (AMX, AVX512-BF16): then convolutions are twice as fast and more."""
+    asked = ("_is_amx_tile_supported", "_is_avx512_bf16_supported")  # where torch is asked, it has no public name
+    return any(getattr(torch.cpu, name, lambda: False)() for name in asked)
+
+
 def launch(device: str = "cpu", processes: int = 1, precision: str = "32") -> Processes:
     """Processes ready to train: `Alone`, or a launched `Fabric`.
 
@@ -86,6 +93,8 @@ def launch(device: str = "cpu", processes: int = 1, precision: str = "32") -> Pr
         raise ArgumentError(f"a run takes 1 process or more, not {processes}.")
     if where.type == "cpu" and not started and processes > (most := max(os.cpu_count() or 1, 16)):
         raise ArgumentError(f"{processes} processes are more than this machine has cores for: give {most} at most.")
+    if where.type == "cpu" and precision == "bf16" and not has_bfloat16():
+        warnings.warn("this CPU computes nothing in bfloat16: --precision 32 is faster.", stacklevel=2)
     if processes == 1 and precision == "32" and not started:
         return Alone(where)
     try:

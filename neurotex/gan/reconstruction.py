@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from ..generators.filters import wrap
+from ..generators.passes import wrapped
 from ..generators.style_network import Linear
 
 
@@ -71,7 +71,7 @@ class WrapConv(nn.Module):
 
     def forward(self, x: Float[Tensor, "n inputs h w"]) -> Float[Tensor, "n outputs h2 w2"]:
         weight = self.weight * math.sqrt(2 / self.weight[0].numel())
-        return F.leaky_relu(F.conv2d(wrap(x, 1), weight, self.bias, self.stride), 0.2)
+        return F.leaky_relu(F.conv2d(wrapped(x, 1), weight, self.bias, self.stride), 0.2)
 
 
 def sliced_distance(

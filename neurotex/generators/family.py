@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from ..core.precision import uncast
 from ..errors import ArgumentError
 from .fields import Fields, waves
+from .passes import finished, modulated
 from .protocol import normal
 from .style_network import Linear, style_per_layer
 
@@ -109,7 +110,7 @@ class FamilyMapping(nn.Module):
         self.traits = traits
         w_dim, style_dim = style_dim, style_dim - TAIL
         features = HARMONICS * traits
-        self.matrices = nn.Parameter(torch.randn(families, features, style_dim) / math.sqrt(features))
+        self.matrices = nn.Parameter(torch.randn(families, features, style_dim))
         self.biases = nn.Parameter(torch.randn(families, style_dim))
         self.layers = nn.ModuleList(Linear(style_dim, style_dim, activation="lrelu") for _ in range(num_layers))
         self.register_buffer("w_avg", torch.zeros(w_dim))
@@ -118,7 +119,8 @@ class FamilyMapping(nn.Module):
         free, tail, shares = latent.split([self.traits, TAIL, latent.shape[1] - self.traits - TAIL], 1)
         u = 0.5 + 0.5 * torch.erf(math.sqrt(0.5) * free)
         features = torch.cat([GAIN * torch.cos(math.pi * k * u) for k in range(1, HARMONICS + 1)], 1)
-        x = torch.einsum("nf,np,fpd->nd", shares, features, self.matrices) + shares @ self.biases
+        own = torch.einsum("nf,np,fpd->nd", shares, features / math.sqrt(features.shape[1]), self.matrices)
+        x = own + shares @ self.biases
         x = F.leaky_relu(x, 0.2)
         for layer in self.layers:
             x = layer(x)
@@ -207,14 +209,12 @@ class StyledConv(nn.Module):
         with uncast(w.device):
             weight = self.weight / math.sqrt(self.weight[0].numel())
             style = self.style(w.to(weight))
-            scale = torch.rsqrt(style.square() @ weight.square().sum((2, 3)).T + 1e-8) if self.demodulate else None
-            scale = scale if self.plain or scale is None else GAIN * scale
-        x = x * style.to(x.dtype)[:, :, None, None]
-        margin = weight.shape[-1] // 2
-        y = F.conv2d(F.pad(x, (margin,) * 4, mode="circular") if margin else x, weight)
-        bias = self.bias.to(y.dtype)[:, None, None]
-        y = y + bias if scale is None else torch.addcmul(bias, y, scale.to(y.dtype)[:, :, None, None])
-        return y if self.plain else F.leaky_relu(y, 0.2)
+            scale = style.new_ones(len(style), len(weight))
+            if self.demodulate:
+                scale = torch.rsqrt(style.square() @ weight.square().sum((2, 3)).T + 1e-8)
+            scale = scale if self.plain else GAIN * scale
+        y = F.conv2d(modulated(x, style, weight.shape[-1] // 2), weight)
+        return finished(y, scale, self.bias, slope=1.0 if self.plain else 0.2)
 
 
 class Waves(nn.Module):

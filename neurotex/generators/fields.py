@@ -48,23 +48,10 @@ class Fields(nn.Module):
         super().__init__()
         self.size = size
         self.reach = reach = min(BAND, (size - 1) // 2)
-        ky, kx = torch.arange(-reach, reach + 1.0)[:, None], torch.arange(reach + 1.0)
-        k = torch.hypot(kx, ky)
-        k[reach, 0] = math.inf
-        angle = torch.atan2(ky.abs().expand_as(k), kx.expand_as(k))  # 0: waves along x; π/2: along y
-        along = (1 - (angle / 0.5).clamp(max=1) ** 2) ** 2, (1 - ((math.pi / 2 - angle) / 0.5).clamp(max=1) ** 2) ** 2
-        sides = (*along, (1 - along[0] - along[1]).clamp(min=0)) if directions else (torch.ones_like(k),)
-        windows = [
-            (math.pi / 2 * (k / centre).log2().clamp(-1, 1)).cos() ** 2 / k * side
-            for centre in cycles
-            for side in sides
-        ]
-        gains = torch.stack(windows)
-        power = gains.square()
-        twice = torch.where(kx > 0, 4.0, 2.0)  # real and imaginary part; each wave once but for those of column 0
-        gains = gains / (power * twice).sum((1, 2), keepdim=True).clamp(min=1e-12).sqrt()
-        self.register_buffer("gains", gains, persistent=False)  # (windows, ky, kx)
-        self.channels = FIELDS * len(windows)
+        gains = _windows(cycles, directions)
+        kept = gains[:, BAND - reach : BAND + reach + 1, : reach + 1].contiguous()
+        self.register_buffer("gains", kept, persistent=False)  # (windows, ky, kx)
+        self.channels = FIELDS * len(gains)
 
     def forward(
         self, waves: Float[Tensor, "2 fields ky kx 2"], form: Float[Tensor, "n 2"], place: Float[Tensor, "n 2"]
@@ -83,3 +70,18 @@ class Fields(nn.Module):
         rest = seen.new_zeros(*seen.shape[:3], size - 2 * reach - 1, reach + 1)
         spectrum = torch.cat([seen[..., reach:, :], rest, seen[..., :reach, :]], 3)
         return torch.fft.irfft2(spectrum.flatten(1, 2), s=(size, size), norm="forward")
+
+
+def _windows(cycles: tuple[float, ...], directions: bool) -> Float[Tensor, "windows ky kx"]:
+    """Amplitudes of all waves up to BAND. A field of a size that cannot hold them all is the weaker for it."""
+    ky, kx = torch.arange(-BAND, BAND + 1.0)[:, None], torch.arange(BAND + 1.0)
+    k = torch.hypot(kx, ky)
+    k[BAND, 0] = math.inf
+    angle = torch.atan2(ky.abs().expand_as(k), kx.expand_as(k))  # 0: waves along x; π/2: along y
+    along = [(1 - ((angle - axis).abs() / 0.5).clamp(max=1) ** 2) ** 2 for axis in (0, math.pi / 2)]
+    sides = (*along, (1 - along[0] - along[1]).clamp(min=0)) if directions else (torch.ones_like(k),)
+    octaves = [(math.pi / 2 * (k / centre).log2().clamp(-1, 1)).cos() ** 2 / k for centre in cycles]
+    gains = torch.stack([octave * side for octave in octaves for side in sides])
+    # real and imaginary part, each wave and its other half, which those of column 0 are of each other
+    power = (gains.square() * torch.where(kx > 0, 4.0, 2.0)).sum((1, 2), keepdim=True)
+    return gains / power.clamp(min=1e-12).sqrt()

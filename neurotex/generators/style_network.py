@@ -25,6 +25,9 @@ ACTIVATIONS = {
 }
 
 
+SLOPES = {"linear": 1.0, "relu": 0.0, "lrelu": 0.2}  # below zero
+
+
 def activation_named(name: str):
     """The function and its gain; ArgumentError for one that gains do not pass through."""
     if name not in ACTIVATIONS:

@@ -17,8 +17,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from ..errors import ArgumentError
-from .filters import smooth, upsample, wrap
-from .style_network import Linear, Mapping, StyleNetwork, activation_named, style_per_layer
+from .filters import smooth, upsample
+from .passes import finished, modulated, wrapped
+from .style_network import SLOPES, Linear, Mapping, StyleNetwork, activation_named, style_per_layer
 
 ARCHITECTURES = ("skip", "resnet", "orig")
 NOISES = ("const", "random", "none")
@@ -229,7 +230,7 @@ class Block(nn.Module):
         before, after = len(self.taps) // 2, len(self.taps) // 2 - 1
         if self.tileable:
             width = _reach(self.taps)
-            x, before, after = wrap(x, width), before - 2 * width, after - 2 * width
+            x, before, after = wrapped(x, width), before - 2 * width, after - 2 * width
         return upsample(x, self.taps, 2, (before, after))
 
 
@@ -263,7 +264,8 @@ class StyledConv(nn.Module):
         self.noise_strength = nn.Parameter(torch.zeros(())) if use_noise else None
         self.register_buffer("taps", taps, persistent=False)
         self.tileable = tileable
-        self.activation, self.gain = activation_named(activation)
+        _, self.gain = activation_named(activation)
+        self.slope = SLOPES[activation]
         self.gain *= gain
         self.clamp = None if conv_clamp is None else conv_clamp * gain
 
@@ -276,21 +278,20 @@ class StyledConv(nn.Module):
         style = self.affine(w)
         power = style.square() @ self.weight.square().sum((2, 3)).T
         scale = self.gain * torch.rsqrt(power + 1e-8)
-        x = x * style[:, :, None, None]
-        x = self._convolved(x) if self.taps is None else self._doubled(x, self.taps)
-        x = torch.addcmul((self.gain * self.bias)[:, None, None], x, scale[:, :, None, None])
-        if noise is not None:
-            x = x + noise * (self.gain * self.noise_strength)
-        x = self.activation(x)
-        return x if self.clamp is None else x.clamp(-self.clamp, self.clamp)
+        x = self._convolved(x, style) if self.taps is None else self._doubled(x, style, self.taps)
+        noise = None if noise is None else noise * (self.gain * self.noise_strength)
+        bound = math.inf if self.clamp is None else self.clamp
+        return finished(x, scale, self.gain * self.bias, noise, self.slope, bound)
 
-    def _convolved(self, x: Tensor) -> Tensor:
-        return F.conv2d(wrap(x, 1), self.weight) if self.tileable else F.conv2d(x, self.weight, padding=1)
+    def _convolved(self, x: Tensor, style: Tensor) -> Tensor:
+        if self.tileable:
+            return F.conv2d(modulated(x, style, 1), self.weight)
+        return F.conv2d(modulated(x, style), self.weight, padding=1)
 
-    def _doubled(self, x: Tensor, taps: Tensor) -> Tensor:
+    def _doubled(self, x: Tensor, style: Tensor, taps: Tensor) -> Tensor:
         """Zeros between pixels and the convolution, as one transposed convolution; then the filter."""
         width = _reach(taps) if self.tileable else 0
-        x = F.conv_transpose2d(wrap(x, width) if width else x, self.weight.transpose(0, 1), stride=2)
+        x = F.conv_transpose2d(modulated(x, style, width), self.weight.transpose(0, 1), stride=2)
         margin = len(taps) // 2 - 1
         if width:
             cut = 2 * width - margin

@@ -90,3 +90,11 @@ def test_what_cannot_be_launched_is_refused(monkeypatch):
     monkeypatch.setitem(sys.modules, "lightning_fabric", None)
     with pytest.raises(MissingError, match=r"neurotex\[train\]"):
         launch("cpu", processes=2)
+
+
+def test_a_cpu_without_bfloat16_says_so(monkeypatch):
+    pytest.importorskip("lightning_fabric")
+    for name in ("_is_amx_tile_supported", "_is_avx512_bf16_supported"):
+        monkeypatch.setattr(torch.cpu, name, lambda: False, raising=False)
+    with pytest.warns(UserWarning, match="nothing in bfloat16: --precision 32 is faster"):
+        launch("cpu", 1, "bf16")
