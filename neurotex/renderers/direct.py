@@ -25,6 +25,7 @@ from ..scene import Camera, Latents, Light, Scene, resolution
 from ..scene.batches import over_batches
 from ..scene.check import check_views
 from ..scene.counts import is_count
+from ..scene.graph import check_is_scene
 from .budget import BUDGET, SAMPLE_BYTES, Kept, Strip, in_turn, strips
 from .gbuffer import GBuffer, PixelRows, View
 from .lighting import Lighting
@@ -58,6 +59,7 @@ def render(
     about `budget` bytes: they are worked off in strips, and those whose gradients find no room are rendered a second
     time for them. Raises OutOfMemoryError where memory does not suffice.
     """
+    check_is_scene(scene)
     scene = scene.replace(cameras=cameras, lights=lights)
     size = check_scene(scene, size, grid)
     with memory_for(f"a render of {described(scene, size)}", "turn down size, grid or budget, or give fewer cameras"):
@@ -95,6 +97,7 @@ def described(scene: Scene, size: tuple[int, int]) -> str:
 
 def check_scene(scene: Scene, size: int | tuple[int, int], grid: int) -> tuple[int, int]:
     """The image size as (height, width); raises where there would be nothing to see."""
+    check_is_scene(scene)
     check_views(scene)
     if not is_count(grid):
         raise ArgumentError(f"grid is {grid}, but every pixel needs at least 1 x 1 samples, a whole number.")

@@ -13,6 +13,7 @@ from ..core.memory import memory_for
 from ..core.precision import uncast
 from ..scene import Camera, Latents, Scene, resolution
 from ..scene.check import check_cameras
+from ..scene.graph import check_is_scene
 from ..shading.sides import facing
 from .budget import BUDGET, Strip, strips
 from .direct import described
@@ -55,6 +56,7 @@ def render_passes(
     One sample per pixel, at its centre: averages of depths or face numbers over an edge would mean nothing.
     Differentiable in vertices and textures, but not through visibility.
     """
+    check_is_scene(scene)
     scene = scene.replace(cameras=cameras)
     check_cameras(scene)
     size = resolution(size)

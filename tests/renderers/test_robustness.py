@@ -245,6 +245,12 @@ def test_only_what_is_lit_needs_lights():
         _assert_defined(scene, name)
 
 
+@pytest.mark.parametrize("draw", [nt.render, nt.bake, nt.render_passes, nt.render_phong])
+def test_what_is_no_scene_is_refused(draw, unchecked):
+    with pytest.raises(nt.ArgumentError, match="a neurotex Scene, not a Mesh: make one of meshes, cameras and lights"):
+        draw(nt.Mesh(torch.rand(3, 3), torch.tensor([[0, 1, 2]])), 8)
+
+
 def test_a_mesh_of_nothing_or_of_nan_is_refused():
     with pytest.raises(nt.SceneError, match="mesh 'mesh' is empty: it has 4 vertices and 0 faces"):
         nt.Mesh(SQUARE, FACES[:0])

@@ -160,8 +160,8 @@ def for_views(what: str, given: Any, kind: type, views: int, remedy: str) -> lis
     members = listed(what, given, kind, remedy)
     if len(members) not in (1, views):
         raise ArgumentError(
-            f"there are {len(members)} of {what} for {views} views, but an image has one in PyTorch3D's shading: give "
-            "one, or one for each view; neurotex.render adds up a scene's lights."
+            f"{what}: {len(members)} are given for {views} view{'s' * (views != 1)}, but in PyTorch3D's shading an "
+            "image has one: give one, or one for each view; neurotex.render adds up a scene's lights."
         )
     return members * (views if len(members) == 1 else 1)
 

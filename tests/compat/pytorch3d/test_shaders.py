@@ -316,7 +316,11 @@ def test_a_view_has_a_light_and_a_material_of_its_own(torus, unchecked):
         assert torch.equal(image[k], alone[0])
     assert torch.equal(render_phong(scene, 16, light=lights[:1]), render_phong(scene, 16, light=lights[0]))
     for what, given, message in (
-        ("light", [*lights, *lights], "4 of light for 2 views.*one in PyTorch3D's shading.*neurotex.render adds up"),
+        (
+            "light",
+            [*lights, *lights],
+            "light: 4 are given for 2 views.*PyTorch3D's shading an image has one.*neurotex.render adds up",
+        ),
         ("light", [], "light is a neurotex PhongLight, .*not an empty sequence"),
         ("light", nt.Flash(7.0), "not a Flash: from_lights"),
         ("material", [materials[0], nt.Material()], "not a Material: from_materials"),
