@@ -13,7 +13,8 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 class Interrupted(KeyboardInterrupt):
     """The work was stopped between two steps by `signal`, SIGINT (Ctrl-C) or SIGTERM; what was done is there.
 
-    A KeyboardInterrupt, since it is one to whoever does not know better: `except Exception` lets it pass.
+    A KeyboardInterrupt, since it is one to whoever does not know better: `except Exception` lets it pass. `number` is
+    that of the signal.
     """
 
     def __init__(self, number: int = signal.SIGINT):

@@ -52,7 +52,11 @@ STEPS: dict[str, tuple[Callable[..., Step], Callable, str]] = {
 
 
 def parse(text: str, estimator: str = "straight_through") -> Step:
-    """A step from its short form: "levels:8", "palette:16", "threshold:0.5", "bayer:2", "jpeg:75", "blocks:bc1"."""
+    """A step from its short form: "levels:8", "palette:16", "threshold:0.5", "bayer:2", "jpeg:75", "blocks:bc1".
+
+    `text` is one of `STEPS`, a colon and its number. `estimator` is the name of one of `ESTIMATORS`. ArgumentError for
+    what is not written so.
+    """
     name, _, number = text.partition(":")
     if name not in STEPS:
         raise ArgumentError(f"there is no step '{name}': choose one of {', '.join(STEPS)}, written as levels:8.")

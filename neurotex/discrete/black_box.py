@@ -34,7 +34,8 @@ class BlackBox(Step):
     What it is given is a copy, in the precision of the texture. It returns numbers of the same shape, or with
     `reshapes` other (C, H, W); where only shapes are asked for, as by torch.compile, it is then called for one grey
     texture. Nothing is known of its slope: "perturbation" estimates it, and calls the function 1 + 2 × pairs times for
-    a forward and a backward pass; "straight_through" takes it for the identity.
+    a forward and a backward pass; "straight_through" takes it for the identity. ArgumentError
+    where `fn` cannot be called, and where it returns another shape or numbers that are not finite.
     """
 
     def __init__(
@@ -71,7 +72,7 @@ class BlackBox(Step):
         return _black_box(x.detach(), self.number)
 
     def call(self, x: np.ndarray) -> np.ndarray:
-        """What the function makes of (N, C, H, W), checked."""
+        """What the function makes of (N, C, H, W), checked. ArgumentError says what is wrong with it."""
         out = np.asarray(self.fn(x.clip(0, 1)))
         who = f"the black box {_name(self.fn)}"
         if out.dtype.kind not in "biuf":

@@ -32,7 +32,8 @@ class BlockCompress(Step):
     """Compress to "bc1" (RGB, or RGBA with alpha below a half as holes), "bc3" (RGBA), "bc4" (1) or "bc5" (2 channels).
 
     `hard` decodes what the encoder found: the least squared error in encoded values, all channels alike, that its
-    search comes upon. Sizes need not be multiples of 4: blocks are filled up by repeating the border.
+    search comes upon. Sizes need not be multiples of 4: blocks are filled up by repeating the border. `format` is one
+    of these names. ArgumentError for another, and for textures of other channels.
     """
 
     dimensions = 4
@@ -95,7 +96,7 @@ class LeastSquares:
     """
 
     def check(self, step: torch.nn.Module) -> None:
-        """Only for block compression."""
+        """Only for block compression. ArgumentError for a `step` of another kind."""
         if not isinstance(step, BlockCompress):
             raise ArgumentError(f"{type(step).__name__} has no blocks to fit: use 'straight_through'.")
 

@@ -10,7 +10,7 @@ from ..core.op import reverse_only
 
 
 def clamp(x: Float[Tensor, "*shape"], low: float = 0.0, high: float = 1.0) -> Float[Tensor, "*shape"]:
-    """Clamp whose gradient still passes where a descent step would lead back inside.
+    """Clamp to [`low`, `high`] whose gradient still passes where a descent step would lead back inside.
 
     torch's own clamp is dead outside: a parameter that oversteps the border once would stay there for good.
     """

@@ -34,6 +34,7 @@ class Jpeg(Step):
 
     `subsampling` is how chroma is stored: "4:4:4" in full, "4:2:2" at half the width, "4:2:0" at half both ways. A
     texel changes with all that share its block; for a `Perturbation` that is a reach of 7, or 16 if chroma is halved.
+    ArgumentError for another quality or subsampling.
     """
 
     dimensions = 4
@@ -89,7 +90,8 @@ class Jpeg(Step):
     def codes(self, x: Float[Tensor, "1 3 h w"]) -> tuple[Float[Tensor, "1 _ _ 8 8"], Float[Tensor, "2 _ _ 8 8"]]:
         """How many steps of quantisation each coefficient of the file of `x` counts: luma's blocks, and chroma's.
 
-        Sides are multiples of `tile`. What a codec rounds on the way may settle near ties otherwise.
+        Sides are multiples of `tile`. What a codec rounds on the way may settle near ties otherwise. ArgumentError for
+        others.
         """
         _check(x)
         if x.shape[2] % self.tile or x.shape[3] % self.tile:
@@ -127,7 +129,8 @@ class Jpeg(Step):
         """A texture near `x` that becomes these `codes`, where there is one.
 
         By projections in turn onto what has the codes and onto [0, 1], which leave no more than 8 bits can hold: a code
-        that overshoots white or black may have no such texture, and those of its tile then are others.
+        that overshoots white or black may have no such texture, and those of its tile then are others. `rounds` is how
+        many of these there are at most.
         """
         pixels = x[0] * 255
         tables, cosine = self.tables.to(x), self.cosine.to(x)

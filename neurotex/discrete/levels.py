@@ -22,6 +22,7 @@ class Levels(Categorical):
 
     Even in the sRGB-encoded values, as files count; with `linear`, in linear light: decoded, rounded, encoded again.
     The output is what a file keeps of a level: the nearest multiple of 1/255, or of 1/65535 for more than 256 levels.
+    ArgumentError unless there are from 2 to 65536 levels.
     """
 
     def __init__(self, levels: int, estimator: str | Estimator = "straight_through", *, linear: bool = False):

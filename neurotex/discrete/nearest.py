@@ -42,7 +42,10 @@ class Nearest(Step):
 
 
 class MipLevel(Step):
-    """A level of detail, x ≥ 0, to the nearest whole one, at most `max_level`: GL_NEAREST between mip levels."""
+    """A level of detail, x ≥ 0, to the nearest whole one, at most `max_level`: GL_NEAREST between mip levels.
+
+    ArgumentError for a `max_level` below 0.
+    """
 
     domain = None
 

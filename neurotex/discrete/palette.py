@@ -31,7 +31,8 @@ class Palette(Categorical):
     starts from a texture, of any number of channels.
 
     Texels become the colours as a file keeps them, rounded to multiples of 1/255. Gradients pass straight through that
-    rounding to the learned colours, which are not rounded.
+    rounding to the learned colours, which are not rounded. ArgumentError for no colours, for colours that are not (K,
+    C) in [0, 1], and for textures of other channels.
     """
 
     colors: Float[Tensor, "k c"]
@@ -87,7 +88,10 @@ class Palette(Categorical):
         return index[:, 0]
 
     def paint(self, index: Int[Tensor, "n h w"], colors: Float[Tensor, "k c"]) -> Float[Tensor, "n c h w"]:
-        """The colours of these numbers; their gradient is the sum over their texels."""
+        """The colours of these numbers; their gradient is the sum over their texels.
+
+        ArgumentError for tensors of other dimensions.
+        """
         if not (isinstance(index, Tensor) and index.ndim == 3 and isinstance(colors, Tensor)):
             raise ArgumentError("numbers of colours are a tensor (n, h, w), and colours one of (k, c).")
         return blend_colors(torch.ones_like(index[:, None], dtype=colors.dtype), colors, index[:, None])
@@ -106,7 +110,7 @@ class Palette(Categorical):
 
     @torch.no_grad()
     def calibrate(self, x: Tensor, iterations: int = 20) -> None:
-        """Set learned colours to the k-means of the texels of `x`."""
+        """Set learned colours to the k-means of the texels of `x`. It takes `iterations` rounds at most."""
         if isinstance(self.colors, nn.Parameter):
             self.colors.copy_(kmeans(x, len(self.colors), iterations))
 

@@ -16,7 +16,10 @@ from .step import Categorical
 
 
 class Threshold(Categorical):
-    """1 where x ≥ `value`, else 0: alpha cut-outs, two-tone prints. Of all channels, or only of number `channel`."""
+    """1 where x ≥ `value`, else 0: alpha cut-outs, two-tone prints. Of all channels, or only of number `channel`.
+
+    ArgumentError for a value that is not finite, and for a channel below 0 or above 3.
+    """
 
     spacing = 1.0
 

@@ -41,7 +41,7 @@ class Best:
         return {"value": torch.tensor(self.value, dtype=torch.float64), **{f"of.{k}": v for k, v in self._kept.items()}}
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
-        """Remember what `state_dict` returned, of the same module. KeyError or ValueError where it is another's."""
+        """Remember `state`, which `state_dict` returned for the same module. KeyError or ValueError for another's."""
         value = float(state["value"])
         kept = {name: state[f"of.{name}"] for name, _ in self.module.named_parameters()} if value < math.inf else {}
         for name, parameter in self.module.named_parameters() if kept else ():

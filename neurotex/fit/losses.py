@@ -25,6 +25,7 @@ def photometric(
     """Mean squared difference of the encoded RGB, plus `ssim` times the structural dissimilarity (1 − SSIM) / 2.
 
     With `huber` (a difference in [0, 1]) larger differences count linearly: for photographs with outliers.
+    ArgumentError for images of different sizes.
     """
     if image.shape[0] != target.shape[0] or image.shape[2:] != target.shape[2:]:
         raise ArgumentError(f"image {tuple(image.shape)} and target {tuple(target.shape)} must be of one size.")
@@ -38,7 +39,10 @@ def photometric(
 
 
 def squared(a: Tensor, b: Tensor, huber: float | None = None) -> Float[Tensor, ""]:
-    """Mean squared difference; beyond `huber` it goes on as a straight line of the same slope."""
+    """Mean squared difference; beyond `huber` it goes on as a straight line of the same slope.
+
+    `a` and `b` are of the same shape, whatever it is (…, C).
+    """
     return (a - b).square().mean() if huber is None else 2 * huber_loss(a, b, delta=huber)
 
 

@@ -39,6 +39,9 @@ class Fit:
     Of discrete steps in the scene: `temperature` (first, last) is where their estimators' temperatures go, by a
     constant factor from step to step, in units of each step (`Step.unit`); without it they stay. What estimators draw
     at random depends on `seed` and the number of the step alone. Score-function steps are judged by `draws` renders.
+
+    The bake takes `grid` × `grid` samples per pixel. ArgumentError for numbers out of these ranges, other numbers of
+    cameras and views, and LBFGS; SceneError where no view sees a mesh, or nothing of what the optimizer holds.
     """
 
     def __init__(
@@ -115,7 +118,7 @@ class Fit:
         return total
 
     def step(self) -> float:
-        """One step of the optimizer; returns the loss before it."""
+        """One step of the optimizer; returns the loss before it. ArgumentError where the loss is no longer finite."""
         done = self.step_number
         factor = min(1.0, (done + 1) / WARM_UP) * 0.5 * (1 + math.cos(math.pi * done / self.steps))
         for group, rate in zip(self.optimizer.param_groups, self._rates, strict=True):
@@ -179,8 +182,10 @@ class Fit:
 
     @torch.no_grad()
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
-        """Continue from what `state_dict` returned for the same scene and optimizer. ArgumentError if it is of another
-        fit; nothing is changed then."""
+        """Continue from `state`, which `state_dict` returned for the same scene and optimizer.
+
+        ArgumentError if it is of another fit; nothing is changed then.
+        """
         parameters = dict(self.scene.named_parameters())
         for name, parameter in parameters.items():
             _check_like(state, f"scene.{name}", parameter)

@@ -53,6 +53,9 @@ class Options:
     order; the first half of `steps` then runs without them, the second with them and with `imagined` views of what the
     first has found beside the photographs. `temperature` is that of `Fit`. `size` is the side of a
     pixel texture; `steps` defaults to what the kind of fit needs. `huber`, `ssim`, `prior` are those of `Fit`.
+
+    `views` and `holdout` are sets of photographs (see `Views.load`), of which the latter only measure; `mesh` is a file
+    of the shape that they show. `estimator` is that of the steps, `device` where to compute.
     """
 
     mesh: str

@@ -30,7 +30,8 @@ class Rehearsal:
 
     `texture` is that one, (1, C, H, W). The material wears `worn`, the node to be fitted; both have one size and
     sampler. `scene`, `views` and `baked` are for the fit; `score()` is the mean squared difference, in encoded pixels,
-    between what `worn` shows the judges in eval mode and what they imagined.
+    between what `worn` shows the judges in eval mode and what they imagined. Bakes take `grid` × `grid` samples per
+    pixel.
     """
 
     def __init__(
@@ -87,8 +88,8 @@ def start_codes(rehearsal: Rehearsal, leaf: ImageTexture, step: Step, best: Best
 
     For levels and palettes they are those of error diffusion in linear light, which keeps what a pixel averages, and
     those that a direct search makes of the nearest and of these. The leaf is set so that it just becomes them, as near
-    to the texture as can be. A palette to learn is searched again from the colours that views show most. For steps
-    with tiles they are what trials find.
+    to the texture as can be. A palette to learn is searched again from the colours that views show most. For steps with
+    tiles they are what trials find. `rehearsal` says what is looked at, and `best` keeps what was seen to be best.
     """
     images, baked = rehearsal.views.images, rehearsal.baked
     if step.tile is not None and isinstance(baked, BakedMatrix):

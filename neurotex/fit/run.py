@@ -43,6 +43,9 @@ def fit_views(
 
     Ctrl-C or SIGTERM leaves `out/checkpoint.safetensors` and raises Interrupted; `resume=True` continues from it,
     exactly. What an earlier run has left in `out` is refused, or with `overwrite=True` replaced.
+
+    `options` say what to fit to what. `progress(stage, done, total, loss)` is called after each step. ArgumentError for
+    options that cannot be used, and where those of a resumed run have changed.
     """
     if resume and overwrite:
         raise ArgumentError("a run is either resumed or overwritten: give one of the two.")

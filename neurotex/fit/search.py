@@ -27,10 +27,10 @@ def search_latent(
 ) -> Tensor:
     """A start for `latent`, (1, *shape), from which `fit` is likely to reach the best optimum. It is left bound to it.
 
-    A generator's loss over its latents has many valleys. So: the losses of `draws` samples; then in each round the
-    best `n` are optimised for `steps` steps by Adam (successive halving, Jamieson and Talwalkar 2016). Deterministic
-    in `seed`. Nothing but the latent is changed. `on_render(done, total)` is called before each render; where it is
-    given, `progress` (see `neurotex.core.progress`) is shown only if asked for.
+    A generator's loss over its latents has many valleys. So: the losses of `draws` samples; then in each round the best
+    `n` are optimised for `steps` steps by Adam (successive halving, Jamieson and Talwalkar 2016). Deterministic in
+    `seed`. Nothing but the latent is changed. `on_render(done, total)` is called before each render; where it is given,
+    `progress` (see `neurotex.core.progress`) is shown only if asked for. `rounds` are pairs (n, steps).
     """
     total = draws + sum(n * steps for n, steps in rounds)
     with fit.memory(), Bar("search", total, progress if on_render is None else bool(progress)) as bar:

@@ -60,7 +60,8 @@ class Augmentation(nn.Module):
       or rotated by odd angles, a texture has its seam inside: leave both out where it must not have one.
     - `operations`: the names of those to use.
 
-    The strength is a buffer and goes with `state_dict`.
+    The strength is a buffer and goes with `state_dict`. ArgumentError for a strength outside of [0, 1], and for
+    channels or operations that are not listed.
     """
 
     strength: Float[Tensor, ""]
@@ -149,7 +150,7 @@ class AdaptiveAugment(Augmentation):
     r = E[sign D(real)] is 0 while it tells reals from fakes by chance, and goes to 1 as it knows the reals by heart
     (arXiv:2006.06676, section 3). After `every` calls of `observe`, strength rises if r is above `target`, else falls,
     at a rate that takes it from 0 to 1 in `images` real images. It stops at `limit`: augmentations of the paper began
-    to leak at strengths above 0.8.
+    to leak at strengths above 0.8. ArgumentError for numbers out of range.
     """
 
     signs: Float[Tensor, ""]

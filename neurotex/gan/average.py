@@ -17,7 +17,7 @@ class Average(nn.Module):
 
     After `half_life` images a weight's old value counts half as much. Early on, when the weights still move far, the
     half-life is `ramp` times the images seen so far, if that is less. Buffers, such as the running statistics of a
-    batch norm, are copied as they are: they are averages themselves.
+    batch norm, are copied as they are: they are averages themselves. ArgumentError unless both are above 0.
     """
 
     def __init__(self, module: nn.Module, half_life: float = 10_000, ramp: float = 0.05):
@@ -42,7 +42,10 @@ class Average(nn.Module):
 
     @torch.no_grad()
     def centre(self, samples: int = 10_000) -> nn.Module:
-        """The averaged module; a style-based one with the mean of its styles in `mapping.w_avg`, for truncation."""
+        """The averaged module; a style-based one with the mean of its styles in `mapping.w_avg`, for truncation.
+
+        The mean is that of `samples` draws.
+        """
         module = self.module
         if isinstance(module, StyledPrior) and isinstance(module.mapping, Centred) and not classes(module):
             rng = torch.Generator().manual_seed(0)

@@ -42,6 +42,8 @@ class StyleGAN2Discriminator(nn.Module):
     - `conv_clamp`: bounds of every layer's output, which half precision needs.
     - `tileable`: everything wraps around, and the dense layer at the end, a 4 × 4 convolution, is applied at all 16
       places and the logits averaged. The verdict on a texture rolled by multiples of img_resolution / 4 is the same.
+
+    ArgumentError for a size that is no power of two of 8 or more, and for numbers that do not fit one another.
     """
 
     def __init__(
@@ -305,6 +307,8 @@ class PatchDiscriminator(nn.Module):
 
     - `spectral`: spectral normalisation of every convolution (Miyato et al. 2018, arXiv:1802.05957).
     - `tileable`: convolutions wrap around; rolling an image by multiples of 2^layers rolls the logits.
+
+    ArgumentError for numbers below 1.
     """
 
     def __init__(

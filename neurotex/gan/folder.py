@@ -39,7 +39,8 @@ class ImageFolder:
 
     The seed of an item alone decides what it is. Files that cannot be read are skipped, with a warning: at the start
     those that do not begin as images, later those whose pixels turn out to be broken, for which the next file stands
-    in. Decoded images are kept, up to `cache` bytes.
+    in. Decoded images are kept, up to `cache` bytes. ArgumentError for a size below 1 and for other crops or channels;
+    FileError for a folder without images that can be read.
     """
 
     def __init__(

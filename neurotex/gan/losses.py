@@ -33,7 +33,7 @@ class NonSaturating:
 
 @dataclass(frozen=True)
 class Hinge:
-    """The discriminator learns from what lies within its margin alone."""
+    """The discriminator learns from what lies within its margin alone; the generator lowers −E D(fake)."""
 
     def discriminator(self, real: Float[Tensor, "n *patches"], fake: Float[Tensor, "m *patches"]) -> Float[Tensor, ""]:
         return F.relu(1 - real).mean() + F.relu(1 + fake).mean()
@@ -44,7 +44,7 @@ class Hinge:
 
 @dataclass(frozen=True)
 class LeastSquares:
-    """Targets 0 for fake and 1 for real; 1 for the generator."""
+    """Half the squared distance to targets: for the discriminator 0 of fakes and 1 of reals, for the generator 1."""
 
     def discriminator(self, real: Float[Tensor, "n *patches"], fake: Float[Tensor, "m *patches"]) -> Float[Tensor, ""]:
         return (real - 1).square().mean() / 2 + fake.square().mean() / 2
@@ -55,7 +55,10 @@ class LeastSquares:
 
 @dataclass(frozen=True)
 class Wasserstein:
-    """The earth mover's distance, if the discriminator is 1-Lipschitz: use it with `GradientPenalty`."""
+    """The earth mover's distance, if the discriminator is 1-Lipschitz: use it with `GradientPenalty`.
+
+    The discriminator lowers E D(fake) − E D(real), the generator −E D(fake).
+    """
 
     def discriminator(self, real: Float[Tensor, "n *patches"], fake: Float[Tensor, "m *patches"]) -> Float[Tensor, ""]:
         return fake.mean() - real.mean()

@@ -29,7 +29,8 @@ def materials(n: int, size: int, seed: int, family: str | None = None) -> Float[
     """`n` seamless materials in [-1, 1], as `CHANNELS` has them.
 
     The same arguments give the same ones, and another `size` the same layouts with other texels. `family` is one of
-    `FAMILIES`; without it each material draws its own.
+    `FAMILIES`; without it each material draws its own. ArgumentError for fewer than one, and for a family that there is
+    none of.
     """
     _check_size(size)
     if n < 1:
@@ -44,7 +45,8 @@ class ProceduralMaterials:
     A `bank` of materials is drawn from `seed` once, when the first is asked for, and kept in 8 bits. An item is one of
     them rolled and mirrored at random, and stays upright, as walls are in pictures; `bank=None` draws each item anew
     instead, about ten times as slowly. Either way, the seed of an item alone decides what it is. Another `seed` gives
-    other materials: data to hold out. `maps` says which channels there are, in the order of `CHANNELS`.
+    other materials: data to hold out. `maps` says which channels there are, in the order of `CHANNELS`. `families` are
+    the names of those that are drawn, all by default. ArgumentError for others, and for a bank of none.
     """
 
     def __init__(

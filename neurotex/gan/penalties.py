@@ -26,7 +26,10 @@ from ..generators.protocol import Styled, drawn, layers
 
 @dataclass(frozen=True)
 class R1:
-    """½ E|∇D(x)|² over real images x (Mescheder et al. 2018, arXiv:1801.04406, equation 9)."""
+    """½ E|∇D(x)|² over real images x (Mescheder et al. 2018, arXiv:1801.04406, equation 9).
+
+    Charged `weight` times, 0 or more, every `every` steps.
+    """
 
     weight: float = 10.0
     every: int = 16
@@ -46,7 +49,7 @@ class R1:
 
 @dataclass(frozen=True)
 class R2:
-    """½ E|∇D(x)|² over fakes x (Mescheder et al. 2018)."""
+    """½ E|∇D(x)|² over fakes x (Mescheder et al. 2018). Charged `weight` times, 0 or more, every `every` steps."""
 
     weight: float = 10.0
     every: int = 16
@@ -68,7 +71,8 @@ class R2:
 class GradientPenalty:
     """E(|∇D(x)| − target)², x somewhere between a real image and a fake (Gulrajani et al. 2017, arXiv:1704.00028).
 
-    As many real images as fakes; each pair draws its place between them evenly.
+    As many real images as fakes; each pair draws its place between them evenly. Charged `weight` times, 0 or more,
+    every `every` steps.
     """
 
     weight: float = 10.0
@@ -100,7 +104,8 @@ class PathLength(nn.Module):
     Karras et al. 2020, arXiv:1912.04958, section 3.2. J is the Jacobian of `generator.synthesis` at the style w, y
     white noise of variance 1 / pixels, and a, the buffer `mean`, the moving average of the lengths: it keeps 1 − decay
     of itself each time. Where `generator.synthesis` takes a style per layer (it says how many, `num_ws`), a length is
-    the root of the mean square over layers. One latent in `shrink` is enough, which saves time.
+    the root of the mean square over layers. One latent in `shrink` is enough, which saves time. Charged `weight` times,
+    0 or more, every `every` steps. ArgumentError for a `decay` outside of (0, 1] and other numbers out of range.
     """
 
     mean: Float[Tensor, ""]
@@ -141,7 +146,8 @@ class Smoothness:
     """Squared change per pixel over a small step in latent space, divided by that step squared.
 
     What `PathLength` does, by a finite difference: for every generator with `sample_latents`. The step is finite on
-    purpose: it charges for how far the edges of a pattern move, and lets them be as sharp as they like.
+    purpose: it charges for how far the edges of a pattern move, and lets them be as sharp as they like. Charged
+    `weight` times, 0 or more, every `every` steps; `step` is above 0.
     """
 
     weight: float = 0.2

@@ -37,7 +37,10 @@ def picture(materials: Float[Tensor, "n channels h w"]) -> Float[Tensor, "n 3 h 
 
 
 def sheet(images: Float[Tensor, "n 3 h w"], columns: int) -> Image.Image:
-    """Images in [0, 1] side by side, row by row; what is left of the last row is black."""
+    """Images in [0, 1] side by side, row by row; what is left of the last row is black.
+
+    A row has `columns` of them. ArgumentError for none.
+    """
     if columns < 1 or len(images) < 1:
         raise ArgumentError(f"a sheet has 1 image and 1 column or more, not {len(images)} and {columns}.")
     n, _, h, w = images.shape

@@ -60,6 +60,10 @@ class Options:
     `rate` is that of learning; the discriminator's is `discriminator_rate`, 0 for the same. Weights of penalties, 0 for
     none: `r1`, `path_length`, `smoothness`, `reconstruction` (see `gan.penalties`), and `teach`: a family generator
     learns what families draw for its latents (see `gan.teaching`), with the discriminator "none" nothing else.
+
+    A step sees `batch` images, in `accumulate` parts one after another; renders have `render_size` pixels a side.
+    `loss` is one of `LOSSES`, `augment` the share of signs that an `AdaptiveAugment` aims at, 0 for none, and
+    `half_life` that of the averaged generator, in images.
     """
 
     data: tuple[str, ...]
@@ -93,7 +97,10 @@ class Options:
 
 
 def make_trainer(options: Options, fabric: Processes | None = None) -> Trainer:
-    """The networks, data and penalties that options ask for. The same seed gives the same weights to begin with."""
+    """The networks, data and penalties that options ask for. The same seed gives the same weights to begin with.
+
+    `fabric` is what `launch` gives. ArgumentError for options that cannot be used.
+    """
     for name, value in ((field.name, getattr(options, field.name)) for field in fields(options)):
         if isinstance(value, float) and not math.isfinite(value):
             raise ArgumentError(f"--{name.replace('_', '-')} {value} is no number: give a finite one.")

@@ -77,7 +77,8 @@ def launch(device: str = "cpu", processes: int = 1, precision: str = "32") -> Pr
     """Processes ready to train: `Alone`, or a launched `Fabric`.
 
     `precision` is "32", or "bf16" or "16" for mixed precision. `processes` are started here; under `torchrun`, which
-    has started them already, its own number counts. MissingError without Lightning Fabric where it is needed.
+    has started them already, its own number counts. MissingError without Lightning Fabric where it is needed. `device`
+    is "cpu", "cuda" or "cuda:1". ArgumentError for what this machine has not.
     """
     started = "TORCHELASTIC_RUN_ID" in os.environ or "LOCAL_RANK" in os.environ
     if precision not in PRECISIONS:

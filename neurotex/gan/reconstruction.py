@@ -21,7 +21,8 @@ class Reconstruction(nn.Module):
     With the discriminator's loss this is a VAE-GAN (Larsen et al. 2016, arXiv:1512.09300): a useful gradient from the
     first step, and no mode of the data left out, which a GAN alone needs far longer for. The encoder learns along with
     the generator and is thrown away after training. `data` (a source) gives `n` textures for a batch; their latents are
-    mixed with noise from the prior, of standard deviation `blur`.
+    mixed with noise from the prior, of standard deviation `blur`. Charged `weight` times, 0 or more, every `every`
+    steps.
     """
 
     of = "generator"
@@ -44,6 +45,7 @@ class Encoder(nn.Module):
 
     What it tells of a texture are means and deviations of features over all of it, never where something is.
     Normalising over the batch spreads latents over the prior without a divergence to be weighed (Zhu et al. 2020).
+    `widths` are the channels of its convolutions, each of which halves the size.
     """
 
     def __init__(self, channels: int, latent_dim: int, widths: Sequence[int] = (24, 48, 96, 128)):

@@ -59,7 +59,8 @@ class ViewSource:
     square the middle is taken, and averaged down (or repeated up) in linear light. Each keeps 16 · size² bytes.
 
     Raises FileError for photographs that no view of their object has cut out: renders are over nothing, and a
-    background would tell them apart from photographs at once.
+    background would tell them apart from photographs at once. ArgumentError where there are none, and for a size that
+    is not one whole number.
     """
 
     channels = 4

@@ -41,6 +41,9 @@ class Renders(nn.Module):
     taken per pixel.
 
     Raises SceneError for scenes without cameras, lights or UVs, and for cameras that see nothing.
+
+    `texture_size` is that of the textures: a side, or (height, width). ArgumentError for sizes below 1, and without
+    scenes.
     """
 
     channels = 4

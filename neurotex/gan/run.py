@@ -64,6 +64,10 @@ def train_generator(
     Every so many `minutes` `out` gets a sheet of samples, `generator.safetensors` and a checkpoint. Ctrl-C and SIGTERM
     leave these and raise Interrupted; `resume=True` continues, exactly. What an earlier run has left in `out` is
     refused, or with `overwrite=True` replaced.
+
+    `options` say what to train on what, `fabric` is what `launch` gives, `progress(done, total, measured, rate)` is
+    called after each step, and with `scores` the generator is measured at the end. ArgumentError for options that
+    cannot be used, and where those of a resumed run have changed.
     """
     if resume and overwrite:
         raise ArgumentError("a run is either resumed or overwritten: give one of the two.")

@@ -18,7 +18,10 @@ class Constant:
 
 @dataclass(frozen=True)
 class HoldThenLinear:
-    """1 for the share `hold` of `total` steps, then linearly down to `end`."""
+    """1 for the share `hold` of `total` steps, then linearly down to `end`.
+
+    Over the first `warmup` steps it rises from 0.
+    """
 
     total: int
     hold: float = 0.75
@@ -32,7 +35,10 @@ class HoldThenLinear:
 
 @dataclass(frozen=True)
 class Cosine:
-    """end + (1 − end) · (1 + cos(π step / total)) / 2 (Loshchilov and Hutter 2017, arXiv:1608.03983)."""
+    """end + (1 − end) · (1 + cos(π step / total)) / 2 (Loshchilov and Hutter 2017, arXiv:1608.03983).
+
+    Over the first `warmup` steps it rises from 0.
+    """
 
     total: int
     end: float = 0.0

@@ -40,7 +40,8 @@ class Trainer:
     Each step updates the discriminator, then the generator, on the same fakes; penalties have updates of their own
     (lazy regularisation, Karras et al. 2020, arXiv:1912.04958). Step i draws all its randomness from (seed, i), and
     torch's own generator is seeded with that, so that a run resumed from `state_dict` is the same run, and so that
-    processes, each of which takes every `world_size`-th item, train as one would.
+    processes, each of which takes every `world_size`-th item, train as one would. ArgumentError for a batch that cannot
+    be shared evenly, and for penalties of neither network.
     """
 
     def __init__(
@@ -131,7 +132,7 @@ class Trainer:
         return stop
 
     def step(self) -> dict[str, float]:
-        """One update of each network; what there is to watch."""
+        """One update of each network; what there is to watch. TrainingError where a loss is no number."""
         began = time.perf_counter()
         measured: dict[str, Tensor] = {}
         with torch.random.fork_rng(devices=[self.fabric.device] if self.fabric.device.type == "cuda" else []):
@@ -158,7 +159,10 @@ class Trainer:
 
     @torch.no_grad()
     def sample(self, latents: Tensor, chunk: int = 16) -> Float[Tensor, "n channels h w"]:
-        """Textures of the averaged generator, in [-1, 1], on the CPU."""
+        """Textures of the averaged generator, in [-1, 1], on the CPU.
+
+        `latents` (n, …) are worked off `chunk` at a time.
+        """
         device = self.fabric.device
         return torch.cat([self.average.module(part.to(device)).float().cpu() for part in latents.split(chunk)])
 
@@ -177,6 +181,9 @@ class Trainer:
         `data` defaults to what the discriminator learns from, and is then compared with what it sees: renders, where
         there is `observe`. Given a source of textures, textures are compared. The same samples are drawn each time. Of
         many processes, all have to call it, and the first one shows its `progress` (see `neurotex.core.progress`).
+
+        `scores` are the names of those that are wanted, `features` the network that sees, by default `TextureFeatures`,
+        and of its channels the first `channels` count. Images are made `chunk` at a time.
         """
         from .metrics import evaluate
 
@@ -360,7 +367,8 @@ def adam_pair(
     """Adam for the generator (and what its penalties learn) and for the discriminator, if there is one.
 
     A network with penalties every k steps is updated k + 1 times where it would be k times: with c = k / (k + 1), its
-    rate becomes c · rate and its betas βᶜ, which keeps the speed of learning (Karras et al. 2020, appendix B).
+    rate becomes c · rate and its betas βᶜ, which keeps the speed of learning (Karras et al. 2020, appendix B). `rates`
+    and `betas` are those of both.
     """
     pair = []
     for of, network, rate in (("generator", generator, rates[0]), ("discriminator", discriminator, rates[1])):

@@ -41,9 +41,11 @@ class FamilyGenerator(nn.Module):
     """Latents (N, traits + 6 + families) → materials (N, 7, size, size), about in [-1, 1], that wrap around.
 
     Channels are base colour (3), x and y of the normals (2), roughness and metallic. `widths` are the channels of each
-    resolution, from 16² on to half the size. `mapping` turns latents into styles w (N, style_dim), of which the last
-    6 are place and form as they are; `synthesis` turns w, or w+ (N, num_ws, style_dim), into materials. The same latent
-    always gives the same material.
+    resolution, from 16² on to half the size. `mapping` turns latents into styles w (N, style_dim), of which the last 6
+    are place and form as they are; `synthesis` turns w, or w+ (N, num_ws, style_dim), into materials. The same latent
+    always gives the same material. `families` are their names, and `traits` how many numbers tell materials of one
+    apart. Each pixel is shared out among `substances`; the mapping has `num_layers`. ArgumentError for sizes that do
+    not fit one another.
     """
 
     def __init__(
@@ -78,12 +80,16 @@ class FamilyGenerator(nn.Module):
 
     @property
     def latent_shape(self) -> tuple[int]:
+        """(traits + 6 + families,)."""
         return (self.traits + TAIL + len(self.families),)
 
     def sample_latents(
         self, n: int, rng: torch.Generator | None = None, family: str | None = None
     ) -> Float[Tensor, "n latent"]:
-        """`n` latents: standard normal, each of one family, drawn evenly or the one that is given."""
+        """`n` latents: standard normal, each of one family, drawn evenly or the one that is given.
+
+        ArgumentError for a `family` that it does not know.
+        """
         like = self.mapping.matrices
         if family is not None and family not in self.families:
             raise ArgumentError(f"there is no family {family!r}: choose one of {', '.join(self.families)}.")

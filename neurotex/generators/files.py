@@ -30,6 +30,7 @@ def load(source: str | Path, network: str | None = None) -> nn.Module:
     these, as safetensors or by `torch.save`, alone or in a dict. What the file is, is told from its content. `network`
     is which of its networks; without it the averaged generator, G_ema, else G, else the only one. FileError, in one
     sentence, for files that are damaged, hold nothing that is known, or would take more memory than they have bytes.
+    `source` is the name or the file.
     """
     contents = _contents(source)
     name = _choose(contents, network)
@@ -43,7 +44,8 @@ def info(source: str | Path) -> dict:
     """What `load` would find, without reading weights: path, format, networks (name → facts), tensors (name → shape).
 
     Facts are those of `architecture, resolution, channels, z_dim, w_dim, c_dim, num_ws, parameters` that are known: the
-    number of styles in w+ is num_ws. Tensors are listed for a state dict of no known generator.
+    number of styles in w+ is num_ws. Tensors are listed for a state dict of no known generator. `source` is a name or a
+    file, as for `load`.
     """
     contents = _contents(source)
     networks = {name: network.facts for name, network in contents.networks.items()}
@@ -55,6 +57,7 @@ def save(generator: nn.Module, path: str | Path) -> None:
     """Write weights and configuration to `path` (.safetensors), whole or not at all.
 
     `generator` is one of the architectures of this package: it carries its constructor's arguments as `config`.
+    ArgumentError for other modules.
     """
     from .contents import ARCHITECTURES
 

@@ -29,7 +29,8 @@ class LatentSpace(nn.Module):
     | `"noise"` | (noise_dim,) | StyleGAN2's noise maps, at the mean style |
 
     `label` (c_dim,) is the class for a conditional generator. The mapping is kept, frozen, to draw latents from, and is
-    neither among this module's parameters nor in its state (but for "z", which needs it).
+    neither among this module's parameters nor in its state (but for "z", which needs it). ArgumentError for a `space`
+    that is not listed, or that this `generator` has not.
     """
 
     synthesis: Any  # a module, with what the space needs of it
@@ -63,7 +64,10 @@ class LatentSpace(nn.Module):
     @torch.no_grad()
     def sample_latents(self, n: int, rng: torch.Generator | None = None, family: str | None = None) -> Tensor:
         """`n` latents, (n, *latent_shape), such that their textures are draws from the generator, of all its families
-        or of one."""
+        or of one.
+
+        ArgumentError for a `family` that it does not know.
+        """
         source = self._source[0]
         if self.space == "z":
             return drawn(source, n, rng, family)
@@ -140,7 +144,10 @@ def sample_w(
     family: str | None = None,
 ) -> Float[Tensor, "n w"]:
     """`n` styles of latents from the generator's prior, for `moments` or a `GaussianPrior`; `label` (c_dim,) if any;
-    of all its families, or of one."""
+    of all its families, or of one.
+
+    ArgumentError for a `family` that it does not know.
+    """
     weight = like(generator.mapping)  # the mapping stays where it was when a `LatentSpace` moves
     with in_eval_mode(generator.mapping):
         return _mapped(generator.mapping, drawn(generator, n, rng, family).to(weight), label)
@@ -151,7 +158,7 @@ def _mapped(mapping: nn.Module, z: Tensor, label: Tensor | None) -> Tensor:
 
 
 def moments(samples: Float[Tensor, "n d"]) -> tuple[Float[Tensor, "d"], Float[Tensor, "d d"]]:
-    """Mean and covariance of samples, of w for instance."""
+    """Mean and covariance of samples, of w for instance. ArgumentError for fewer than two."""
     if len(samples) < 2:
         raise ArgumentError(f"a covariance needs two samples or more, not {len(samples)}.")
     return samples.mean(0), samples.T.cov()
@@ -160,7 +167,8 @@ def moments(samples: Float[Tensor, "n d"]) -> tuple[Float[Tensor, "d"], Float[Te
 def truncate(w: Tensor, mean: Float[Tensor, "d"], truncation: float, layers: int | None = None) -> Tensor:
     """Styles (…, d) pulled towards their mean: less variety, better textures. 1 leaves them, 0 leaves the mean.
 
-    Of w+ (N, num_ws, d), only the first `layers` if given: coarse structure without the palette.
+    Of w+ (N, num_ws, d), only the first `layers` if given: coarse structure without the palette. `truncation` may lie
+    beyond, too: above 1 it exaggerates.
     """
     if layers is None:
         return mean.lerp(w, truncation)

@@ -39,6 +39,7 @@ class MaterialGenerator(nn.Module):
 
     `widths` are the channels per resolution, from coarse to half the size; the last doubling enlarges the claims of
     `substances` alone. The mapping has `num_layers`. `config` holds the arguments, enough to rebuild the module.
+    ArgumentError for sizes that do not fit one another.
     """
 
     def __init__(
@@ -72,6 +73,7 @@ class MaterialGenerator(nn.Module):
 
     @property
     def latent_shape(self) -> tuple[int]:
+        """(latent_dim,)."""
         return (self.config["latent_dim"],)
 
     def forward(self, z: Float[Tensor, "n latent"]) -> Float[Tensor, "n channels size size"]:

@@ -37,6 +37,9 @@ class StyleGAN2(StyleNetwork):
     - `channel_base`, `channel_max`: layers at resolution r have min(channel_base / r, channel_max) channels.
     - `conv_clamp`: bounds of every layer's output, which half precision needed in training.
     - `mapping_kwargs`: arguments of `Mapping`, by name; 8 layers unless they say otherwise.
+    - `c_dim`: how many classes there are, 0 for none; `w_dim`: the length of a style.
+    - `activation`: of every layer, one of `ACTIVATIONS`; `use_noise`: whether there are noise maps at all.
+    - `resample_filter`: taps of the separable filter that halves and doubles, an even number of them.
     """
 
     def __init__(

@@ -34,6 +34,10 @@ class StyleGAN3(StyleNetwork):
     - `mapping_kwargs`: arguments of `Mapping`, by name; 2 layers unless they say otherwise.
 
     `synthesis.input.transform` (3, 3) moves the texture: the inverse transform of its points, in image widths.
+
+    `c_dim` is how many classes there are, 0 for none, and `w_dim` the length of a style. Convolutions are `conv_kernel`
+    pixels wide, their outputs bounded by ± `conv_clamp`; filters are radially symmetric with `use_radial_filters`. The
+    texture is `output_scale` times what the last layer gives.
     """
 
     def __init__(

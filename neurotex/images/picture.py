@@ -61,7 +61,10 @@ class Picture:
         return self.channels in (2, 4)
 
     def to(self, channels: int) -> Picture:
-        """The same in 1 to 4 channels: colours become grey, grey is repeated; alpha is 1 if new, and may be dropped."""
+        """The same in 1 to 4 channels: colours become grey, grey is repeated; alpha is 1 if new, and may be dropped.
+
+        ArgumentError for another number of channels.
+        """
         if not 1 <= channels <= 4:
             raise ArgumentError(f"a picture has 1 to 4 channels, not {channels}.")
         if channels == self.channels:

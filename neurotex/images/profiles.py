@@ -6,6 +6,7 @@ import io
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -54,8 +55,9 @@ def to_srgb(values: np.ndarray, image: Image.Image, profile: Profile) -> np.ndar
 
         own, srgb = ImageCms.ImageCmsProfile(io.BytesIO(profile.data)), ImageCms.createProfile("sRGB")
 
-        def convert(source: Image.Image, *flags: int) -> np.ndarray:
-            step = ImageCms.buildTransform(own, srgb, source.mode, "RGB", ImageCms.getDefaultIntent(own), *flags)
+        def convert(source: Image.Image, *flags: ImageCms.Flags) -> np.ndarray:
+            intent: Any = ImageCms.getDefaultIntent(own)  # a number, which Pillow takes for one of its Intent
+            step = ImageCms.buildTransform(own, srgb, source.mode, "RGB", intent, *flags)
             return np.asarray(ImageCms.applyTransform(source, step))
 
         if colours == 1:  # all greys there are, exactly: a table of few would be wrong in the dark

@@ -41,7 +41,10 @@ def read(path: str | Path, upright: bool = True, srgb: bool = True) -> Picture:
 
 
 def decode(data: bytes, name: str, upright: bool = True, srgb: bool = True) -> Picture:
-    """`read` of a file's content; `name` is what messages call it. Does not warn: see `Picture.remarks`."""
+    """`read` of a file's content, `data`; `name` is what messages call it. Does not warn: see `Picture.remarks`.
+
+    For `upright` and `srgb` see `read`. FileError for what is no picture, or holds numbers that are not finite.
+    """
     if data.startswith(radiance.HDR):
         picture = _said(name, lambda: Picture(radiance.decode_hdr(data), "HDR"))
     elif data.startswith(radiance.NPY):
@@ -111,7 +114,7 @@ def is_file(path: str | Path) -> bool:
 def warn(remarks: Mapping[str, Iterable[str]], said: frozenset[str] = frozenset()) -> frozenset[str]:
     """Say what is not heeded of pictures, by their files' names: each thing once, and not again what is in `said`.
 
-    Returns that with what was said now.
+    Returns that with what was said now. `remarks` are what each file, by its name, has to say of what was left out.
     """
     named: dict[str, list[str]] = {}
     for name, found in remarks.items():

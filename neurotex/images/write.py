@@ -29,7 +29,10 @@ def to_photograph(image: Float[Tensor, "4 h w"]) -> Image.Image:
 
 
 def save_gif(pictures: list[Image.Image], path: str | Path, seconds: float = 3.0) -> None:
-    """Write pictures of one size as an endless animation that takes `seconds`, with one palette of 255 colours."""
+    """Write pictures of one size as an endless animation that takes `seconds`, with one palette of 255 colours.
+
+    ArgumentError where there is no picture.
+    """
     if not pictures:
         raise ArgumentError(f"{path} needs at least one picture.")
     width, height = pictures[0].size

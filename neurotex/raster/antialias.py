@@ -68,8 +68,9 @@ def antialias(
 
     `image` and `ids` have one entry per sample: `ids` is what `z_buffer(screen, faces, ...)` saw there, −1 for the
     background, of which `image` holds the colour, too. With several samples per pixel, scale x and y of `screen` to
-    samples, and filter afterwards. `opposite` is `opposite_corners(faces)`, for those who keep it.
-    Differentiable in `image` and in `screen` (x, y, w; depth only where faces cut through each other).
+    samples, and filter afterwards. `opposite` is `opposite_corners(faces)`, for those who keep it. Differentiable in
+    `image` and in `screen` (x, y, w; depth only where faces cut through each other). ArgumentError where `image` and
+    `ids` differ in size.
     """
     if image.shape[:2] != ids.shape:
         raise ArgumentError(

@@ -49,7 +49,7 @@ def surface_taps(
     """`taps` of points in textures of all kinds, those that lie on the mesh included.
 
     Weights of "vertex" textures are differentiable in the barycentric coordinates. Those of "face" textures are 1:
-    which cell a point lies in is a discrete step.
+    which cell a point lies in is a discrete step. `layout` is of all textures, in which `texture` counts.
     """
     checked.indices("texture", texture, len(layout.first), "texture")
     _check_points(points, texture, layout)

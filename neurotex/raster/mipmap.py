@@ -27,7 +27,8 @@ def level_shapes(shape: tuple[int, int]) -> list[tuple[int, int]]:
 def mip_levels(texture: Float[Tensor, "c h w"]) -> list[Float[Tensor, "c _ _"]]:
     """The texture and its halved levels down to 1 × 1. Linear in the texture, and differentiable.
 
-    Every level has the mean of the texture, whatever its size. Averages are of light: decode sRGB first.
+    Every level has the mean of the texture, whatever its size. Averages are of light: decode sRGB first. ArgumentError
+    for a texture without texels.
     """
     if 0 in texture.shape[1:]:
         raise ArgumentError(f"a texture of {tuple(texture.shape[1:])} texels has no levels.")

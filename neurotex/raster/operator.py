@@ -130,7 +130,8 @@ def assemble_rows(
     """One sparse row per pixel from the taps of its samples: (pointers int64, columns int32, values).
 
     Row r owns samples `first[r] : first[r + 1]`. A tap's entry is its weight times its sample's light (1 or 3
-    channels); entries that fall on the same texel are summed, zero weights dropped.
+    channels); entries that fall on the same texel are summed, zero weights dropped. ArgumentError for another number of
+    channels.
     """
     if light.shape[1] not in (1, 3):
         raise ArgumentError(f"light has 1 channel or 3, not {light.shape[1]}.")

@@ -25,7 +25,7 @@ def resolve(
     """Row r is Σ over its samples s in `first[r] : first[r + 1]` of light_s · Σ over taps t of weight_st · texel_st.
 
     `light` has one channel or three. Differentiable in `texels`; in `weight` and `light`, too, by plain torch, which is
-    slower and keeps an array per tap.
+    slower and keeps an array per tap. ArgumentError for another number of channels, and for samples without taps.
     """
     if light.shape[1] not in (1, 3):
         raise ArgumentError(f"light has 1 channel or 3, not {light.shape[1]}.")

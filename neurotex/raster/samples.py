@@ -48,7 +48,8 @@ def sample_surface(
     Samples lie on a regular grid (sample centres, box filter). `derivatives` is the number of leading attributes (2
     where these are u and v) whose screen-space derivatives are wanted, per sample step of 1 / grid pixels. Gradients
     reach `attributes` and `screen` through the perspective-correct interpolation; visibility itself is a discrete step
-    and passes none. Results have the type of `attributes`. Without gradients on CPU a kernel does it all.
+    and passes none. Results have the type of `attributes`. Without gradients on CPU a kernel does it all. `near` (scene
+    units, above 0) cuts what is closer, and `size` is (height, width) in pixels. ArgumentError for another `near`.
     """
     grid = checked.whole("grid", grid, 1, 1 << 15)
     height, width = checked.image_size("an image", size)
@@ -76,7 +77,8 @@ def gather_surface(
     """The covered samples of `ids`, which `z_buffer(screen, faces, …, top=top)` saw; see `sample_surface`.
 
     Here `screen` is in samples, of which `grid` × `grid` make a pixel, and `top` is the number of the first row of
-    samples. `pixel` counts from that row on. `barycentrics` are wanted where texels lie on the mesh itself.
+    samples. `pixel` counts from that row on. `barycentrics` are wanted where texels lie on the mesh itself. For
+    `derivatives` see there, too. ArgumentError unless `ids` are whole pixels.
     """
     grid = checked.whole("grid", grid, 1)
     if ids.shape[0] % grid or ids.shape[1] % grid:

@@ -22,7 +22,8 @@ PADDED = 4  # channels of a texel, unused ones 0: four floats make one vector re
 def take_texels(planes: Float[Tensor, "channels n"], index: Int[Tensor, "m"]) -> Float[Tensor, "m 4"]:
     """The texels at `index` (ascending, none twice) of 1 to 4 planes, each as four neighbouring channels.
 
-    What a baked scene reads: only texels that some view sees. Differentiable in `planes`.
+    What a baked scene reads: only texels that some view sees. Differentiable in `planes`. ArgumentError for more
+    planes.
     """
     if not 1 <= len(planes) <= PADDED:
         raise ArgumentError(f"texels have 1 to {PADDED} channels, but planes has {len(planes)}.")
@@ -35,7 +36,8 @@ def number_seen(
 ) -> tuple[Int[Tensor, "m"], list[Int[Tensor, "_ taps"]]]:
     """Which of `total` texels the taps in `indices` read, ascending, and the taps as places in that list.
 
-    A view sees a part of a texture only; what it does not see need not be decoded.
+    A view sees a part of a texture only; what it does not see need not be decoded. ArgumentError where `indices` is
+    empty.
     """
     total = checked.whole("total", total)
     if len(indices) == 0:

@@ -44,8 +44,9 @@ class TexelLayout:
     """Several textures in one flat list of texels: where each begins, its (height, width), how it goes on
     outside along u and v: each wrap's place in `WRAPS`.
 
-    A mip-mapped texture is followed by its levels down to number `last`, which is 0 for the others; `levels` says
-    where each level begins, the last one repeated to fill the table. `filter` is each filter's place in `FILTERS`.
+    A mip-mapped texture is followed by its levels down to number `last`, which is 0 for the others; `levels` says where
+    each level begins, the last one repeated to fill the table. `filter` is each filter's place in `FILTERS`. `total` is
+    how many texels there are, levels included.
     """
 
     first: Int[Tensor, "textures"]
@@ -75,7 +76,9 @@ class TexelLayout:
     ) -> TexelLayout:
         """Textures of these (height, width), one after the other, each row by row; all bilinear without `filters`.
 
-        A wrap is one of `WRAPS`, or two of them: along u, along v.
+        A wrap is one of `WRAPS`, or two of them: along u, along v. `shapes` are at least 1 × 1, and the tables lie on
+        `device`, the CPU by default. ArgumentError for names that are unknown, lists of other lengths than `shapes`,
+        and for 2³¹ texels or more.
         """
         filters = ("bilinear",) * len(shapes) if filters is None else tuple(filters)
         if not len(shapes) == len(wraps) == len(filters) > 0:
@@ -135,7 +138,8 @@ def flatten_maps(
 ) -> Float[Tensor, "texels channels"]:
     """Textures (C, H, W) as the list of texels that `layout` describes, with the levels of those that are mip-mapped.
 
-    Differentiable in the maps. Levels are averages of light: decode sRGB first.
+    Differentiable in the maps. Levels are averages of light: decode sRGB first. ArgumentError for maps that are not
+    those of the layout.
     """
     if len(maps) != len(layout.filters):
         raise ArgumentError(f"there are {len(maps)} maps, but their layout is of {len(layout.filters)}.")
@@ -192,7 +196,7 @@ class Taps:
         return rows.new_zeros((len(self.first) - 1, rows.shape[1])).index_add(0, points, rows)
 
     def per_row(self, values: Float[Tensor, "n channels"]) -> Float[Tensor, "rows channels"]:
-        """Values of points, handed to each of their rows."""
+        """Values of points, handed to each of their rows. ArgumentError unless there is one for each point."""
         if len(values) != len(self.first) - 1:
             raise ArgumentError(f"there are {len(values)} values for taps of {len(self.first) - 1} points.")
         return values if len(self.index) == len(values) else values.repeat_interleave(self.first.diff(), dim=0)
@@ -211,7 +215,7 @@ def taps(
     `duv` is ∂(u, v)/∂(x, y) per sample step, (n, 2, 2); it is not read, and may have no columns, if no texture is
     mip-mapped. Infinite derivatives, or none at all (NaN), see the coarsest level. `anisotropy` in [1, 16] is the
     largest number of probes of an anisotropic lookup. Weights are differentiable in `uv` and `duv`, but for the steps
-    from one number of probes to the next. Without gradients on CPU a kernel does it.
+    from one number of probes to the next. Without gradients on CPU a kernel does it. `layout` is that of all textures.
     """
     checked.whole("anisotropy", anisotropy, 1, 16)
     checked.indices("texture", texture, len(layout.first), "texture")
@@ -328,7 +332,7 @@ def bilinear_taps(
     """Texels (index into the flat list) and weights of bilinear lookup at `uv` in texture number `texture`.
 
     UV (0, 0) is bottom-left and texture row 0 is v = 1; texel centres are at +0.5. Weights are differentiable in `uv`
-    and sum to 1. Without gradients on CPU a kernel does it.
+    and sum to 1. Without gradients on CPU a kernel does it. `layout` is that of all textures.
     """
     checked.indices("texture", texture, len(layout.first), "texture")
     return _bilinear_taps(uv, texture, layout)

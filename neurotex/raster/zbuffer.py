@@ -36,9 +36,10 @@ def z_buffer(
 
     `size` is (height, width) in pixels, the first row being number `top` of the image. With `beyond`, the depths of an
     earlier call, the next layer behind them is found: depth peeling (Everitt, "Interactive order-independent
-    transparency", 2001). Samples closer than `near` (scene units, > 0) are cut. Both windings are seen.
-    An exact tie of depths goes to the lower face index. Degenerate faces and faces with NaN or infinite corners cover
-    nothing. No gradient: visibility is a discrete step. Runs on any device; on CPU a compiled kernel does the work.
+    transparency", 2001). Samples closer than `near` (scene units, > 0) are cut. Both windings are seen. An exact tie of
+    depths goes to the lower face index. Degenerate faces and faces with NaN or infinite corners cover nothing. No
+    gradient: visibility is a discrete step. Runs on any device; on CPU a compiled kernel does the work. ArgumentError
+    for `near` of 0 or less, and for `beyond` of another size.
     """
     height, width = checked.image_size("an image", size)
     if not checked.number("near", near) > 0:

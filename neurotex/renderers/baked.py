@@ -53,7 +53,8 @@ class BakedScene(nn.Module):
 
     Only covered pixels are computed: `pixel` says where in the stack of views each lies, `alpha` how much of it is
     covered. A pure function of `latents`, under `torch.func`, `torch.compile` and `torch.export`, too; latents with a
-    batch put a dimension in front, as in `render`.
+    batch put a dimension in front, as in `render`. `size` is (height, width) of each view in pixels, and `maps` are
+    those of the materials, as they were in the bake.
     """
 
     pixel: Int[Tensor, "rows"]
@@ -150,7 +151,10 @@ class BakedScene(nn.Module):
         return flat.view(views, height, width, 4).movedim(-1, 1)
 
     def seen(self, size: tuple[int, int]) -> Bool[Tensor, "h w"]:
-        """Which texels of a (height, width) texture some view may see; of a scene with one texture."""
+        """Which texels of a (height, width) texture some view may see; of a scene with one texture.
+
+        `size` is that of the texture, at least 1 × 1.
+        """
         return torch.ones(size, dtype=torch.bool, device=self.alpha.device)
 
     def images(self, rows: Float[Tensor, "rows c"]) -> Float[Tensor, "views c h w"]:
@@ -175,7 +179,10 @@ class BakedMatrix(BakedScene):
         self.register_buffer("texel", texel, persistent=False)
 
     def seen(self, size: tuple[int, int]) -> Bool[Tensor, "h w"]:
-        """Which texels of a (height, width) texture some view sees; of a scene with one texture."""
+        """Which texels of a (height, width) texture some view sees; of a scene with one texture.
+
+        `size` is that of the texture, at least 1 × 1.
+        """
         mask = torch.zeros(size, dtype=torch.bool, device=self.texel.device)
         return mask.view(-1).index_fill_(0, self.texel, True).view(size)
 
@@ -218,7 +225,7 @@ class BakedSamples(BakedScene):
     """Surfaces of all kinds: samples are looked up and shaded in every step, one strip after the other.
 
     Lights are live, with gradients to all of their tensors. Compiled or exported, the light of diffuse samples is that
-    of the bake's last use before.
+    of the bake's last use before. `strips` are what `bake` has found of the samples, `grid` × `grid` of them per pixel.
     """
 
     eyes: Float[Tensor, "views 4"]
@@ -290,8 +297,8 @@ def bake(
     budget: int = BUDGET,
     progress: bool | None = None,
 ) -> BakedMatrix | BakedSamples:
-    """Freeze geometry, cameras, cut-outs and, if all is diffuse, lights of a scene; for the arguments see `render`,
-    for `progress` `neurotex.core.progress`.
+    """Freeze geometry, cameras, cut-outs and, if all is diffuse, lights of a scene; for `size`, `grid` and `budget` see
+    `render`, for `progress` `neurotex.core.progress`.
 
     Of textures only the sizes count, so latents may be unbound; but not those that cut something out.
     """

@@ -54,7 +54,8 @@ def render_passes(
     `cameras`, if given, stand in for the scene's own.
 
     One sample per pixel, at its centre: averages of depths or face numbers over an edge would mean nothing.
-    Differentiable in vertices and textures, but not through visibility.
+    Differentiable in vertices and textures, but not through visibility. `size` is the side of a square image or
+    (height, width), pixels; `latents` gives values to latents by name.
     """
     check_is_scene(scene)
     scene = scene.replace(cameras=cameras)

@@ -24,7 +24,8 @@ def around(
     """Cameras on a circle around the whole scene, and a flash for them: white stays just below clipping.
 
     The first one stands `azimuth` degrees from +Z towards +X, all `elevation` degrees above the scene's centre and
-    `distance` scene units from it; by default the whole scene is in view.
+    `distance` scene units from it; by default the whole scene is in view. `views` is how many cameras. ArgumentError
+    for a distance of 0 or less, and for angles that are not finite.
     """
     center, radius = scene.bounds()
     if distance is None:
@@ -48,7 +49,11 @@ def turntable(
     azimuth: float = 0.0,
     distance: float | None = None,
 ) -> Float[Tensor, "frames 4 h w"]:
-    """The scene's meshes from all sides, under a flash at the camera; as `render` returns images. See `around`."""
+    """The scene's meshes from all sides, under a flash at the camera; as `render` returns images. See `around`.
+
+    `frames` images (frames, 4, size, size), linear RGB over black, and alpha. `elevation` and `azimuth` (degrees) and
+    `distance` (scene units) are those of `around`.
+    """
     cameras, flash = around(scene, frames, elevation, azimuth, distance)
     return render(scene, size, cameras=cameras, lights=flash, grid=2)
 

@@ -22,7 +22,8 @@ class Camera(Placed):
     """Base of all cameras. `transform` (4, 4) is rigid and takes camera space to the world.
 
     `near` (scene units) cuts what is closer; None: see `near_plane`. Cameras of `Views` have an `origin` (see
-    `Scene.origin`). `has_place` is False for those that look from infinitely far away.
+    `Scene.origin`). `has_place` is False for those that look from infinitely far away. ArgumentError for a transform
+    that is not rigid, and for numbers that make no view.
     """
 
     has_place = True
@@ -51,11 +52,14 @@ class Camera(Placed):
         return self.transform[:3, 3]
 
     def intrinsics(self, height: int, width: int) -> Float[Tensor, "4 4"]:
-        """Camera space (x, y, z, 1) → homogeneous pixels with depth (x·w, y·w, depth, w)."""
+        """Camera space (x, y, z, 1) → homogeneous pixels with depth (x·w, y·w, depth, w).
+
+        `height` and `width` are the image's, in pixels.
+        """
         raise NotImplementedError
 
     def screen_matrix(self, size: tuple[int, int]) -> Float[Tensor, "4 4"]:
-        """World space → the rasteriser's screen space, for an image of (height, width) pixels."""
+        """World space → the rasteriser's screen space, for an image of `size` (height, width) pixels."""
         to_camera = inverse(self.transform.double())
         return product(self.intrinsics(*size).to(to_camera), to_camera).to(self.transform)
 
@@ -90,7 +94,8 @@ class PerspectiveCamera(Camera):
 class PinholeCamera(Camera):
     """A calibrated camera: focal lengths and principal point in pixels of a `height` × `width` image.
 
-    Rendering at another size scales them along.
+    Rendering at another size scales them along. `focal` is (fx, fy), `center` (cx, cy) from the top left corner of the
+    image, and `size` (height, width).
     """
 
     def __init__(
@@ -184,7 +189,11 @@ def orbit(
     target: Tensor | None = None,
     azimuth: float = 0.0,
 ) -> list[PerspectiveCamera]:
-    """`views` cameras on a circle around `target`; angles in degrees, the first one `azimuth` from +Z towards +X."""
+    """`views` cameras on a circle around `target`; angles in degrees, the first one `azimuth` from +Z towards +X.
+
+    `views` is 1 or more, `distance` (scene units) is that from `target` (3,), by default the origin, `elevation` the
+    angle above it, and `yfov` the vertical field of view.
+    """
     cameras = []
     target = torch.zeros(3) if target is None else torch.as_tensor(target)
     rise = math.radians(elevation)

@@ -21,7 +21,8 @@ class ChannelTexture(Texture):
         colour, bumps, rough = (nt.scene.ChannelTexture(maps, *part) for part in ((0, 3), (3, 5), (5, 6)))
         material = nt.Material(colour, roughness=rough, normal=bumps.through(nt.scene.NormalsFromXY()))
 
-    glTF's dielectrics reflect 4 % at their front whatever their colour: it has no map for the specular three.
+    glTF's dielectrics reflect 4 % at their front whatever their colour: it has no map for the specular three. `source`
+    is the other texture. ArgumentError unless 0 ≤ `first` < `stop`.
     """
 
     def __init__(self, source: Texture, first: int, stop: int):

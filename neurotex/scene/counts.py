@@ -13,7 +13,10 @@ def is_count(value: object) -> bool:
 
 
 def resolution(size: int | tuple[int, int]) -> tuple[int, int]:
-    """(height, width) from one number or two; ArgumentError unless they are whole and at least 1."""
+    """(height, width) from one number or two; ArgumentError unless they are whole and at least 1.
+
+    `size` is in pixels.
+    """
     pair = tuple(size) if isinstance(size, tuple | list) else (size, size)
     if len(pair) != 2 or not all(map(is_count, pair)):
         raise ArgumentError(f"an image size is one whole number or (height, width), at least 1, not {size!r}.")

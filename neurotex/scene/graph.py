@@ -34,7 +34,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Geometry:
-    """All instances of a scene in world space, as one list of triangles."""
+    """All instances of a scene in world space, as one list of triangles.
+
+    `materials` are those of the scene, in which `face_material` counts.
+    """
 
     vertices: Float[Tensor, "v 3"]
     normals: Float[Tensor, "v 3"]
@@ -168,7 +171,8 @@ class Scene(nn.Module):
         """Run the texture graph on shapes alone, unbound latents included: no arithmetic on data, no rasterising.
 
         Raises SceneError, with the node's path, what was expected and what it got, for maps that a render could not
-        use, and for a scene without cameras, lights or UVs. Returns the shapes of images, maps and latents.
+        use, and for a scene without cameras, lights or UVs. Returns the shapes of images, maps and latents. `size` is
+        that of the images, as `render` takes it.
         """
         from .check import check
 

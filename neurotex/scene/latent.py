@@ -98,7 +98,8 @@ class Latent(TextureNode):
 
     `batch` names a batch of any size: a render then gives an image for each of its values, with a dimension in front.
     Latents that name the same batch go together, their first values, their second ones; of different batches every
-    value of one meets every value of the other.
+    value of one meets every value of the other. ArgumentError for a generator that does not say its latent_shape, and
+    for a family that it does not know.
     """
 
     def __init__(

@@ -25,7 +25,10 @@ Color = float | Sequence[float]
 
 
 class Light(nn.Module):
-    """Base of all lights. `intensity` (3,) is its colour and strength."""
+    """Base of all lights. `intensity` (3,) is its colour and strength.
+
+    ArgumentError unless it is one number or three, none negative.
+    """
 
     intensity: Float[Tensor, "3"]
 
@@ -49,7 +52,10 @@ class PlacedLight(Light):
 
 
 class Flash(PlacedLight):
-    """A point light at the camera, whichever camera looks: radiance = intensity · BRDF · cos / d²."""
+    """A point light at the camera, whichever camera looks: radiance = intensity · BRDF · cos / d².
+
+    SceneError for a camera that has no place.
+    """
 
     def point(self, camera: Camera) -> Tensor:
         if not camera.has_place:
@@ -60,7 +66,10 @@ class Flash(PlacedLight):
 
 
 class PointLight(PlacedLight):
-    """A light at `position` in the world; `intensity` is radiant intensity, falling off with 1 / d². No shadows."""
+    """A light at `position` in the world; `intensity` is radiant intensity, falling off with 1 / d². No shadows.
+
+    ArgumentError unless the position is three finite numbers.
+    """
 
     position: Float[Tensor, "3"]
 
@@ -76,7 +85,10 @@ class PointLight(PlacedLight):
 
 
 class DirectionalLight(PlacedLight):
-    """Parallel light shining along `direction`; `intensity` is irradiance on a plane across it. No shadows."""
+    """Parallel light shining along `direction`; `intensity` is irradiance on a plane across it. No shadows.
+
+    ArgumentError unless the direction is three finite numbers, not all 0.
+    """
 
     direction: Float[Tensor, "3"]
 
@@ -100,7 +112,7 @@ class EnvironmentLight(Light):
 
     `image` is (3, H, W) or (H, W, 3), linear radiance, or a file (see `read_radiance`). It is equirectangular: the top
     row looks up (+Y), the middle along −Z, and +X lies to the right of it, at u = 3/4. If `trainable`, it is a
-    parameter.
+    parameter. ArgumentError for an image of another shape, or with values that are negative or not finite.
     """
 
     image: Float[Tensor, "3 h w"]
@@ -132,7 +144,8 @@ class EnvironmentLight(Light):
     def maps(self) -> tuple[Float[Tensor, "9 3"], Float[Tensor, "levels 3 h w"]]:
         """What `shading.environment_reflection` needs: coefficients of the irradiance, and the blurred images.
 
-        Made once for an image, and again when it has changed; each time while it is being trained.
+        Made once for an image, and again when it has changed; each time while it is being trained. SceneError where the
+        image is no longer finite.
         """
         image = widened(self.image)
         # compiled code cannot tell whether the image has changed, nor do tensors of inference mode say so

@@ -140,7 +140,7 @@ class Material(nn.Module):
     def values(self, evaluation: Evaluation) -> dict[str, Float[Tensor, "1 c h w"]]:
         """The maps evaluated, by name, base_color first and still encoded; its alpha is left out where it counts not.
 
-        Raises SceneError where a node gives something of another shape.
+        Raises SceneError where a node gives something of another shape. `evaluation` is the pass that they belong to.
         """
         values = {name: evaluation(texture) for name, texture in self.maps().items()}
         for name, value in values.items():

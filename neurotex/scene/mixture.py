@@ -23,6 +23,8 @@ class LogitTexture(Texture):
     """Any real numbers, K for each texel, as one parameter (1, K, H, W): what to choose by; given as (K, H, W).
 
     where = nt.scene.LogitTexture(torch.zeros(4, 64, 64)).through(nt.discrete.Select("gumbel"))
+
+    `logits` are float32 or float64. ArgumentError for other types, and for numbers that are not finite.
     """
 
     def __init__(self, logits: Tensor, wrap: Wrap = "repeat", filter: str = "bilinear"):
@@ -46,6 +48,7 @@ class MixedTexture(Texture):
 
     Sizes are those of the largest; a texel of a smaller one stands for the block of texels that it covers, so its sides
     divide the largest ones. Samples are read as the sampler of `weights` says, so that all maps are read alike.
+    `textures` and `weights` are texture nodes; ArgumentError for anything else.
     """
 
     def __init__(self, textures: Sequence[Texture], weights: Texture):

@@ -23,7 +23,7 @@ class Node(Placed):
 
     It may carry a mesh and have children. Two nodes with the same Mesh are two instances of it. `front` is where a root
     node looks as its file has it: "+Z" in glTF; in other files "-Z", as OBJ files of research (ShapeNet, Spot) do,
-    which have no rule.
+    which have no rule. SceneError unless `transform` is 4 × 4 finite numbers.
     """
 
     front = "+Z"

@@ -24,7 +24,7 @@ OTHERS = {b"p": "points", b"l": "lines", b"curv": "curves", b"surf": "surfaces"}
 READ = {b"v", b"vt", b"vn", b"f", b"fo", b"o", b"g", b"s", b"usemtl", b"mtllib"}
 READ |= {b"bevel", b"c_interp", b"d_interp", b"lod", b"shadow_obj", b"trace_obj", b"ctech", b"stech", b"mg"}
 # what the specification knows beyond, and how it is called
-UNUSED = dict.fromkeys((b"p", b"l"), "points and lines are not rendered")
+UNUSED: dict[bytes, str] = dict.fromkeys((b"p", b"l"), "points and lines are not rendered")
 UNUSED |= dict.fromkeys(
     b"vp curv curv2 surf cstype deg bmat step parm trim hole scrv sp end con bsp bzp cdc cdp res".split(),
     "curves and free-form surfaces are not rendered: make a mesh of them",

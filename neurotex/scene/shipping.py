@@ -34,7 +34,11 @@ def encode_texture(texture: Texture, latents: Latents | None = None) -> tuple[by
 
 
 def save_texture(texture: Texture, path: str | Path, latents: Latents | None = None) -> Path:
-    """Write `encode_texture`'s file to `path`, which its format gives an ending; returns the path with that ending."""
+    """Write `encode_texture`'s file to `path`, which its format gives an ending; returns the path with that ending.
+
+    `texture` is evaluated once; `latents` gives values to latents by name. ArgumentError for a `path` that names no
+    file.
+    """
     path = Path(path)
     if path.is_dir() or path.suffix.lower() in SUFFIXES:
         raise ArgumentError(f"{path} is not a texture's name without its ending: give one, as in textures/base_color.")

@@ -46,6 +46,8 @@ class Texture(TextureNode):
 
     - "vertex": one texel for each vertex, (1, C, V, 1), interpolated over faces.
     - "face": one texel for each face, (1, C, F, 1), or the R² cells of each, (1, C, F, R²), in PyTorch3D's order.
+
+    ArgumentError for a sampler that is none of these.
     """
 
     def __init__(self, wrap: Wrap = "repeat", filter: str = "bilinear", uv_transform: UVTransform | None = None):
@@ -77,7 +79,7 @@ class Texture(TextureNode):
 
 
 class ConstantTexture(Texture):
-    """One colour everywhere, (C,) in [0, 1]; needs no UVs."""
+    """One colour everywhere, (C,) in [0, 1]; needs no UVs. `color` has C numbers."""
 
     color: Float[Tensor, "c"]
 
@@ -94,7 +96,7 @@ class ImageTexture(Texture):
 
     They may also come from a file, as an image of Pillow's, as an array, in 8 or 16 bits, or with channels last: see
     `texels`. What is not in [0, 1], but finite, is kept: a fit may go astray for a while. Values far beyond, as of
-    floats up to 255, are warned of.
+    floats up to 255, are warned of. ArgumentError for an image that is not finite.
     """
 
     image: Float[Tensor, "1 c h w"]
@@ -144,7 +146,8 @@ class FaceTexture(ImageTexture):
     """A value for each face, `colors` (F, C) in [0, 1], or an atlas of R × R cells for each, (F, R, R, C).
 
     The latter is PyTorch3D's TexturesAtlas: a face is cut into R² equal triangles, each of one colour. No UVs are
-    needed. For all else see `VertexTexture`; the node's value is (1, C, F, R²).
+    needed. For all else see `VertexTexture`; the node's value is (1, C, F, R²). ArgumentError for an array of another
+    shape.
     """
 
     def __init__(self, colors: Tensor, trainable: bool = False):
@@ -165,8 +168,10 @@ def _on_mesh(colors: Tensor, what: str, shape: str, *dimensions: int) -> Tensor:
 class PyramidTexture(Texture):
     """Trainable pixels, held as a sum of images from coarse to fine: (1, 3, size, size).
 
-    An optimiser's step on a coarse level moves a whole region at once. So smooth parts converge in a few steps,
-    and a texel that no view sees takes the colour of its surroundings instead of keeping its start value.
+    An optimiser's step on a coarse level moves a whole region at once. So smooth parts converge in a few steps, and a
+    texel that no view sees takes the colour of its surroundings instead of keeping its start value. `size` is its side
+    in texels, `coarsest` that of the smallest image at most, and `start` the value of all texels. ArgumentError for
+    sides below 1.
     """
 
     def __init__(
@@ -218,7 +223,7 @@ def _enlarged(image: Tensor, like: Tensor) -> Tensor:
 
 
 class SteppedTexture(Texture):
-    """A texture after a discrete step, with the texture's sampler."""
+    """A texture after a discrete step, with the texture's sampler. `source` is the texture before it."""
 
     def __init__(self, source: Texture, step: nn.Module):
         super().__init__(*source.sampler)

@@ -23,7 +23,8 @@ class BoundScene(nn.Module):
     """A Mitsuba scene, some of whose bitmaps are texture nodes. Its parameters are those of the nodes.
 
     Its variant must be one that differentiates RGB, llvm_ad_rgb for nodes on CPU or cuda_ad_rgb. All else in the scene
-    stays the user's: what they change with `mi.traverse` and `mi.render` holds here too.
+    stays the user's: what they change with `mi.traverse` and `mi.render` holds here too. `mi_scene` is a mitsuba.Scene;
+    ArgumentError for one of another variant.
     """
 
     def __init__(self, mi_scene: Any):
@@ -42,7 +43,11 @@ class BoundScene(nn.Module):
         self._slots: dict[str, tuple[int, bool]] = {}  # by key: which node, and whether it is a colour
 
     def bind(self, key: str, node: nn.Module, srgb: bool = True) -> BoundScene:
-        """Make `node` the data of the bitmap `key`, as `mi.traverse` names it; see `bind_texture`."""
+        """Make `node` the data of the bitmap `key`, as `mi.traverse` names it; see `bind_texture`.
+
+        With `srgb`, what the node gives is sRGB-encoded, else it is data. ArgumentError for a bitmap that is not there
+        or cannot be differentiated, and for what is no texture node.
+        """
         with using(self.mi_scene.variant_name()) as mi:
             textures = bitmaps(mi, self._params)
         if key not in textures:
@@ -75,7 +80,8 @@ class BoundScene(nn.Module):
 
         `sensor` is a number, a mitsuba.Sensor or a sequence of them, `integrator` a mitsuba.Integrator in place of the
         scene's. Each node is evaluated once. Differentiable in the nodes' latents, weights and texels, in the way of
-        the integrator: use "prb" for light that bounces. `latents` gives values to latents by name.
+        the integrator: use "prb" for light that bounces. `latents` gives values to latents by name. `spp` is the number
+        of samples per pixel. ArgumentError for sensors whose films differ in size.
         """
         several = isinstance(sensor, Sequence)
         sensors = [self._sensor(one) for one in (sensor if several else [sensor])]

@@ -31,7 +31,8 @@ def to_mitsuba(
     Its entries are "integrator", sensors "camera_0", …, emitters "light_0", … and "surroundings", and meshes
     "surface_0", …, one per material; those are made already, and belong to the active variant. If none is active,
     llvm_ad_rgb or cuda_ad_rgb becomes so. A Flash is put at the first camera. `integrator` and `max_depth` are
-    `MitsubaRenderer`'s, as is what is refused. Raises ArgumentError while another kind of variant is active.
+    `MitsubaRenderer`'s, as is what is refused. Raises ArgumentError while another kind of variant is active. `size` is
+    the side of a square film or (height, width), pixels; `latents` gives values to latents by name.
     """
     size = check_scene(scene, size, 1)
     device = scene.geometry().vertices.device

@@ -21,7 +21,10 @@ EPS = 1e-10  # the least weight of the background
 
 @dataclass(frozen=True)
 class Blend:
-    """`sigma` softens silhouettes (squared NDC units), `gamma` the order of depths (shares of `znear` … `zfar`)."""
+    """`sigma` softens silhouettes (squared NDC units), `gamma` the order of depths (shares of `znear` … `zfar`).
+
+    `background` is the colour where nothing is seen, 3 numbers.
+    """
 
     sigma: float = 1e-4
     gamma: float = 1e-4

@@ -63,7 +63,8 @@ def rasterize(
     with a corner of depth below 1e-8 is left out. Faces that are degenerate or not finite cover nothing.
 
     Which faces are seen is discrete; zbuf, bary_coords and dists carry gradients to `corners`. Computes in the type of
-    `corners`, float32 or float64; on CPU by a compiled kernel.
+    `corners`, float32 or float64; on CPU by a compiled kernel. ArgumentError unless `first` ascends from 0 to
+    numbers of faces that are there.
     """
     size = checked.image_size("an image", size)
     if not isinstance(first, Sequence):

@@ -28,7 +28,8 @@ Numbers = Sequence[float] | Tensor
 class PhongLight:
     """A light as a homogeneous point (see `lights`), with a colour for each term; PyTorch3D's PointLights by default.
 
-    Colours are 3 numbers; tensors carry gradients.
+    Colours are 3 numbers; tensors carry gradients. `ambient`, `diffuse` and `specular` are those of the terms of
+    these names.
     """
 
     point: Numbers = (0.0, 1.0, 0.0, 1.0)
@@ -52,13 +53,20 @@ class PhongLight:
 
     @classmethod
     def everywhere(cls, color: Numbers = (1.0, 1.0, 1.0)) -> PhongLight:
-        """The same light everywhere; white shows textures as they are (AmbientLights)."""
+        """The same light everywhere; white shows textures as they are (AmbientLights).
+
+        `color` is that of its ambient term; the others are black.
+        """
         return cls((0.0, 0.0, 0.0, 0.0), color, (0.0, 0.0, 0.0), (0.0, 0.0, 0.0))
 
 
 @dataclass(frozen=True)
 class PhongMaterial:
-    """What a surface makes of each term of a light, and the exponent of its highlight; PyTorch3D's Materials."""
+    """What a surface makes of each term of a light, and the exponent of its highlight; PyTorch3D's Materials.
+
+    `ambient`, `diffuse` and `specular` are 3 factors each, for the terms of those names, and `shininess` is the
+    exponent, 0 or more.
+    """
 
     ambient: Numbers = (1.0, 1.0, 1.0)
     diffuse: Numbers = (1.0, 1.0, 1.0)

@@ -41,7 +41,11 @@ SHADINGS = ("hard_phong", "soft_phong", "hard_flat", "soft_silhouette")
 
 @dataclass(frozen=True)
 class Lookup:
-    """How a texture is read; see `lookup.sample_texture`. The defaults are those of PyTorch3D's TexturesUV."""
+    """How a texture is read; see `lookup.sample_texture`. The defaults are those of PyTorch3D's TexturesUV.
+
+    `align_corners` puts UVs 0 and 1 at the centres of the outermost texels, `padding_mode` ("border", "zeros",
+    "reflection" or "repeat") says what lies outside, and `sampling_mode` is "bilinear" or "nearest".
+    """
 
     align_corners: bool = True
     padding_mode: str = "border"
@@ -98,7 +102,9 @@ def render_phong(
     materials, base colours alone are used, without their alpha; those on vertices and faces are PyTorch3D's
     TexturesVertex and TexturesAtlas. Each texture node is evaluated once, none for a
     silhouette. `latents` gives values to latents by name. Differentiable in textures, latents, weights and vertices;
-    with a soft shading, or as `visibility` says, through visibility, too.
+    with a soft shading, or as `visibility` says, through visibility, too. `cull_backfaces` leaves out faces that are
+    seen from behind. ArgumentError for arguments of other kinds, and for sequences of other lengths than there are
+    views.
     """
     size = resolution(size)
     check_is_scene(scene)

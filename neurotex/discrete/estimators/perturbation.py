@@ -21,7 +21,8 @@ class Perturbation:
     so many texels away, in each direction.
 
     The step is called 2 × `pairs` times in a backward pass. `seed` makes draws reproducible, whatever torch's global
-    generator does: the k-th backward pass after construction always sees the same ones.
+    generator does: the k-th backward pass after construction always sees the same ones. ArgumentError for a scale of 0
+    or less, no pairs, and a reach below 0.
     """
 
     def __init__(self, scale: float = 0.1, pairs: int = 4, reach: int | None = None, seed: int = 0):
@@ -48,7 +49,7 @@ class Perturbation:
         return torch.randint(0, 2, x.shape, generator=rng).to(x) * 2 - 1
 
     def estimate(self, step: Exact, x: Tensor, grad: Tensor) -> Tensor:
-        """The gradient of x (N, C, H, W) for that of the step's output, each of the N by itself."""
+        """The gradient of x (N, C, H, W) for `grad`, that of the step's output; each of the N by itself."""
         total = torch.zeros_like(x)
         for _ in range(self.pairs):
             signs = self.signs(x)

@@ -21,7 +21,7 @@ class ReinMax:
         self.temperature = check_temperature(temperature)
 
     def check(self, step: torch.nn.Module) -> None:
-        """Only for steps that pick one of a few codes."""
+        """Only for steps that pick one of a few codes. ArgumentError for a `step` of another kind."""
         check_categorical(self, step)
 
     def __call__(self, step: Coded, x: Tensor) -> Tensor:

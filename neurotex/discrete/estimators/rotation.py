@@ -22,7 +22,7 @@ class Rotation:
     """
 
     def check(self, step: torch.nn.Module) -> None:
-        """Only for steps that replace a texel's channels together."""
+        """Only for steps that replace a texel's channels together. ArgumentError for a `step` of another kind."""
         check_same_shape(step)
         if not getattr(step, "vectors", False):
             raise ArgumentError(

@@ -81,6 +81,7 @@ def expected_loss(loss: Callable[[], Tensor], module: torch.nn.Module, draws: in
         nt.discrete.expected_loss(lambda: nt.losses.photometric(nt.render(scene), views.images), scene).backward()
 
     `loss` renders anew in each call and returns one number. Without such a step in `module` it is called once.
+    ArgumentError where the loss depends on none of these steps.
     """
     if not any(isinstance(getattr(m, "estimator", None), ScoreFunction) and m.training for m in module.modules()):
         return loss()

@@ -34,7 +34,7 @@ class ClippedStraightThrough(StraightThrough):
     """
 
     def check(self, step: torch.nn.Module) -> None:
-        """Every step with a bounded domain will do."""
+        """Every step with a bounded domain will do. ArgumentError for a `step` of another kind."""
         super().check(step)
         if getattr(step, "domain", None) is None:
             raise ArgumentError(f"{type(step).__name__} has no bounded domain to clip to: use 'straight_through'.")

@@ -21,7 +21,7 @@ class Surrogate:
         self.temperature = check_temperature(temperature)
 
     def check(self, step: torch.nn.Module) -> None:
-        """Only for steps that define `soft`."""
+        """Only for steps that define `soft`. ArgumentError for a `step` of another kind."""
         if not hasattr(step, "soft"):
             raise ArgumentError(f"{type(step).__name__} has no smooth surrogate: use 'straight_through'.")
 

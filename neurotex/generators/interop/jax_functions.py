@@ -24,6 +24,7 @@ def from_jax(fn: Callable[[Any, Any], Any], params: Any, channels_last: bool = F
     them by their paths in the tree. `fn` is compiled by jax.jit, once per shape; its custom derivatives are kept.
 
     `channels_last`: `fn` gives (N, H, W, C), as Flax's do. `wrap(module, latent_shape)` gives it a latent_shape.
+    ArgumentError where two leaves have the same path.
     """
     jax = _find_jax()
     leaves, tree = jax.tree_util.tree_flatten_with_path(params)

@@ -48,7 +48,8 @@ def from_onnx(path: str | Path, channels_last: bool = False) -> OnnxGenerator:
 class OnnxGenerator(nn.Module):
     """An ONNX graph, evaluated node by node with torch's functions: derivatives of any order, torch.func, any device.
 
-    A file that was exported for batches of B latents computes others B at a time.
+    A file that was exported for batches of B latents computes others B at a time. `graph` is what the file `path`
+    holds. With `channels_last` it gives textures (N, H, W, C). FileError for an operator that is not known.
     """
 
     def __init__(self, graph: Graph, path: str | Path, channels_last: bool = False) -> None:
@@ -91,7 +92,7 @@ class OnnxGenerator(nn.Module):
         return texture.movedim(-1, 1) if self.channels_last else texture
 
     def evaluate(self, latent: Tensor) -> Tensor:
-        """The output of the graph, whatever its shape."""
+        """The output of the graph, whatever its shape. `latent` is (N, …)."""
         values: dict[str, Value] = {self.input: latent, **self._numbers}
         values.update(zip(self._names, self.weights.values(), strict=True))
         for node, spent in zip(self.nodes, self._spent, strict=True):

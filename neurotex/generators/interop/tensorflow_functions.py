@@ -29,7 +29,8 @@ def from_tensorflow(
     run with training=False: batch normalisation uses its stored statistics.
 
     `channels_last`: textures come as (N, H, W, C), as TensorFlow has them. The function is compiled by tf.function,
-    once per shape. A model that says its input's shape has a `latent_shape`; `wrap` others.
+    once per shape. A model that says its input's shape has a `latent_shape`; `wrap` others. ArgumentError for a Keras
+    model that is not built yet.
     """
     tf = _find_tensorflow()
     is_keras = hasattr(model, "get_weights") and hasattr(model, "built")

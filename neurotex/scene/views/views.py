@@ -31,7 +31,8 @@ class Views:
 
     `images` may also be given as a list of photographs of one size: files, images of Pillow's or arrays (H, W, C).
     These are sRGB-encoded, with straight alpha or none; arrays of floats are linear light. Without `names` they are
-    counted from 0.
+    counted from 0. `lights` are those that the photographs were taken under. ArgumentError unless there is an image for
+    each camera.
     """
 
     cameras: list[Camera]
