@@ -292,7 +292,8 @@ def _dressed(scene: Scene, materials: Mapping[Material, Material]) -> list[Node]
 
     def dressed(module: Node | Mesh) -> Any:
         if module not in copies:
-            copied = copies[module] = copy.copy(module)
+            copied: Any = copy.copy(module)
+            copies[module] = copied
             for name in ("_parameters", "_buffers", "_modules"):
                 setattr(copied, name, dict(getattr(module, name)))
             if isinstance(module, Mesh):
