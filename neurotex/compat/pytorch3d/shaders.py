@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Float, Int
@@ -212,7 +212,8 @@ def shade(
         layer = covered.flatten().nonzero()[:, 0]
         face, bary = faces.flatten()[layer], bary.flatten(0, 1).index_select(0, layer)
         eyes = eye if images == 1 else eye[pixel // (height * width)].repeat_interleave(covered.sum(1), 0)
-        values = _radiance(face, bary, surface, textures, eyes, shading == "hard_flat", light, material)
+        where = Points(face, bary, shading == "hard_flat")
+        values = _radiance(where, surface, textures, eyes, light, material)
         colors = values.new_zeros((covered.numel(), 3)).index_copy(0, layer, values).view(*covered.shape, 3)
     if visibility is not None:
         odds = torch.where(covered, -dists / blend.sigma, -torch.inf)
@@ -253,17 +254,28 @@ def _over(
     return torch.cat([rgb, alpha], -1)
 
 
+class Points(NamedTuple):
+    """Points of faces, by barycentric coordinates; `flat` lights each as the middle of its face is lit."""
+
+    face: Int[Tensor, "n"]
+    bary: Float[Tensor, "n 3"]
+    flat: bool = False
+
+    def some(self, which: Int[Tensor, "m"]) -> Points:
+        """Only these."""
+        return Points(self.face[which], self.bary.index_select(0, which), self.flat)
+
+
 def _radiance(
-    face: Tensor,
-    bary: Tensor,
+    points: Points,
     surface: Surface,
     textures: Sequence[Painted],
     eye: Tensor,
-    flat: bool,
     light: PhongLight,
     material: PhongMaterial,
 ) -> Float[Tensor, "n 3"]:
-    """What points of faces send to the eye."""
+    """What points send to the eye."""
+    face, bary, flat = points
     if flat:
         centers = torch.cat([surface.positions.mean(1), face_normals(surface.positions)], -1)
         place = centers.index_select(0, face)
@@ -271,24 +283,25 @@ def _radiance(
         place = interpolate_at(face, bary, torch.cat([surface.positions, surface.normals], -1))
     position, normal = place.split(3, -1)
     lit, highlight = light_surface(position, normal, eye, light, material)
-    texels = _texels(face, bary, surface, textures)
+    texels = _texels(points, surface, textures)
     return lit * texels + highlight
 
 
-def _texels(face: Tensor, bary: Tensor, surface: Surface, textures: Sequence[Painted]) -> Float[Tensor, "n 3"]:
+def _texels(points: Points, surface: Surface, textures: Sequence[Painted]) -> Float[Tensor, "n 3"]:
     """Each point's colour in the texture that it wears."""
     if len(textures) == 1:
-        return _read(face, bary, surface, *textures[0])
-    texture = surface.texture[face]
+        return _read(points, surface, *textures[0])
+    texture = surface.texture[points.face]
     order, parts = [], []
     for number, painted in enumerate(textures):
         order.append((texture == number).nonzero()[:, 0])
-        parts.append(_read(face[order[-1]], bary.index_select(0, order[-1]), surface, *painted))
-    return bary.new_zeros((len(bary), 3)).index_copy(0, torch.cat(order), torch.cat(parts))
+        parts.append(_read(points.some(order[-1]), surface, *painted))
+    return points.bary.new_zeros((len(texture), 3)).index_copy(0, torch.cat(order), torch.cat(parts))
 
 
-def _read(face: Tensor, bary: Tensor, surface: Surface, image: Tensor, how: Lookup | str) -> Float[Tensor, "n 3"]:
-    """What points of faces show of one texture."""
+def _read(points: Points, surface: Surface, image: Tensor, how: Lookup | str) -> Float[Tensor, "n 3"]:
+    """What points show of one texture."""
+    face, bary, _ = points
     image = image.to(bary)
     if isinstance(how, Lookup):
         return sample_texture(image, interpolate_at(face, bary, surface.uvs), **vars(how))
