@@ -50,10 +50,12 @@ def render(
 
     geometry, camera = scene.geometry(), scene.cameras[0]
     rotation, translation = conventions.rotation_and_translation(camera.transform[None])
-    cameras = FoVPerspectiveCameras(R=rotation, T=translation, fov=camera.yfov)
-    settings = RasterizationSettings(image_size=side, faces_per_pixel=1, blur_radius=0.0, bin_size=0)
-    lights = PointLights(location=camera.position[None])
-    drawn = draw(find(cameras, settings), HardPhongShader(device="cpu", cameras=cameras, lights=lights))
+    device = geometry.vertices.device
+    cameras = FoVPerspectiveCameras(R=rotation, T=translation, fov=camera.yfov, device=device)
+    bins = 0 if device.type == "cpu" else None  # none are the only choice there is on a CPU
+    settings = RasterizationSettings(image_size=side, faces_per_pixel=1, blur_radius=0.0, bin_size=bins)
+    lights = PointLights(location=camera.position[None], device=device)
+    drawn = draw(find(cameras, settings), HardPhongShader(device=device, cameras=cameras, lights=lights))
     faces = geometry.faces.long()
 
     def image() -> Tensor:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import torch
 
 from .compat.pytorch3d import rasterize
+from .core import warp
+from .core.op import kernels_for_gpus
 from .discrete import BlockCompress, Dither, Jpeg, Levels, Palette
 from .fit.codes import search_codes
 from .fit.coefficients import search_coefficients
@@ -48,6 +50,8 @@ def compile_kernels() -> None:
         BlockCompress("bc3", "surrogate")(torch.rand(1, 4, 8, 8, dtype=dtype, requires_grad=True)).sum().backward()
         for palette in (None, torch.rand(9, 3)):
             Dither(palette=palette).to(dtype)(texture).sum().backward()
+    if torch.cuda.is_available() and warp.available():
+        warp.compile_ahead(kernels_for_gpus())
 
 
 if __name__ == "__main__":

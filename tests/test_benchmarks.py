@@ -11,6 +11,7 @@ from PIL import Image
 
 import neurotex as nt
 from benchmarks import (
+    cuda,
     discrete,
     fits,
     memory,
@@ -229,3 +230,19 @@ def test_training_through_renders_continues_where_it_stopped(tmp_path, monkeypat
     assert (rows[1] != rows[2]).any()  # something was learned
     assert all(row.any(2).mean() > 0.9 for row in rows[:3])  # textures fill their cells
     assert all(row.any() and not row[0].any() for row in rows[3:])  # objects stand before black
+
+
+def test_without_a_gpu_it_is_said(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(SystemExit, match=r"^There is no NVIDIA GPU here that torch can use: nothing is measured\.$"):
+        cuda.main([])
+
+
+@pytest.mark.filterwarnings("ignore:Sparse")
+def test_what_is_measured_on_a_gpu_runs(monkeypatch, capsys):
+    monkeypatch.setattr(cuda, "TURNS", 1)
+    bench = cuda.Bench(torch.device("cpu"), work.QUICK)
+    cuda.show(bench.rows(), bench.bandwidth, "a CPU")
+    printed = capsys.readouterr().out
+    for part in ("A x", "Aᵀ y", "baked", "z-buffer", "forward + backward", "floor", "torch.sparse", "GB/s"):
+        assert part in printed

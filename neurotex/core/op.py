@@ -165,6 +165,11 @@ class Op:
         return (self.derivative.along or self)(tangents[0], *inputs[1:])
 
 
+def kernels_for_gpus() -> list[str]:
+    """The names of all kernels for CUDA that the ops declared so far have."""
+    return [op.cuda for op in OPS.values() if op.cuda not in (None, ON_CPU)]
+
+
 def _hop(kernel: Callable) -> Callable:
     """A CPU's kernel for tensors that are elsewhere: there and back."""
 

@@ -83,4 +83,4 @@ def inverse(matrix: Float[Tensor, "4 4"]) -> Float[Tensor, "4 4"]:
 
 def _cross(a: Tensor, b: Tensor) -> Tensor:
     # written out: torch.linalg.cross may fuse
-    return a[[1, 2, 0]] * b[[2, 0, 1]] - a[[2, 0, 1]] * b[[1, 2, 0]]
+    return a.roll(-1) * b.roll(-2) - a.roll(-2) * b.roll(-1)

@@ -143,7 +143,7 @@ def _gain(
     # means of σ and σ² between low and high, times the part of the row where the line is beyond the border
     leans = lean > 1e-9
     # an upright line on the border itself moves either cell, half and half
-    upright = torch.heaviside(shift.detach(), shift.new_tensor(0.5))
+    upright = (shift.detach().sign() + 1) / 2
     # all of it, where the line stays beyond: (high − low) / lean would be 1, but with slopes that cancel badly
     part = torch.where(leans, torch.where(low > 0, 1, high / torch.where(leans, lean, 1)), upright)
     area = part * (low + high) / 2
@@ -258,8 +258,8 @@ def _local(corners: Float[Tensor, "n k 4"], at: Float[Tensor, "n 2"], axis: Int[
 
 def _line(ends: Float[Tensor, "n 2 4"]) -> Float[Tensor, "n 3"]:
     """The line l₀ · along + l₁ · across + l₂ = 0 through two points."""
-    p, q = ends[..., [0, 1, 3]].unbind(1)
-    return p[:, [1, 2, 0]] * q[:, [2, 0, 1]] - p[:, [2, 0, 1]] * q[:, [1, 2, 0]]
+    p, q = torch.cat([ends[..., :2], ends[..., 3:]], -1).unbind(1)
+    return p.roll(-1, 1) * q.roll(-2, 1) - p.roll(-2, 1) * q.roll(-1, 1)
 
 
 def _counted(along: Float[Tensor, "n"], across: Float[Tensor, "n"], axis: Int[Tensor, "n"]) -> Bool[Tensor, "n"]:

@@ -184,10 +184,10 @@ def transpose(pointers: Tensor, columns: Tensor, values: Tensor, width: int) -> 
 
 def transpose_reference(pointers: Tensor, columns: Tensor, values: Tensor, width: int) -> tuple[Tensor, Tensor, Tensor]:
     """`transpose` in plain tensor language."""
-    rows = torch.repeat_interleave(torch.arange(len(pointers) - 1, device=values.device), pointers.diff())
-    order = columns.argsort(stable=True)
-    lengths = torch.bincount(columns, minlength=width)
-    return torch.cat([lengths.new_zeros(1), lengths.cumsum(0)]), rows[order].int(), values[order]
+    columns, order = columns.sort(stable=True)
+    rows = torch.searchsorted(pointers, order, right=True) - 1
+    begin = torch.searchsorted(columns, torch.arange(width + 1, device=columns.device, dtype=columns.dtype))
+    return begin, rows.int(), values[order]
 
 
 def _transpose_cpu(pointers: Tensor, columns: Tensor, values: Tensor, width: int) -> tuple[Tensor, Tensor, Tensor]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -114,6 +115,11 @@ class TexelLayout:
             total=total,
         )
 
+    @cached_property
+    def shapes(self) -> list[list[int]]:
+        """`shape` as numbers, read once."""
+        return self.shape.tolist()
+
     @property
     def mipmapped(self) -> bool:
         """Whether any texture has levels: then lookups need the derivatives of UV."""
@@ -151,8 +157,8 @@ def flatten_maps(
     if len(texels) != layout.total:
         raise ArgumentError(f"these maps have {len(texels)} texels with all levels, but their layout {layout.total}.")
     shapes = [list(m.shape[1:]) for m in maps]
-    if not torch.compiler.is_compiling() and shapes != layout.shape.tolist():
-        raise ArgumentError(f"these maps are of {shapes} texels, but their layout is of {layout.shape.tolist()}.")
+    if not torch.compiler.is_compiling() and shapes != layout.shapes:
+        raise ArgumentError(f"these maps are of {shapes} texels, but their layout is of {layout.shapes}.")
     return texels
 
 

@@ -72,10 +72,10 @@ def edge_functions(corners: Float[Tensor, "*faces 3 4"]) -> tuple[Float[Tensor, 
 
     Row i is the cross product of the other two corners' (x·w, y·w, w): zero along the edge opposite to corner i.
     """
-    p = corners[..., [0, 1, 3]]
-    q, r = p[..., [1, 2, 0], :], p[..., [2, 0, 1], :]
+    p = torch.cat([corners[..., :2], corners[..., 3:]], -1)
+    q, r = p.roll(-1, -2), p.roll(-2, -2)
     # written out, every product is rounded by itself, as in the kernel: torch.linalg.cross may fuse
-    edges = q[..., [1, 2, 0]] * r[..., [2, 0, 1]] - q[..., [2, 0, 1]] * r[..., [1, 2, 0]]
+    edges = q.roll(-1, -1) * r.roll(-2, -1) - q.roll(-2, -1) * r.roll(-1, -1)
     x, y, w = (p[..., 0, :] * edges[..., 0, :]).unbind(-1)
     return edges, x + y + w
 

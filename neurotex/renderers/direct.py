@@ -12,6 +12,7 @@ from collections.abc import Iterable
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
+from torch.nn.functional import pad
 
 from .. import raster
 from ..core.memory import memory_for
@@ -156,12 +157,13 @@ def _with_blends(
 ) -> tuple[Int[Tensor, "m"], Float[Tensor, "m 4"]]:
     """Samples and what antialiasing adds to some of them, as more samples of their pixels."""
     grid, width = view.grid, ids.shape[1]
-    screen = view.screen - view.screen[:, 3:] * view.screen.new_tensor([0, top * grid, 0, 0])
+    screen = view.screen - pad(view.screen[:, 3:] * (top * grid), (1, 2))
     blends = edge_blends_unchecked(ids, screen, view.geometry.faces, opposite)
     place = torch.arange(ids.numel(), device=ids.device).view(ids.shape)
     in_order = place.view(-1, grid, width // grid, grid).transpose(1, 2).reshape(-1)  # pixel by pixel, as samples are
-    row = torch.full((ids.numel(),), len(samples), device=ids.device)  # the background is one more row
-    row[in_order[ids.view(-1)[in_order] >= 0]] = torch.arange(len(samples), device=ids.device)
+    seen = ids.view(-1)[in_order] >= 0
+    number = torch.where(seen, seen.cumsum(0) - 1, len(samples))  # the background is one more row
+    row = torch.empty_like(number).index_copy(0, in_order, number)
     seen = torch.cat([samples, samples.new_zeros((1, 4))])[row[blends.taps]]
     change = (blends.weights.to(samples)[:, :, None] * seen).sum(1)
     target = blends.to // width // grid * (width // grid) + blends.to % width // grid

@@ -137,7 +137,7 @@ class View:
     def of(cls, geometry: Geometry, maps: SceneMaps, camera: Camera, size: tuple[int, int], grid: int) -> View:
         """The vertices as this camera sees them, `grid` × `grid` samples per pixel."""
         matrix = camera.screen_matrix(size).to(geometry.vertices)
-        matrix = matrix * matrix.new_tensor([grid, grid, 1, 1])[:, None]
+        matrix = torch.cat([matrix[:2] * grid, matrix[2:]])
         return cls(geometry, maps, camera, size, grid, transform(geometry.vertices, matrix.T))
 
     def gbuffer(self, top: int, rows: int) -> GBuffer:

@@ -63,9 +63,11 @@ class SceneMaps:
             if material.alpha_cutoff is not None:
                 maps["base_color"], maps["alpha"] = maps["base_color"].split([3, 1], dim=1)
         for name, neutral in NEUTRAL.items():
-            if any(name in maps for maps in values):
-                missing = like.new_tensor(neutral)[None, :, None, None]
-                self.planes[name] = [maps.get(name, missing) for maps in values]
+            found = [maps.get(name) for maps in values]
+            if any(plane is not None for plane in found):
+                self.planes[name] = [
+                    like.new_tensor(neutral)[None, :, None, None] if plane is None else plane for plane in found
+                ]
                 self.keys[name] = self._key(name, values)
 
     def _key(self, name: str, values: list[dict[str, Tensor]]) -> Key:

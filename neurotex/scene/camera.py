@@ -61,12 +61,22 @@ class Camera(Placed):
     def screen_matrix(self, size: tuple[int, int]) -> Float[Tensor, "4 4"]:
         """World space → the rasteriser's screen space, for an image of `size` (height, width) pixels."""
         to_camera = inverse(self.transform.double())
-        return product(self.intrinsics(*size).to(to_camera), to_camera).to(self.transform)
+        return product(_beside(self.intrinsics(*size), to_camera), to_camera).to(self.transform)
 
     @property
     def eye(self) -> Float[Tensor, "4"]:
         """The eye as a homogeneous point: (position, 1), or (direction, 0) towards one infinitely far away."""
         return torch.cat([self.position, self.position.new_ones(1)])
+
+
+def _beside(matrix: Tensor, like: Tensor) -> Tensor:
+    """A matrix of known numbers where another is. A GPU is told them one by one, and not waited for as by a copy."""
+    if matrix.device == like.device or matrix.device.type != "cpu" or matrix.requires_grad:
+        return matrix.to(like)
+    there = like.new_zeros(matrix.shape)
+    for row, column in matrix.nonzero().tolist():
+        there[row, column] = float(matrix[row, column])
+    return there
 
 
 def _pixel_matrix(fx: float, fy: float, cx: float, cy: float) -> Tensor:

@@ -177,12 +177,14 @@ def check_unwrapped(meshes: Iterable[Mesh], what: str) -> None:
 
 def _check_finite(kind: str, members: nn.ModuleList) -> None:
     """Of few numbers: images have checks of their own."""
-    for number, member in enumerate(members):
-        for name, tensor in (*member._buffers.items(), *member._parameters.items()):
-            if tensor is None or tensor.numel() > 16 or not is_known(tensor):
-                continue
-            if not bool(tensor.isfinite().all()):
-                raise SceneError(f"{kind}[{number}], a {type(member).__name__}, has a {name} that is not finite.")
+    found = [
+        (f"{kind}[{number}], a {type(member).__name__}, has a {name} that is not finite.", tensor.isfinite().all())
+        for number, member in enumerate(members)
+        for name, tensor in (*member._buffers.items(), *member._parameters.items())
+        if tensor is not None and tensor.numel() <= 16 and is_known(tensor)
+    ]
+    if found and not bool(torch.stack([finite for _, finite in found]).all()):  # asked once: a GPU is waited for
+        raise SceneError(next(message for message, finite in found if not bool(finite)))
 
 
 def stand_ins(root: nn.Module) -> dict[str, Tensor]:

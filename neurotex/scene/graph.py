@@ -47,12 +47,13 @@ class Geometry:
     materials: list[Material]
     colors: Float[Tensor, "v channels"]
     """Linear; with a fourth channel if any mesh has alpha. No channels where no mesh has colours."""
-    starts: Int[Tensor, "instances 2"]
+    starts: tuple[tuple[int, int], ...]
     """The first face and the first vertex of each instance."""
 
     def elements(self, face: Int[Tensor, "n"]) -> Int[Tensor, "n 4"]:
         """For faces of this list: the number of each in its own mesh, and there those of its vertices."""
-        start = self.starts[torch.bucketize(face, self.starts[:, 0].contiguous(), right=True) - 1]
+        starts = torch.tensor(self.starts, device=face.device)
+        start = starts[torch.bucketize(face, starts[:, 0].contiguous(), right=True) - 1]
         return torch.cat([face[:, None] - start[:, :1], self.faces[face] - start[:, 1:]], 1)
 
     @cached_property
@@ -217,7 +218,7 @@ class Scene(nn.Module):
         materials = self.materials()
         number = {material: k for k, material in enumerate(materials)}
         parts: list[tuple[Tensor, ...]] = []
-        starts = []
+        starts, extents = [], []
         first = first_face = 0
         channels = max((mesh.colors.shape[1] for mesh in self.meshes() if mesh.colors is not None), default=0)
         for path, node, world in self.walk():
@@ -238,17 +239,15 @@ class Scene(nn.Module):
             normals = transform(mesh.shading_normals().to(world), pad(turn.T, (0, 0, 0, 1)))
             owner = torch.full_like(mesh.faces[:, 0], number[mesh.material])
             vertices = transform(mesh.vertices, world[:3].T)
-            _check_extent(path, "vertices", vertices)
-            _check_extent(path, "uvs", uvs)
+            extents += [(path, "vertices", vertices), (path, "uvs", uvs)]
             parts.append((vertices, normals, uvs.to(world), mesh.faces + first, owner, _colors(mesh, channels, world)))
             starts.append((first_face, first))
             first, first_face = first + len(mesh.vertices), first_face + len(mesh.faces)
         if not parts:
             raise SceneError("the scene has no mesh: add a node that carries one.")
+        _check_extents(extents)
         vertices, normals, uvs, faces, owner, colors = (torch.cat(column) for column in zip(*parts, strict=True))
-        return Geometry(
-            vertices, normals, uvs, faces, owner, materials, colors, torch.tensor(starts, device=faces.device)
-        )
+        return Geometry(vertices, normals, uvs, faces, owner, materials, colors, tuple(starts))
 
     def _check_origins(self) -> None:
         origin = self.origin
@@ -321,11 +320,13 @@ def _colors(mesh: Mesh, channels: int, like: Tensor) -> Float[Tensor, "v channel
     return pad(mesh.colors.to(like), (0, channels - mesh.colors.shape[1]), value=1.0)
 
 
-def _check_extent(path: str, what: str, points: Tensor) -> None:
+def _check_extents(given: list[tuple[str, str, Tensor]]) -> None:
     """Products of a few coordinates, pixels and their squares must be finite numbers, and so must their gradients."""
-    far = torch.finfo(points.dtype).max ** 0.4
-    largest = float(points.detach().abs().max())
-    if not largest < far:
+    greatest = torch.stack([points.detach().abs().max().double() for _, _, points in given])
+    for (path, what, points), largest in zip(given, greatest.tolist(), strict=True):
+        far = torch.finfo(points.dtype).max ** 0.4
+        if largest < far:
+            continue
         if math.isfinite(largest):
             raise SceneError(f"node '{path}' has {what} as large as {largest:.3g}: scale it to less than {far:.0e}.")
         raise SceneError(

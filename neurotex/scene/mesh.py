@@ -105,7 +105,7 @@ class Mesh(nn.Module):
         self._check_arrays(self.vertices, self.faces, self.uvs, self.normals, self.colors)
         if len(self.faces) == 0:
             raise SceneError(f"{where} is empty: it has {len(self.vertices)} vertices and no faces; check its export.")
-        low, high = (int(value) for value in self.faces.aminmax())
+        low, high = torch.stack(self.faces.aminmax()).tolist()  # read together: a GPU is waited for once
         if low < 0 or high >= len(self.vertices):
             bad = high if high >= len(self.vertices) else low
             raise SceneError(

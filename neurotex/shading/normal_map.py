@@ -89,5 +89,5 @@ def perpendicular(direction: Float[Tensor, "n 3"]) -> Float[Tensor, "n 3"]:
     """
     direction = direction.detach()
     axis = torch.nn.functional.one_hot(direction.abs().argmin(1), 3).to(direction)
-    first = torch.tensor([1.0, 0, 0]).to(direction).expand_as(direction)
+    first = torch.nn.functional.pad(direction.new_ones(1), (0, 2)).expand_as(direction)
     return unit(torch.linalg.cross(axis, direction), first)

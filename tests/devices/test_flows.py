@@ -1,6 +1,8 @@
 """Whole flows on a device that is not there: nothing of two devices meets, and pictures are those of the CPU."""
 
 import copy
+from collections import Counter
+from collections.abc import Callable
 from functools import partial
 
 import pytest
@@ -9,8 +11,9 @@ from torch import Tensor
 
 import neurotex as nt
 from neurotex.fit import Options, fit_views, plan, report, search_latent
+from neurotex.fit.adam import Adam
 from neurotex.renderers import turntable
-from tests import tiny
+from tests import pretend, tiny
 
 
 def texture(channels: int = 3, filter: str = "bilinear") -> nt.ImageTexture:
@@ -135,3 +138,35 @@ def test_fit(case, device, tmp_path, monkeypatch, optimize, through):
     metrics = fit_views(Options(**options, size=16, steps=2, through=through, device=str(device)), tmp_path)
     assert metrics["train_psnr_db"] > 5
     assert (tmp_path / "model.glb").is_file()
+
+
+def _waits(work: Callable[[], object]) -> Counter[str]:
+    """What the CPU waits for in some work, done for the second time."""
+    work()
+    with pretend.Pretended() as again:
+        work()
+    return again.waits
+
+
+@pytest.mark.parametrize("material", ["bilinear", "glossy"])
+def test_a_step_of_a_baked_fit_waits_for_nothing(scene, device, material):
+    """So it can be captured in a CUDA graph."""
+    scene.meshes()[0].material = MATERIALS[material]()
+    baked = nt.bake(scene.to(device), 16, grid=2)
+    optimizer = Adam(list(scene.parameters()), lr=0.01)
+
+    def step() -> None:
+        optimizer.zero_grad()
+        baked().square().mean().backward()
+        optimizer.step()
+
+    assert not _waits(step)
+
+
+def test_a_render_waits_twice_a_view(torus, device):
+    """For the number of covered samples, and of pixels; a few times more for checks of the scene."""
+    torus.material = MATERIALS["bilinear"]()
+    scenes = [nt.Scene(copy.deepcopy(torus), nt.orbit(n, 3.0), nt.Flash(7.0)).to(device) for n in (2, 4)]
+    few, more = (_waits(lambda s=s: step(partial(nt.render, s, 16, grid=2), s)) for s in scenes)
+    assert (more - few).total() <= 2 * 2
+    assert few.total() <= 2 * 2 + 8

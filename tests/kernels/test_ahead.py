@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from neurotex.core import warp
-from neurotex.core.op import ON_CPU, OPS
+from neurotex.core.op import kernels_for_gpus
 
 # what covers what, and what is nearest, must not depend on how a sum is rounded
-DECIDING = ("zbuffer", "antialias", "palette_lookup")
+DECIDING = ("zbuffer", "antialias", "palette_lookup", "rasterize_faces")
 CHIPS = (75, 90, 120)  # Turing, Hopper, Blackwell
-MODULES = sorted({op.cuda.rpartition(".")[0] for op in OPS.values() if op.cuda not in (None, ON_CPU)})
+MODULES = sorted({name.rpartition(".")[0] for name in kernels_for_gpus()})
 
 
 @pytest.mark.parametrize("module", MODULES)
@@ -31,3 +31,11 @@ def test_kernels_compile_for_gpus(module):
         assert ".entry" in code
         if module.endswith(tuple(f".{name}_warp" for name in DECIDING)):
             assert not re.search(r"\bfma\.", code)
+
+
+def test_a_warm_up_compiles_all_of_them():
+    if not warp.available():
+        pytest.skip("warp-lang is not installed")
+    warp.compile_ahead(kernels_for_gpus(), device="cpu")
+    for module in MODULES:
+        assert importlib.import_module(module).wp

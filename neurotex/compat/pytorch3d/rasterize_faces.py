@@ -115,6 +115,7 @@ rasterize_faces = Op(
     "bool perspective, bool clip, bool cull) -> (Tensor, Tensor, Tensor, Tensor)",
     reference=rasterize_faces_reference,
     cpu=_rasterize_faces_cpu,
+    cuda=f"{__name__}_warp.forward",
     fake=_rasterize_faces_fake,
     derivative=Backward(
         lambda grads, inputs, outputs: (
@@ -129,5 +130,6 @@ rasterize_faces_backward = Op(
     "bool perspective, bool clip) -> Tensor",
     reference=rasterize_faces_backward_reference,
     cpu=_backward_cpu,
+    cuda=f"{__name__}_warp.backward",
     fake=_backward_fake,
 )
