@@ -130,10 +130,9 @@ class Fit:
             with torch.random.fork_rng():
                 torch.manual_seed((self.seed * 1_000_003 + done) % 2**63)
                 loss = expected_loss(self.loss, self.scene, self.draws)
-            if not bool(loss.isfinite()):
-                raise ArgumentError(
-                    f"the loss is {float(loss.detach())} at step {done + 1}: lower the learning rate or check inputs."
-                )
+            value = float(loss.detach())  # read once: a GPU is waited for
+            if not math.isfinite(value):
+                raise ArgumentError(f"the loss is {value} at step {done + 1}: lower the learning rate or check inputs.")
             if loss.requires_grad:
                 loss.backward()
             if all(p.grad is None for group in self.optimizer.param_groups for p in group["params"]):
@@ -142,8 +141,8 @@ class Fit:
                     "torch.optim.Adam(latent.parameters())."
                 )
             self.optimizer.step()
-        self.history.append(float(loss.detach()))
-        return self.history[-1]
+        self.history.append(value)
+        return value
 
     def _set_temperatures(self, first: float, last: float, progress: float) -> None:
         """Those at a share `progress` of the way: first^(1 − p) last^p."""

@@ -12,8 +12,12 @@ from torch import Tensor
 import neurotex as nt
 from neurotex.fit import Options, fit_views, plan, report, search_latent
 from neurotex.fit.adam import Adam
+from neurotex.gan.penalties import R1
+from neurotex.gan.processes import Alone
+from neurotex.gan.trainer import Trainer
 from neurotex.renderers import turntable
 from tests import pretend, tiny
+from tests.gan.test_trainer import Judged, Made, Points
 
 
 def texture(channels: int = 3, filter: str = "bilinear") -> nt.ImageTexture:
@@ -170,3 +174,14 @@ def test_a_render_waits_twice_a_view(torus, device):
     few, more = (_waits(lambda s=s: step(partial(nt.render, s, 16, grid=2), s)) for s in scenes)
     assert (more - few).total() <= 2 * 2
     assert few.total() <= 2 * 2 + 8
+
+
+def test_training(device):
+    """Updates of both sides, penalties, the average, and samples."""
+    trainer = Trainer(Made(), Judged(), Points(), batch=8, penalties=[R1(0.1, every=2)], fabric=Alone(device))
+    trainer.train(3)
+    assert trainer.steps_done == 3
+    sampled = trainer.sample(trainer.average.module.sample_latents(4, torch.Generator().manual_seed(0)))
+    assert sampled.shape == (4, 2, 2, 2)
+    for value in trainer.state_dict()["generator"].values():
+        assert bool(value.isfinite().all())

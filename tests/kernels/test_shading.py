@@ -36,11 +36,12 @@ def test_diffuse(held, channels, eye, also):
     assert bool((out[0] == 0).all())
 
 
-def _inputs(n: int, eye: tuple, least: float, also: str) -> list[Tensor | None]:
+def _inputs(n: int, eye: tuple, least: float, also: str, dtype: torch.dtype) -> list[Tensor | None]:
     maps = torch.rand(n, 3), least + (1 - least) * torch.rand(n), torch.rand(n)
     position, normal = _surface(n)
-    placed = _placed(torch.tensor([eye]))[0], _placed(torch.tensor(LIGHTS))
-    view = normalize(placed[0][:3] - placed[0][3] * position[60:70], dim=1)
+    eyes, lights = torch.tensor([eye], dtype=dtype), torch.tensor(LIGHTS, dtype=dtype)
+    placed = _placed(eyes)[0], _placed(lights)  # of unit length in the precision at hand
+    view = normalize((placed[0][:3] - placed[0][3] * position[60:70]).float(), dim=1)
     across = normalize(torch.linalg.cross(view, normal[60:70]), dim=1)
     normal[60:70] = across + 5e-5 * view  # seen at less than the least cosine
     return [*maps, normal, position, *placed, torch.rand(3, 3), *_also(n, 3)[also]]
@@ -49,14 +50,14 @@ def _inputs(n: int, eye: tuple, least: float, also: str) -> list[Tensor | None]:
 @pytest.mark.parametrize("also", ["neither", "ambient", "both"])
 @pytest.mark.parametrize("eye", EYES)
 def test_metallic_roughness(held, eye, also):
-    held(OPS["metallic_roughness"], *_inputs(999, eye, 0.05, also), precise=True, close=2e-6)
+    held(OPS["metallic_roughness"], *_inputs(999, eye, 0.05, also, held.dtype), precise=True, close=2e-6)
 
 
 @pytest.mark.parametrize(("least", "close"), [(0.3, 4e-6), (0.0, 2e-4)])  # smooth surfaces have steep slopes
 @pytest.mark.parametrize("also", ["neither", "ambient", "both"])
 @pytest.mark.parametrize("eye", EYES)
 def test_gradients_of_metallic_roughness(held, eye, least, close, also):
-    inputs = [held.placed(x) for x in (torch.randn(999, 3), *_inputs(999, eye, least, also))]
+    inputs = [held.placed(x) for x in (torch.randn(999, 3), *_inputs(999, eye, least, also, held.dtype))]
     # from cell to cell of the albedo's table slopes jump, and single precision may take the other
     close = close if also == "neither" else 2e-4
     op = OPS["metallic_roughness_backward"]
