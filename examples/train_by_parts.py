@@ -27,7 +27,7 @@ def main(out: str = "train_by_parts.png", steps: str = "2000") -> None:
     generator = nt.generators.MaterialGenerator(size, out_channels=7, widths=(64, 32, 16))
     trainer = gan.Trainer(
         generator,
-        gan.StyleGAN2Discriminator(size, img_channels=6, channel_base=512, channel_max=64, tileable=True),
+        gan.StyleGAN2Discriminator(size, img_channels=7, channel_base=512, channel_max=64, tileable=True),
         gan.ProceduralMaterials(size, bank=256),  # or gan.ImageFolder("photos", size): any callable of seeds
         loss=Relativistic(),
         penalties=[gan.R1(weight=0.5, every=4), gan.Smoothness(weight=0.05)],

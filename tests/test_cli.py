@@ -135,7 +135,7 @@ BROKEN = {
     "bad JSON": (edit("views", '"frames"', '"frames'), ("transforms.json", "not valid JSON", "export it again")),
     "missing transforms.json": (
         lambda case: (case["views"] / "transforms.json").unlink(),
-        ("transforms.json", "does not exist", "a folder with"),
+        ("views", "holds no set of views", "give a transforms.json"),
     ),
 }
 

@@ -58,6 +58,7 @@ def arguments(verb: str, case: dict[str, Path], out: Path) -> list[object]:
         "render": [case["mesh"], "--size", 8, "--out", out / "a.png"],
         "info": [case["generator"]],
         "convert": [case["generator"], out / "a.safetensors"],
+        "views": [case["views"], "--out", out / "views.png"],
     }[verb]
 
 

@@ -136,4 +136,4 @@ def test_train_by_parts_leaves_a_generator_and_its_samples(folder):
         assert image.size == (8 * 32, 4 * 32)
         assert np.asarray(image).std() > 10
     generator = generators.load(folder / "generator.safetensors")
-    assert generator.out_channels == 6
+    assert generator.out_channels == 7

@@ -43,13 +43,13 @@ def views(
     program, file = recognise(path)
     frames = read_frames(path)
     facts = _facts(program, file, frames)
+    if out is not None:
+        _draw(frames, mesh, out, size)  # first, so that what fails has printed nothing
     if json_:
         print(json.dumps(facts))
     else:
         _print(facts)
-    if out is not None:
-        _draw(frames, mesh, out, size)
-        if not json_:
+        if out is not None:
             say(f"wrote {out}")
 
 

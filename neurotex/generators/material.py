@@ -32,10 +32,10 @@ HEIGHT_GAIN = 4.0  # heights are in 1/128 of the width: a bump of about its own 
 class MaterialGenerator(nn.Module):
     """z (N, latent_dim), standard normal → textures (N, out_channels, size, size) that wrap around in both directions.
 
-    Three channels are a base colour; six are a material: base colour, x and y of normals, roughness (see
-    `gan.materials`). All are about in [-1, 1]. `mapping` turns z into the style w (N, style_dim); `synthesis` turns w,
-    or w+ (N, num_ws, style_dim), into the texture. In eval mode the same latent always gives the same texture; in
-    training, grain is drawn anew each time.
+    Three channels are a base colour; six are a material: base colour, x and y of normals, roughness; a seventh says how
+    metallic it is (see `gan.materials`). All are about in [-1, 1]. `mapping` turns z into the style w (N, style_dim);
+    `synthesis` turns w, or w+ (N, num_ws, style_dim), into the texture. In eval mode the same latent always gives the
+    same texture; in training, grain is drawn anew each time.
 
     `widths` are the channels per resolution, from coarse to half the size; the last doubling enlarges the claims of
     `substances` alone. The mapping has `num_layers`. `config` holds the arguments, enough to rebuild the module.
@@ -56,8 +56,8 @@ class MaterialGenerator(nn.Module):
         base = size >> len(widths)
         if not widths or base < 2 or base << len(widths) != size:
             raise ArgumentError(f"a texture of {size} pixels cannot be halved {len(widths)} times down to 2 or more.")
-        if out_channels not in (3, 6):
-            raise ArgumentError(f"textures have 3 channels, or 6 as materials, not {out_channels}.")
+        if out_channels not in (3, 6, 7):
+            raise ArgumentError(f"textures have 3 channels, or 6 or 7 as materials, not {out_channels}.")
         self.out_channels = out_channels
         self.config = {
             "size": size,
@@ -143,8 +143,8 @@ class Maps(nn.Module):
     def __init__(self, size: int, style_dim: int, substances: int, out_channels: int) -> None:
         super().__init__()
         self.size, self.substances = size, substances
-        material = out_channels == 6
-        self.parts = [3, OCTAVES, 1, 1, OCTAVES] if material else [3, OCTAVES]
+        material, metal = [1, 1, OCTAVES], [1]
+        self.parts = [3, OCTAVES] + material * (out_channels > 3) + metal * (out_channels > 6)
         self.values = Linear(style_dim, substances * sum(self.parts))
         self.register_buffer("noise", _grain(torch.randn(1, OCTAVES, size, size)))
 
@@ -157,15 +157,15 @@ class Maps(nn.Module):
         if len(mixed) == 2:
             return colour
         height = mixed[3] + (mixed[4] * noise).sum(1, keepdim=True)
-        return torch.cat([colour, _slopes(height), mixed[2]], 1)
+        return torch.cat([colour, _slopes(height), mixed[2], *mixed[5:]], 1)
 
     def _bounded(self, values: Float[Tensor, "n v k"]) -> list[Tensor]:
-        """Colour, its grain, and for materials roughness, height and its grain, each (N, values, substances)."""
+        """Colour, its grain; of materials roughness, height, its grain, metallic; each (N, values, substances)."""
         colour, grain, *others = values.split(self.parts, 1)
         bounded = [colour.tanh(), 0.1 * grain]
         if others:
-            roughness, height, bumps = others
-            bounded += [roughness.tanh(), HEIGHT_GAIN * height, 0.3 * bumps]
+            roughness, height, bumps, *metallic = others
+            bounded += [roughness.tanh(), HEIGHT_GAIN * height, 0.3 * bumps, *(part.tanh() for part in metallic)]
         return bounded
 
 

@@ -14,7 +14,7 @@ from neurotex.generators.material import MaterialGenerator
 TINY = {"size": 16, "latent_dim": 4, "style_dim": 6, "widths": (4, 3), "substances": 3, "num_layers": 2}
 
 
-@pytest.fixture(params=[3, 6])
+@pytest.fixture(params=[3, 6, 7])
 def tiny(request) -> MaterialGenerator:
     with torch.random.fork_rng():
         torch.manual_seed(0)
@@ -147,5 +147,5 @@ def test_the_gradient_of_every_weight_through_func(tiny):
 def test_what_cannot_be_is_refused():
     with pytest.raises(ArgumentError, match="100 pixels"):
         MaterialGenerator(size=100, widths=(8, 8, 8, 8))
-    with pytest.raises(ArgumentError, match="6 as materials, not 4"):
+    with pytest.raises(ArgumentError, match="6 or 7 as materials, not 4"):
         MaterialGenerator(out_channels=4)

@@ -40,7 +40,7 @@ def recognise(path: str | Path) -> tuple[str, Path]:
     if not os.path.isdir(path):
         if images.is_file(path):
             raise FileError(f"{shown(path)} is no set of views that is known: {KNOWN}.")
-        raise FileError(f"{shown(path)} does not exist: a set of views is {KNOWN}.")
+        raise FileError(f"{shown(path)} does not exist: {KNOWN}.")
     others = sorted(file.name for file in path.glob("transforms*.json"))
     if others:
         raise FileError(f"{path} has no transforms.json in it, but {', '.join(others[:5])}: give one of these files.")
