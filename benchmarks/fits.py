@@ -69,13 +69,15 @@ def unseen_views(data: Data, mi: object | None, scale: Scale) -> tuple[nt.Views,
     views = data.views
     first = views.cameras[0]
     cameras = [_camera(*angles, float(first.position.norm()), first.yfov) for angles in UNSEEN[: scale.views]]
-    unseen = replace(views, cameras=cameras, names=[f"unseen_{k}" for k in range(len(cameras))])
+    names = [f"unseen_{k}" for k in range(len(cameras))]
     truth = nt.ImageTexture(pixels(Image.open(data.truth), "RGB"))
     if mi is None:
         with torch.no_grad():
-            return replace(unseen, images=nt.render(data.scene(truth, unseen), views.size, grid=8)), "our renderer"
-    stage = with_mitsuba.Stage(mi, data.mesh, cameras, views.lights[0], views.size[0], truth.image[0])
-    return replace(unseen, images=stage.photographs(scale.samples)), "Mitsuba"
+            images, maker = nt.render(data.scene(truth, views), views.size, grid=8, cameras=cameras), "our renderer"
+    else:
+        stage = with_mitsuba.Stage(mi, data.mesh, cameras, views.lights[0], views.size[0], truth.image[0])
+        images, maker = stage.photographs(scale.samples), "Mitsuba"
+    return replace(views, cameras=cameras, names=names, images=images), maker
 
 
 def ours(data: Data, scale: Scale, judge: Judge, steps: int | None = None) -> Trace:

@@ -2,6 +2,7 @@ import json
 import mmap
 import signal
 import xml.etree.ElementTree as ElementTree
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -121,6 +122,18 @@ def test_a_trace_says_when_a_level_was_reached() -> None:
     assert trace.until(45.5) == 2.0
     assert trace.until(47.0) is None
     assert trace.plateau == 46.0
+
+
+def test_views_to_judge_by_are_rendered_where_there_is_a_texture_but_no_mitsuba(tmp_path: Path) -> None:
+    demo = work.Data.find(DEMO)
+    Image.new("RGB", (4, 4), (255, 128, 0)).save(tmp_path / "truth.png")
+    data = replace(demo, truth=tmp_path / "truth.png", holdout=None)
+    unseen, maker = fits.unseen_views(data, None, replace(work.QUICK, views=3))
+    assert maker == "our renderer"
+    assert len(unseen.cameras) == len(unseen.images) == len(unseen.names) == 3
+    red, green, blue, alpha = unseen.images.sum((0, 2, 3)).tolist()
+    assert red > green > blue == 0
+    assert alpha > 0
 
 
 def test_memory_is_seen_to_rise() -> None:

@@ -23,6 +23,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad
 
 from ..errors import ArgumentError
 from . import warp
@@ -108,11 +109,12 @@ class Op:
     def __call__(self, *arguments: Any) -> Any:
         if torch.compiler.is_compiling():
             return self.operator(*arguments)
-        if isinstance(self.derivative, Backward):
-            return _Differentiable.apply(self, *arguments)
-        followed = arguments if self.derivative is None else arguments[1:]
-        if wants_gradient(*followed):
-            return self.reference(*arguments)
+        if not isinstance(self.derivative, Backward):
+            followed = arguments if self.derivative is None else arguments[1:]
+            if wants_gradient(*followed):
+                return self.reference(*arguments)
+        if not (transformed() or _pushed_forward()):  # mostly: what the operator itself has is enough, and quickest
+            return self.operator(*arguments)
         if self.derivative is None:
             return _Plain.apply(self.operator, self.vmap, *arguments)
         return _Differentiable.apply(self, *arguments)
@@ -198,6 +200,11 @@ def plain(function: Callable, *arguments: Any) -> Any:
 def transformed() -> bool:
     """Whether a transform of `torch.func` is at work: then nothing can be computed a second time for gradients."""
     return torch._C._are_functorch_transforms_active()
+
+
+def _pushed_forward() -> bool:
+    """Whether forward-mode derivatives are taken."""
+    return forward_ad._current_level >= 0
 
 
 def reverse_only(function: type[torch.autograd.Function]) -> type[torch.autograd.Function]:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from ..errors import ArgumentError
 from .black_box import BlackBox
-from .block_compress import BlockCompress, LeastSquares
+from .blocks import BlockCompress, LeastSquares
 from .clamp import clamp
 from .dither import Dither
 from .estimators import (

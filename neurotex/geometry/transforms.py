@@ -66,7 +66,7 @@ _transform = Op(
 
 def cofactors(matrix: Float[Tensor, "3 3"]) -> Float[Tensor, "3 3"]:
     """det(M) times the inverse of the transpose of M, which exists for every M: what normals turn with."""
-    return torch.stack([_cross(matrix[(i + 1) % 3], matrix[(i + 2) % 3]) for i in range(3)])
+    return _cross(matrix.roll(-1, 0), matrix.roll(-2, 0))
 
 
 def determinant(matrix: Float[Tensor, "3 3"]) -> Float[Tensor, ""]:
@@ -83,4 +83,4 @@ def inverse(matrix: Float[Tensor, "4 4"]) -> Float[Tensor, "4 4"]:
 
 def _cross(a: Tensor, b: Tensor) -> Tensor:
     # written out: torch.linalg.cross may fuse
-    return a.roll(-1) * b.roll(-2) - a.roll(-2) * b.roll(-1)
+    return a.roll(-1, -1) * b.roll(-2, -1) - a.roll(-2, -1) * b.roll(-1, -1)

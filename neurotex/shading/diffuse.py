@@ -76,9 +76,11 @@ def _diffuse_cpu(
 ) -> Tensor:
     out = position.new_empty((len(position), intensity.shape[1]))
     ambient, visibility = kernels.in_rows(lights, intensity, ambient, visibility)
-    surface, placed = (position, normal), (scaled(eye), scaled(lights))
-    arrays = [t.contiguous().numpy() for t in (*surface, *placed, intensity, ambient, visibility, out)]
-    parallel_for(kernels.diffuse, len(position), *arrays, grain=4096)
+    surface = (position, normal)
+    if position.is_contiguous() or normal.is_contiguous():  # else columns of one table, read where they lie
+        surface = (position.contiguous(), normal.contiguous())
+    rest = [t.contiguous().numpy() for t in (scaled(eye), scaled(lights), intensity, ambient, visibility, out)]
+    parallel_for(kernels.diffuse, len(position), *(t.numpy() for t in surface), *rest, grain=4096)
     return out
 
 

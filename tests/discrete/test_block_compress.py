@@ -18,9 +18,10 @@ from torch import Tensor
 from torch.autograd import grad, gradcheck
 
 from benchmarks.memory import EAGER, REPOSITORY
-from neurotex.discrete import Threshold, block_compress
-from neurotex.discrete import blocks as layout
-from neurotex.discrete.block_compress import BlockCompress, LeastSquares
+from neurotex.discrete import BlockCompress, LeastSquares, Threshold
+from neurotex.discrete.blocks import compress as block_compress
+from neurotex.discrete.blocks import layout
+from neurotex.discrete.blocks.code_kernels import CODES, PLACES, STEPS
 from neurotex.discrete.estimators import ESTIMATORS
 from neurotex.errors import ArgumentError
 from tests.tiny import base_colours
@@ -348,9 +349,9 @@ def _closed_form(x: Tensor, blocks: Tensor, format: str) -> Tensor:
     for part in layout.PARTS[format]:
         mode, _, code = layout.read(blocks, part, format)
         for block in range(texels.shape[1]):
-            place = block_compress.kernels.PLACES[mode[0, block]] / block_compress.kernels.STEPS[mode[0, block]]
+            place = PLACES[mode[0, block]] / STEPS[mode[0, block]]
             share = torch.from_numpy(place)[code[0, block]]
-            on_line = code[0, block] < int(block_compress.kernels.CODES[mode[0, block]])
+            on_line = code[0, block] < int(CODES[mode[0, block]])
             m = torch.stack([1 - share, share], 1) * on_line[:, None]
             follow = m @ torch.linalg.pinv(m)
             chosen = slice(part.first, part.first + part.channels)
@@ -429,7 +430,7 @@ PEAK = """
 import torch
 from benchmarks.memory import rise
 from neurotex.discrete import Surrogate
-from neurotex.discrete.block_compress import BlockCompress, LeastSquares
+from neurotex.discrete import BlockCompress, LeastSquares
 x = torch.rand(1, 3, 1024, 1024, requires_grad=True)
 for estimator in "straight_through", Surrogate(0.01), LeastSquares():
     step = BlockCompress("bc1", estimator)

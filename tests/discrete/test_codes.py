@@ -13,7 +13,7 @@ from PIL import Image
 from torch import Tensor
 from torch.autograd import grad, gradcheck
 
-from neurotex.discrete.block_compress import BlockCompress
+from neurotex.discrete import BlockCompress
 from neurotex.discrete.dither import Dither
 from neurotex.discrete.estimators import (
     ESTIMATORS,

@@ -5,7 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
-from neurotex.discrete.block_compress import BlockCompress
+from neurotex.discrete import BlockCompress
 from neurotex.errors import ArgumentError
 from neurotex.images.dds import dds
 

@@ -14,18 +14,18 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from ..core.op import ON_CPU, Backward, Op, side_by_side
-from ..core.threads import parallel_for
-from ..core.typed import sides
-from ..errors import ArgumentError
-from ..images.dds import BLOCK_BYTES, dds
-from . import block_kernels as kernels
-from .block_kernels import THREE
-from .block_search import encode_reference
-from .blocks import CHANNELS, PARTS, from_blocks, read, to_blocks
-from .estimators import Estimator
-from .estimators.common import carry
-from .step import Step
+from ...core.op import ON_CPU, Backward, Op, side_by_side
+from ...core.threads import parallel_for
+from ...core.typed import sides
+from ...errors import ArgumentError
+from ...images.dds import BLOCK_BYTES, dds
+from ..estimators import Estimator
+from ..estimators.common import carry
+from ..step import Step
+from . import byte_kernels, soft_kernels
+from .code_kernels import CODES, SHARES, THREE
+from .layout import CHANNELS, PARTS, from_blocks, read, to_blocks
+from .search import encode_reference
 
 
 class BlockCompress(Step):
@@ -117,8 +117,8 @@ def regress(
     channels: list[Tensor] = list(texels.unbind(3))
     for part in PARTS[format]:
         mode, _, code = read(blocks, part, format)
-        share = torch.from_numpy(kernels.SHARES).to(x)[mode[..., None], code]
-        line = (code < torch.from_numpy(kernels.CODES).to(code)[mode][..., None]).to(x)
+        share = torch.from_numpy(SHARES).to(x)[mode[..., None], code]
+        line = (code < torch.from_numpy(CODES).to(code)[mode][..., None]).to(x)
         count = line.sum(2, keepdim=True).clamp_min(1)
         share = (share - (share * line).sum(2, keepdim=True) / count) * line
         spread = share.square().sum(2, keepdim=True)
@@ -190,9 +190,9 @@ def _encode_cpu(x: Tensor, format: str) -> Tensor:
     for part in PARTS[format]:
         if part.channels == 3:
             holes = format == "bc1" and x.shape[1] == 4
-            kernel, more = kernels.encode_colours, (source, blocks, part.byte, format == "bc1", holes, 16)
+            kernel, more = byte_kernels.encode_colours, (source, blocks, part.byte, format == "bc1", holes, 16)
         else:
-            kernel, more = kernels.encode_levels, (source, part.first, blocks, part.byte, 16)
+            kernel, more = byte_kernels.encode_levels, (source, part.first, blocks, part.byte, 16)
         parallel_for(kernel, out.shape[0] * out.shape[1], *more, grain=64, pieces=8)
     return out
 
@@ -202,7 +202,7 @@ def _decode_cpu(blocks: Tensor, format: str, channels: int, height: int, width: 
     source = blocks.contiguous().numpy()
     for part in PARTS[format]:
         more = (source, part.byte, part.first, part.channels, format == "bc1", out.numpy())
-        parallel_for(kernels.decode, blocks.shape[0] * blocks.shape[1], *more, grain=256)
+        parallel_for(byte_kernels.decode, blocks.shape[0] * blocks.shape[1], *more, grain=256)
     return out
 
 
@@ -212,7 +212,7 @@ def _soft_cpu(x: Tensor, blocks: Tensor, format: str, temperature: float, grad: 
     arrays = [t.contiguous().numpy() for t in (x, blocks, grad, out)]
     for part in PARTS[format]:
         more = (*arrays[:2], part.byte, part.first, part.channels, format == "bc1", float(temperature), *arrays[2:])
-        parallel_for(kernels.soft, blocks.shape[0] * blocks.shape[1], *more, grain=64, pieces=4)
+        parallel_for(soft_kernels.soft, blocks.shape[0] * blocks.shape[1], *more, grain=64, pieces=4)
     return out
 
 

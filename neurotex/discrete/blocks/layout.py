@@ -9,8 +9,7 @@ from jaxtyping import Int, Shaped, UInt8
 from torch import Tensor
 from torch.nn.functional import pad
 
-from . import block_kernels as kernels
-from .block_kernels import EIGHT, FOUR, SIX, THREE
+from .code_kernels import EIGHT, FOUR, PLACES, SIX, STEPS, THREE
 
 
 class Part(NamedTuple):
@@ -54,8 +53,8 @@ def codes_between(
     device = ends.device
     bits = torch.tensor([5, 6, 5] if ends.shape[-1] == 3 else [8], device=device)
     a, b = ((ends << (8 - bits)) | (ends >> (2 * bits - 8))).unbind(-2)
-    place = torch.from_numpy(kernels.PLACES).to(device)[mode][..., None]
-    steps = torch.from_numpy(kernels.STEPS).to(device).long()[mode][..., None, None]
+    place = torch.from_numpy(PLACES).to(device)[mode][..., None]
+    steps = torch.from_numpy(STEPS).to(device).long()[mode][..., None, None]
     codes = ((steps - place) * a[..., None, :] + place * b[..., None, :]) // steps
     k = torch.arange(8, device=device)[:, None]
     mode = mode[..., None, None]

@@ -7,11 +7,12 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 from torch.nn.functional import pad
 
-from ..core.typed import added
-from ..images.dds import BLOCK_BYTES
-from . import block_kernels as kernels
-from .block_kernels import EIGHT, FOUR, SIX, THREE
-from .blocks import PARTS, codes_between, to_blocks
+from ...core.typed import added
+from ...images.dds import BLOCK_BYTES
+from .code_kernels import CODES, EIGHT, FOUR, ORDER, SHARES, SIX, THREE
+from .end_kernels import SINGLE
+from .layout import PARTS, codes_between, to_blocks
+from .search_kernels import MARGINS, PAIRS, ROUNDS, WAYS
 
 CHUNK = 1024  # blocks at a time in the reference's search
 
@@ -79,7 +80,7 @@ def _search(x: Tensor, solid: Tensor, mode: int) -> tuple[Tensor, Tensor]:
     starts = codes.shape[1]
     many, each, kept = x.repeat_interleave(starts, 0), codes.flatten(0, 1), solid.repeat_interleave(starts, 0)
     found = [single]
-    for _ in range(kernels.ROUNDS):
+    for _ in range(ROUNDS):
         ends = _fit(many, kept, each, mode)
         each = _distances(many, ends, _all(mode, ends)).argmin(2)
         found.append(ends.unflatten(0, (-1, starts)))
@@ -108,7 +109,7 @@ def _one_colour(x: Tensor, solid: Tensor, mode: int) -> Tensor:
     mean = (x * solid[..., None]).sum(1) / solid.sum(1, keepdim=True).clamp_min(1)
     if x.shape[2] == 1:
         return mean.round().long()[:, None].expand(-1, 2, -1)
-    table = torch.from_numpy(kernels.SINGLE).to(x.device)[mode][_tops(x) // 32]  # channel, value, end
+    table = torch.from_numpy(SINGLE).to(x.device)[mode][_tops(x) // 32]  # channel, value, end
     channel = torch.arange(3, device=x.device)
     candidates = [table[channel, near.long().clamp(0, 255)] for near in (mean.floor(), mean.ceil())]
     apart = [(codes_between(c.mT, _all(mode, c))[:, 2] - mean).abs() for c in candidates]
@@ -117,8 +118,8 @@ def _one_colour(x: Tensor, solid: Tensor, mode: int) -> Tensor:
 
 def _fit(x: Tensor, solid: Tensor, code: Tensor, mode: int) -> Tensor:
     """Linear regression of texels on where their codes lie; of four ways to round both ends, the best as decoded."""
-    weight = (solid & (code < int(kernels.CODES[mode])))[..., None].to(x)
-    share = torch.from_numpy(kernels.SHARES[mode]).to(x)[code][..., None]
+    weight = (solid & (code < int(CODES[mode])))[..., None].to(x)
+    share = torch.from_numpy(SHARES[mode]).to(x)[code][..., None]
     count = weight.sum(1, keepdim=True).clamp_min(1)
     mean, middle = (weight * x).sum(1, keepdim=True) / count, (weight * share).sum(1, keepdim=True) / count
     spread = (weight * (share - middle).square()).sum(1, keepdim=True)
@@ -134,7 +135,7 @@ def _fit(x: Tensor, solid: Tensor, code: Tensor, mode: int) -> Tensor:
         errors.append((weight * (value - x).square()).sum(1))
     best = torch.stack(errors).argmin(0)[None, :, None].expand(1, -1, 2, -1)
     ends = torch.stack(candidates).gather(0, best)[0]
-    alone = _one_colour(x, solid & (code < int(kernels.CODES[mode])), mode)
+    alone = _one_colour(x, solid & (code < int(CODES[mode])), mode)
     return torch.where(spread < 1e-4, alone, ends)
 
 
@@ -154,7 +155,7 @@ def _descend(x: Tensor, solid: Tensor, ends: Tensor, error: Tensor, mode: int) -
 
 
 def _explained(sums: Tensor, cuts: Tensor, n: Tensor) -> Tensor:
-    """How much of the squared error a line takes away: see `block_kernels.explained`. (blocks, ways to cut)."""
+    """How much of the squared error a line takes away: see `start_kernels.explained`. (blocks, ways to cut)."""
     beyond = (n[:, None, None] - cuts).clamp_min(0)
     odd = 2 * torch.arange(cuts.shape[1], device=cuts.device) + 1
     spread = (odd * beyond).sum(2) - beyond.sum(2).square() / n[:, None].clamp_min(1)
@@ -177,12 +178,12 @@ def _colour_starts(x: Tensor, solid: Tensor, mode: int) -> Tensor:
     rank = order.argsort(1)
     row = centred.gather(1, order[..., None].expand(-1, -1, 3))
     sums = pad(row.cumsum(1), (0, 0, 1, 0))  # blocks, 17, channels
-    parts = int(kernels.CODES[mode]) - 1
+    parts = int(CODES[mode]) - 1
     ways = torch.combinations(torch.arange(17, device=device), parts, with_replacement=True)
     best = ways[_explained(sums, ways, n).argmax(1)]
-    even = torch.from_numpy(kernels.ORDER[mode]).to(device)[(rank[:, None] >= best[..., None]).sum(1)]
+    even = torch.from_numpy(ORDER[mode]).to(device)[(rank[:, None] >= best[..., None]).sum(1)]
     half = _explained(sums, torch.arange(17, device=device)[:, None], n).argmax(1)
-    pairs = torch.from_numpy(kernels.PAIRS[mode, : kernels.WAYS[mode]]).to(device)
+    pairs = torch.from_numpy(PAIRS[mode, : WAYS[mode]]).to(device)
     two = torch.where((rank < half[:, None])[:, None], pairs[:, :1], pairs[:, 1:])
     return torch.cat([even[:, None], two], 1)
 
@@ -192,16 +193,16 @@ def _even_codes(x: Tensor, chosen: Tensor, mode: int) -> Tensor:
     v = x[..., 0]
     low = v.masked_fill(~chosen, torch.inf).amin(1, keepdim=True)
     width = v.masked_fill(~chosen, -torch.inf).amax(1, keepdim=True) - low
-    parts = int(kernels.CODES[mode]) - 1
+    parts = int(CODES[mode]) - 1
     share = torch.where(width > 0, (v - low) / width, 0).nan_to_num(0)
     number = (share * parts).round().long().clamp(0, parts)
-    return torch.from_numpy(kernels.ORDER[mode]).to(x.device)[number][:, None]
+    return torch.from_numpy(ORDER[mode]).to(x.device)[number][:, None]
 
 
 def _levels_but_extremes(x: Tensor, solid: Tensor, mode: int) -> Tensor:
     """Starts of levels where 0 and 255 are codes: what is near to them takes these, at three ideas of near."""
     starts = []
-    for margin in kernels.MARGINS[1:]:
+    for margin in MARGINS[1:]:
         v = x[..., 0]
         low, high = v < float(margin), v > 255 - float(margin)
         codes = _even_codes(x, ~(low | high), mode)
