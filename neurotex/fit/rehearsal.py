@@ -48,7 +48,7 @@ class Rehearsal:
     ):
         self.texture = texture
         self.material = material
-        material.base_color = ImageTexture(texture, worn.wrap, False, *worn.sampler[1:])
+        material.base_color = ImageTexture(texture, worn.wrap, False, *worn.reading[1:])
         judged = imagine(scene, views, JUDGES, seed + 1, grid=grid)
         self.views = join(views, imagine(scene, views, count, seed, grid=grid)) if count else views
         self.wear(worn)

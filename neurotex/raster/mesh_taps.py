@@ -19,7 +19,9 @@ from torch.nn.functional import pad
 
 from ..core import checked
 from ..errors import ArgumentError
-from .textures import ON_MESH, Taps, TexelLayout, taps_unchecked
+from .layout import TexelLayout
+from .sampler import ON_MESH
+from .textures import Taps, taps_unchecked
 
 
 @dataclass(frozen=True)

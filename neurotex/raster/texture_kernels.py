@@ -8,8 +8,8 @@ import numpy as np
 
 from ..core.jit import jit
 
-NEAREST, BILINEAR, TRILINEAR, ANISOTROPIC = range(4)  # places in `textures.FILTERS`
-REPEAT, CLAMP, MIRROR = range(3)  # places in `textures.WRAPS`
+NEAREST, BILINEAR, TRILINEAR, ANISOTROPIC = range(4)  # places in `sampler.FILTERS`
+REPEAT, CLAMP, MIRROR = range(3)  # places in `sampler.WRAPS`
 
 
 @jit

@@ -5,8 +5,9 @@ import warp as wp
 from torch import Tensor
 
 from ..core.warp import launch
+from .sampler import FILTERS
 from .texture_kernels import ANISOTROPIC, CLAMP, NEAREST, REPEAT, TRILINEAR
-from .textures import FILTERS, TAPS
+from .textures import TAPS
 
 wp.set_module_options({"enable_backward": False})
 

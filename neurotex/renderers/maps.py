@@ -21,6 +21,7 @@ from ..scene.textures import UVTransform
 
 # as a map's, and that of the alpha of base_color, which is looked up by itself
 NEUTRAL = {**{name: kind.neutral for name, kind in MAPS.items()}, "alpha": (1.0,)}
+PLAINLY = ("repeat", "bilinear", None)  # how what stands in for a texture is read
 IDENTITY = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0))  # of UVs
 
 Key = tuple  # of shapes and samplers: maps that share it share their taps
@@ -75,8 +76,7 @@ class SceneMaps:
         pairs = zip(self.materials, values, strict=True)
         textures = [material.maps()[source] if name in maps else None for material, maps in pairs]
         shapes = tuple(tuple(plane.shape[2:]) for plane in self.planes[name])
-        samplers = [("repeat", "bilinear", None) if texture is None else texture.sampler for texture in textures]
-        return shapes, *zip(*samplers, strict=True)
+        return shapes, *zip(*(PLAINLY if texture is None else texture.reading for texture in textures), strict=True)
 
     def layout(self, name: str) -> raster.TexelLayout:
         """Where each material's map lies in the list."""

@@ -12,7 +12,7 @@ from .textures import Texture
 
 
 class ChannelTexture(Texture):
-    """Channels `first` to `stop` − 1 of another texture, with its sampler: (1, stop − first, H, W).
+    """Channels `first` to `stop` − 1 of another texture, read as it is: (1, stop − first, H, W).
 
     The other is evaluated once per render, however many nodes take channels of it. A generator of SVBRDFs as
     MaterialGAN has them (Guo et al. 2020, arXiv:2010.00114: diffuse 3, normal x and y 2, roughness 1, specular 3):
@@ -26,7 +26,7 @@ class ChannelTexture(Texture):
     """
 
     def __init__(self, source: Texture, first: int, stop: int):
-        super().__init__(*source.sampler)
+        super().__init__(*source.reading)
         if not 0 <= first < stop:
             raise ArgumentError(f"channels are taken from one up to another, as in 0 to 3, not {first} to {stop}.")
         self.source = source

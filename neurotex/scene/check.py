@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import SceneError
-from ..raster.textures import ON_MESH
+from ..raster.sampler import ON_MESH
 from .counts import resolution
 from .generated import GeneratedTexture
 from .kept import is_known

@@ -10,9 +10,10 @@ from torch import Tensor, nn
 from ..discrete.clamp import clamp
 from ..errors import ArgumentError, SceneError
 from ..generators import protocol
+from ..raster.sampler import Wrap
 from .channels import ChannelTexture, NormalsFromXY
 from .latent import Evaluation, Latent
-from .textures import Texture, Wrap
+from .textures import Texture
 
 
 class _Colour(TypedDict):

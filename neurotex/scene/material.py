@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from ..errors import ArgumentError, SceneError
 from ..generators.protocol import out_channels
-from ..raster.textures import ON_MESH
+from ..raster.sampler import ON_MESH
 from .generated import GeneratedTexture
 from .latent import Evaluation
 from .map_kinds import MAPS

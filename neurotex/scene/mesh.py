@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from ..errors import SceneError
 from ..geometry import unit
-from ..raster.textures import ON_MESH
+from ..raster.sampler import ON_MESH
 from .kept import Kept
 from .material import Material
 

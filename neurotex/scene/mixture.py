@@ -13,10 +13,11 @@ from torch import Tensor, nn
 
 from ..core.typed import ModuleList
 from ..errors import ArgumentError, SceneError
+from ..raster.sampler import Wrap
 from .latent import Evaluation
 from .map_kinds import MAPS
 from .material import Material
-from .textures import ConstantTexture, Texture, Wrap
+from .textures import ConstantTexture, Texture
 
 
 class LogitTexture(Texture):
@@ -47,7 +48,7 @@ class MixedTexture(Texture):
     whose channels sum to 1 fades from one texture to the next.
 
     Sizes are those of the largest; a texel of a smaller one stands for the block of texels that it covers, so its sides
-    divide the largest ones. Samples are read as the sampler of `weights` says, so that all maps are read alike.
+    divide the largest ones. Samples are read as `weights` is, so that all maps are read alike.
     `textures` and `weights` are texture nodes; ArgumentError for anything else.
     """
 
@@ -55,7 +56,7 @@ class MixedTexture(Texture):
         for node in (weights, *textures):
             if not isinstance(node, Texture):
                 raise ArgumentError(f"a mix is of texture nodes by a texture node, but one is a {type(node).__name__}.")
-        super().__init__(*weights.sampler)
+        super().__init__(*weights.reading)
         self.textures = ModuleList(textures)
         self.weights = weights
 

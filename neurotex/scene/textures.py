@@ -16,12 +16,11 @@ from torch.nn.functional import interpolate
 
 from ..discrete.clamp import clamp
 from ..errors import ArgumentError
-from ..raster.textures import FILTERS, ON_MESH, WRAPS, both_axes
+from ..raster.sampler import Sampler, Wrap
 from .counts import is_count
 from .latent import Evaluation, Latents, TextureNode
 from .texels import Pixels, texels
 
-Wrap = str | tuple[str, str]
 UVTransform = tuple[tuple[float, float, float], tuple[float, float, float]]
 
 ASTRAY = 2.0  # no fit comes there
@@ -30,7 +29,7 @@ ASTRAY = 2.0  # no fit comes there
 class Texture(TextureNode):
     """Base of all texture nodes. A subclass defines `compute(evaluation)`.
 
-    `wrap`, `filter` and `uv_transform` are its sampler. `wrap` says how coordinates outside [0, 1] are read: "repeat",
+    `wrap` and `filter` are its `sampler`. `wrap` says how coordinates outside [0, 1] are read: "repeat",
     "clamp" or "mirror" (glTF's REPEAT, CLAMP_TO_EDGE, MIRRORED_REPEAT), or two of these: (along u, along v).
     `uv_transform`, two rows of three numbers, takes (u, v, 1) of the mesh to where this texture is read
     (KHR_texture_transform); None leaves them. `filter` says which texels a sample reads:
@@ -52,20 +51,22 @@ class Texture(TextureNode):
 
     def __init__(self, wrap: Wrap = "repeat", filter: str = "bilinear", uv_transform: UVTransform | None = None):
         super().__init__()
-        axes = both_axes(wrap)
-        for value, choices, verb in (
-            *((axis, WRAPS, "wrap as") for axis in axes),
-            (filter, FILTERS + ON_MESH, "be filtered as"),
-        ):
-            if value not in choices:
-                raise ArgumentError(f"a texture cannot {verb} '{value}': choose one of {', '.join(choices)}.")
-        self.wrap: Wrap = axes[0] if axes[0] == axes[1] else axes
-        self.filter = filter
+        self.sampler = Sampler.of(wrap, filter)
         self.uv_transform = None if uv_transform is None else _rows(uv_transform)
 
     @property
-    def sampler(self) -> tuple[Wrap, str, UVTransform | None]:
-        """(wrap, filter, uv_transform): how the texture is read."""
+    def wrap(self) -> Wrap:
+        """The sampler's: one word, or two where the axes differ."""
+        return self.sampler.wrap
+
+    @property
+    def filter(self) -> str:
+        """The sampler's."""
+        return self.sampler.filter
+
+    @property
+    def reading(self) -> tuple[Wrap, str, UVTransform | None]:
+        """(wrap, filter, uv_transform): what this constructor takes, for another texture that is read alike."""
         return self.wrap, self.filter, self.uv_transform
 
     def forward(self, latents: Latents | None = None) -> Float[Tensor, "1 c h w"]:
@@ -223,10 +224,10 @@ def _enlarged(image: Tensor, like: Tensor) -> Tensor:
 
 
 class SteppedTexture(Texture):
-    """A texture after a discrete step, with the texture's sampler. `source` is the texture before it."""
+    """A texture after a discrete step, read as the texture is. `source` is the texture before it."""
 
     def __init__(self, source: Texture, step: nn.Module):
-        super().__init__(*source.sampler)
+        super().__init__(*source.reading)
         self.source = source
         self.step = step
 

@@ -24,7 +24,7 @@ from ..core import checked
 from ..core.op import Backward, Op
 from ..core.threads import parallel_for
 from ..geometry import dot, unit
-from . import ggx_kernels as kernels
+from . import ggx_gradient_kernels, ggx_kernels
 from .albedo import DIELECTRIC, MIN_COSINE, MIN_ROUGHNESS, albedo_table, directional_albedo
 from .kernels import in_rows
 from .lights import reflected, scaled
@@ -142,7 +142,7 @@ def _arrays(inputs: tuple) -> list:
 
 def _forward_cpu(*inputs: Any) -> Tensor:
     out = torch.empty_like(inputs[0], memory_format=torch.contiguous_format)
-    parallel_for(kernels.forward, len(out), *_arrays(inputs), albedo_table(), out.numpy(), grain=1024)
+    parallel_for(ggx_kernels.forward, len(out), *_arrays(inputs), albedo_table(), out.numpy(), grain=1024)
     return out
 
 
@@ -152,7 +152,9 @@ def _backward_cpu(grad: Tensor, *inputs: Any) -> tuple[Tensor, ...]:
     visibility = grad.new_empty(arrays[-1].shape)
     results = [t.numpy() for t in (*own, visibility)]
     grads = grad.detach().contiguous().numpy()
-    pieces = parallel_for(kernels.backward, len(grad), grads, *arrays, albedo_table(), *results, grain=1024)
+    pieces = parallel_for(
+        ggx_gradient_kernels.backward, len(grad), grads, *arrays, albedo_table(), *results, grain=1024
+    )
     shared = [torch.from_numpy(sum(column)).to(grad) for column in zip(*pieces, strict=True)]
     eye, lights, intensity, ambient = shared
     optional = ((inputs[8], ambient), (inputs[9], visibility))

@@ -25,7 +25,7 @@ def texture(channels: int = 3, filter: str = "bilinear") -> nt.ImageTexture:
 
 
 MATERIALS = {
-    **{name: lambda name=name: nt.Material(texture(filter=name)) for name in nt.raster.textures.FILTERS},
+    **{name: lambda name=name: nt.Material(texture(filter=name)) for name in nt.raster.FILTERS},
     "glossy": lambda: nt.Material(texture(), roughness=texture(1), metallic=0.2, normal=texture(3)),
     "cut out": lambda: nt.Material(texture(4), alpha_cutoff=0.5),
 }

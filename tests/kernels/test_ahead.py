@@ -11,7 +11,7 @@ from neurotex.core import warp
 from neurotex.core.op import kernels_for_gpus
 
 # what covers what, and what is nearest, must not depend on how a sum is rounded
-DECIDING = ("zbuffer", "antialias", "palette_lookup", "rasterize_faces")
+DECIDING = ("zbuffer", "antialias", "palette_lookup", "rasterize_faces", "rasterize_faces_gradient")
 CHIPS = (75, 90, 120)  # Turing, Hopper, Blackwell
 MODULES = sorted({name.rpartition(".")[0] for name in kernels_for_gpus()})
 

@@ -5,7 +5,8 @@ import torch
 from torch import Tensor
 
 from neurotex.core.op import OPS
-from neurotex.raster.textures import TexelLayout, _table
+from neurotex.raster.layout import TexelLayout
+from neurotex.raster.textures import _table
 
 WRAPS = ["repeat", "clamp", "mirror", ("mirror", "repeat")]
 SHAPES = [(5, 7), (16, 24), (1, 1), (33, 8)]

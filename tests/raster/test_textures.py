@@ -9,15 +9,13 @@ from torch.autograd import gradcheck
 from torch.nn.functional import grid_sample
 
 from neurotex.errors import ArgumentError
+from neurotex.raster import FILTERS, TexelLayout, flatten_maps
 from neurotex.raster.mipmap import level_of_detail, mip_levels, probes
 from neurotex.raster.samples import sample_surface
 from neurotex.raster.textures import (
-    FILTERS,
     Taps,
-    TexelLayout,
     bilinear_taps,
     bilinear_taps_reference,
-    flatten_maps,
     gather_texels,
     gather_texels_reference,
     taps,

@@ -54,9 +54,10 @@ def test_an_unknown_wrap_is_refused(monkeypatch):
 
 def test_a_sampler_is_kept_by_what_reads_a_texture():
     image = nt.ImageTexture(torch.rand(3, 4, 4), ("clamp", "mirror"), uv_transform=((2, 0, 0.5), (0, 2, 0)))
-    assert image.sampler == (("clamp", "mirror"), "bilinear", ((2.0, 0.0, 0.5), (0.0, 2.0, 0.0)))
+    assert image.sampler == nt.raster.Sampler("clamp", "mirror", "bilinear")
+    assert image.uv_transform == ((2.0, 0.0, 0.5), (0.0, 2.0, 0.0))
     for reader in (image.through(nt.discrete.Threshold()), nt.scene.ChannelTexture(image, 0, 1)):
-        assert reader.sampler == image.sampler
+        assert reader.reading == image.reading
     assert nt.ImageTexture(torch.rand(3, 4, 4), ("mirror", "mirror")).wrap == "mirror"
 
 

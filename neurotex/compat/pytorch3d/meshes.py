@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from ...errors import ArgumentError, SceneError
-from ...raster.textures import MIPMAPPED
+from ...raster.sampler import Sampler
 from ...scene import (
     ConstantTexture,
     FaceTexture,
@@ -93,7 +93,7 @@ def _sampler(materials: Sequence[Material]) -> tuple[str, str]:
         if isinstance(texture, ConstantTexture):
             continue
         where = f"material '{material.name}': base_color is"
-        if texture.filter in MIPMAPPED:
+        if texture.sampler.mipmapped:
             raise SceneError(
                 f"{where} filtered as '{texture.filter}', but PyTorch3D has no mip maps: make its filter 'bilinear', "
                 "or draw it with neurotex.render."
@@ -247,7 +247,7 @@ def _texture(
     other = image.filter != sampling or image.uv_transform is not None or (seen_beyond and image.wrap != wrap)
     if step is not None or (other and not isinstance(image, ConstantTexture)):
         image = image.through(step or nn.Identity())  # the same node, read in another way
-        image.wrap, image.filter, image.uv_transform = wrap, sampling, None
+        image.sampler, image.uv_transform = Sampler.of(wrap, sampling), None
     return image, uv
 
 

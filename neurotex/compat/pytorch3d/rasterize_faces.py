@@ -130,6 +130,6 @@ rasterize_faces_backward = Op(
     "bool perspective, bool clip) -> Tensor",
     reference=rasterize_faces_backward_reference,
     cpu=_backward_cpu,
-    cuda=f"{__name__}_warp.backward",
+    cuda=f"{__name__}_gradient_warp.backward",
     fake=_backward_fake,
 )

@@ -20,7 +20,7 @@ from ...discrete.visibility import Visibility
 from ...errors import ArgumentError, SceneError
 from ...geometry import transform
 from ...raster.mesh_taps import cell_on_face
-from ...raster.textures import ON_MESH
+from ...raster.sampler import ON_MESH
 from ...renderers.direct import described
 from ...renderers.maps import uv_transforms
 from ...scene import Camera, Evaluation, Geometry, Latent, Latents, Scene, resolution

@@ -33,7 +33,7 @@ class _Detached(Texture):
     """The same picture, without a gradient to where it comes from."""
 
     def __init__(self, source: Texture):
-        super().__init__(*source.sampler)
+        super().__init__(*source.reading)
         self.source = source
 
     def compute(self, evaluation: Evaluation) -> Tensor:

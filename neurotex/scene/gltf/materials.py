@@ -177,9 +177,9 @@ class Materials:
             texels = make()
             if texels is None:
                 return None
-            wrap, filter = sampler(self.document, texture.texture)
+            read = sampler(self.document, texture.texture)
             texels = texels.to(torch.get_default_dtype())
-            self._textures[key] = ImageTexture(texels, wrap, filter=filter, uv_transform=transform)
+            self._textures[key] = ImageTexture(texels, read.wrap, filter=read.filter, uv_transform=transform)
         return self._textures[key]
 
     def _unit(self, item: Item, owner: Item, key: str, default: float) -> float:

@@ -13,7 +13,8 @@ from torch import Tensor
 from ...errors import FileError, SceneError
 from ...images import Picture, decode, linear_to_srgb
 from ...images.read import shown
-from ..textures import UVTransform, Wrap
+from ...raster.sampler import Sampler
+from ..textures import UVTransform
 from .document import Document
 from .values import Item
 
@@ -52,11 +53,11 @@ def reference(document: Document, owner: Item, key: str) -> Reference | None:
     return Reference(item, texture, coordinates, transform)
 
 
-def sampler(document: Document, texture: Item) -> tuple[Wrap, str]:
-    """(wrap, filter) of a texture. What a file leaves open is "repeat" and "bilinear"."""
+def sampler(document: Document, texture: Item) -> Sampler:
+    """How a texture is read. What a file leaves open is "repeat" and "bilinear"."""
     item = document.pick(texture, "sampler", "samplers")
     if item is None:
-        return "repeat", "bilinear"
+        return Sampler()
     wraps = []
     for key in ("wrapS", "wrapT"):
         code = item.whole(key, 10497)
@@ -68,10 +69,20 @@ def sampler(document: Document, texture: Item) -> tuple[Wrap, str]:
         raise item.wrong("magFilter", "9728 or 9729")
     if far not in (None, NEAREST, LINEAR, *MIPMAPPED):
         raise item.wrong("minFilter", "9728, 9729 or one of 9984 to 9987")
-    wrap = wraps[0] if wraps[0] == wraps[1] else (wraps[0], wraps[1])
-    if near == NEAREST or (near is None and far == NEAREST):
-        return wrap, "nearest"
-    return wrap, "trilinear" if far in MIPMAPPED else "bilinear"
+    nearest = near == NEAREST or (near is None and far == NEAREST)
+    filter = "nearest" if nearest else "trilinear" if far in MIPMAPPED else "bilinear"
+    return Sampler(wraps[0], wraps[1], filter)
+
+
+def words(sampler: Sampler) -> dict[str, int]:
+    """A sampler in glTF's JSON, as far as it is not what `sampler` takes for granted: repeat, bilinear."""
+    codes = {wrap: code for code, wrap in WRAPS.items()}
+    said = {} if sampler.wrap == "repeat" else {"wrapS": codes[sampler.wrap_s], "wrapT": codes[sampler.wrap_t]}
+    if sampler.filter == "nearest":
+        said |= {"magFilter": NEAREST, "minFilter": NEAREST}
+    elif sampler.mipmapped:
+        said |= {"magFilter": LINEAR, "minFilter": LINEAR_MIPMAP_LINEAR}
+    return said
 
 
 def relative(transform: np.ndarray, base: np.ndarray) -> UVTransform | None:

@@ -13,7 +13,7 @@ from torch.nn.functional import interpolate, pad
 from ...errors import SceneError
 from ...images import srgb_to_linear
 from ...images.png import png
-from ...raster.textures import MIPMAPPED, ON_MESH, both_axes
+from ...raster.sampler import ON_MESH, Sampler
 from ..corners import distinct
 from ..latent import Evaluation
 from ..material import Material
@@ -21,12 +21,11 @@ from ..mesh import Mesh
 from ..shipping import texture_file
 from ..textures import ConstantTexture, Texture
 from .glb import Glb
-from .textures import FLIP, LINEAR, LINEAR_MIPMAP_LINEAR, NEAREST, WRAPS
+from .textures import FLIP, words
 
 MIME = {".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg"}
 DDS = "MSFT_texture_dds"  # the extension for block-compressed textures
 TRANSFORM = "KHR_texture_transform"
-CODES = {wrap: code for code, wrap in WRAPS.items()}
 
 
 class MaterialWriter:
@@ -36,7 +35,7 @@ class MaterialWriter:
         self.glb = glb
         self.evaluation = evaluation
         self._written: dict[tuple[Texture | None, ...], int] = {}  # by what is in the image
-        self._samplers: dict[tuple, int] = {}
+        self._samplers: dict[Sampler, int] = {}
 
     def __call__(self, material: Material) -> dict:
         """A material in glTF's JSON. A diffuse one is the roughest dielectric, which is how `gltf.load` knows it."""
@@ -144,19 +143,13 @@ class MaterialWriter:
         return found
 
     def _sampler(self, texture: Texture) -> dict:
-        """How a texture is read, as far as that is not what `load` takes for granted: repeat, bilinear."""
-        said = {key: CODES[wrap] for key, wrap in zip(("wrapS", "wrapT"), both_axes(texture.wrap), strict=True)}
-        said = {} if texture.wrap == "repeat" else said
-        if texture.filter == "nearest":
-            said |= {"magFilter": NEAREST, "minFilter": NEAREST}
-        elif texture.filter in MIPMAPPED:
-            said |= {"magFilter": LINEAR, "minFilter": LINEAR_MIPMAP_LINEAR}
+        """A reference to how a texture is read; none where that is what readers take for granted."""
+        said = words(texture.sampler)
         if not said:
             return {}
-        key = tuple(said.items())
-        if key not in self._samplers:
-            self._samplers[key] = self.glb.add("samplers", said)
-        return {"sampler": self._samplers[key]}
+        if texture.sampler not in self._samplers:
+            self._samplers[texture.sampler] = self.glb.add("samplers", said)
+        return {"sampler": self._samplers[texture.sampler]}
 
     def _png(self, picture: Tensor) -> int:
         return self.glb.add_image(png(picture.clamp(0, 1)), MIME[".png"])
@@ -178,7 +171,7 @@ class MaterialWriter:
         name = next(iter(channels))
         key = tuple(maps[other] if other in channels else None for other in ("roughness", "metallic"))
         if key not in self._written:
-            if len({maps[other].sampler for other in channels}) > 1:
+            if len({maps[other].reading for other in channels}) > 1:
                 warnings.warn(
                     f"material '{material.name}': glTF has roughness and metallic in one image, and reads both with "
                     "the sampler of roughness.",

@@ -154,7 +154,7 @@ def test_a_rich_scene_comes_back_as_it_was(plate, tmp_path):
     for one, other in zip(found.materials(), scene.materials(), strict=True):
         assert (one.name, one.alpha_cutoff, one.maps().keys()) == (other.name, other.alpha_cutoff, other.maps().keys())
     mirrored, nothing, _, moved, *_ = found.materials()
-    assert mirrored.base_color.sampler == (("mirror", "clamp"), "trilinear", None)
+    assert mirrored.base_color.reading == (("mirror", "clamp"), "trilinear", None)
     assert nothing.base_color.filter == "nearest"
     original = scene.materials()[3].maps()
     for name, texture in moved.maps().items():
