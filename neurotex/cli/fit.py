@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 COUNT = 1 << 30
 
 
+# 22 parameters: Typer makes an option of each
 def fit(
     mesh: Annotated[Path, typer.Argument(metavar="MESH", help="The object: OBJ, PLY, GLB or glTF, with UVs.")],
     views: Annotated[

@@ -20,6 +20,7 @@ ASIDE = 30.0  # degrees: two sides of an object show more of its shape than one
 SIZE = 512
 
 
+# 11 parameters: Typer makes an option of each
 def render(
     mesh: Annotated[Path, typer.Argument(metavar="MESH", help="OBJ, PLY, STL, GLB or glTF.")],
     out: Annotated[Path, typer.Option(help="A .png picture or a .gif turntable.")] = Path("render.png"),

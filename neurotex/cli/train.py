@@ -15,6 +15,7 @@ COUNT = 1 << 40
 WIDTH = 1 << 20
 
 
+# 36 parameters: Typer makes an option of each
 def train(
     data: Annotated[
         list[str],

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ..images.colour import encoding_slope, linear_to_srgb
 from ..renderers import BakedMatrix
+from .conjugate_gradients import conjugate_gradients
 from .seams import fill_unknown
 
 STEEPEST = 200.0  # bound of the weights below: black pixels count, but not for everything
@@ -23,8 +24,8 @@ def least_squares(
 ) -> Float[Tensor, "texels 3"]:
     """Linear albedo, in [0, 1], of the texels that are seen, so that the baked image comes close to `images`.
 
-    Preconditioned conjugate gradients on the normal equations (Hestenes and Stiefel 1952) from the mean of what each
-    texel's pixels say. Residuals weigh as much as they show in sRGB: by the squared slope of its curve at the target.
+    Conjugate gradients on the normal equations from the mean of what each texel's pixels say. Residuals weigh as much
+    as they show in sRGB: by the squared slope of its curve at the target.
     """
     target = baked.rows(images[:, :3]).clamp(0, 1)
     weight = encoding_slope(target, linear_to_srgb(target)).square().mean(1, keepdim=True).clamp_max(STEEPEST)
@@ -35,19 +36,7 @@ def least_squares(
     seen = baked.operator.transposed_product(weight * target)
     # rows of AᵀWA sum to this: its inverse is the preconditioner, and turns sums over pixels into means
     total = normal(torch.ones_like(seen)).clamp_min(1e-9)
-    x = seen / total
-    residual = seen - normal(x)
-    direction = scaled = residual / total
-    energy = (residual * scaled).sum(0)
-    for _ in range(iterations):
-        product = normal(direction)
-        step = energy / (direction * product).sum(0).clamp_min(1e-30)
-        x = x + step * direction
-        residual = residual - step * product
-        scaled = residual / total
-        before, energy = energy, (residual * scaled).sum(0)
-        direction = scaled + energy / before.clamp_min(1e-30) * direction
-    return x.clamp(0, 1)
+    return conjugate_gradients(normal, seen, seen / total, total, iterations).clamp(0, 1)
 
 
 def backproject(

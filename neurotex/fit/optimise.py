@@ -44,6 +44,7 @@ class Fit:
     cameras and views, and LBFGS; SceneError where no view sees a mesh, or nothing of what the optimizer holds.
     """
 
+    # 12 parameters: four say what is fitted, the others have defaults and are named
     def __init__(
         self,
         scene: Scene,

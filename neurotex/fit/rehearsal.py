@@ -34,6 +34,7 @@ class Rehearsal:
     pixel.
     """
 
+    # 8 parameters: six say what is drawn and from where, the others have defaults
     def __init__(
         self,
         scene: Scene,

@@ -16,6 +16,7 @@ from torch.nn.functional import avg_pool2d, interpolate, pad
 from ..core.typed import sides
 from ..raster import SparseOperator, TexelLayout, bilinear_taps, z_buffer
 from ..scene import Mesh
+from .conjugate_gradients import conjugate_gradients
 
 STAY_INSIDE, STAY_OUTSIDE = 0.05, 1e-4  # how strongly a texel keeps its value against a disagreement at a seam
 
@@ -104,20 +105,12 @@ def close_seams(
     pointers = torch.arange(len(index) + 1) * index.shape[1]
     gap = SparseOperator(pointers, index.flatten().int(), weight.reshape(-1, 1), len(used))
 
-    # conjugate gradients for the change x: (gapᵀ gap + stay) x = −gapᵀ gap start
-    x = torch.zeros_like(start)
-    residual = -gap.transposed_product(gap(start))
-    direction, size_now = residual.clone(), residual.square().sum(0)
-    goal = size_now * 1e-6
-    for _ in range(iterations):
-        if bool((size_now <= goal).all()):
-            break
-        image = gap.transposed_product(gap(direction)) + stay * direction
-        step = size_now / (direction * image).sum(0).clamp_min(1e-300)
-        x, residual = x + step * direction, residual - step * image
-        size_next = residual.square().sum(0)
-        direction = residual + size_next / size_now.clamp_min(1e-300) * direction
-        size_now = size_next
+    def product(x: Tensor) -> Tensor:
+        return gap.transposed_product(gap(x)) + stay * x
+
+    # of the change x: (gapᵀ gap + stay) x = −gapᵀ gap start
+    right = -gap.transposed_product(gap(start))
+    x = conjugate_gradients(product, right, torch.zeros_like(start), iterations=iterations, accuracy=1e-3)
     flat = texture.flatten(1).clone()
     flat[:, used.to(texture.device)] = (start + x).clamp(0, 1).T.to(texture)
     return flat.view_as(texture)

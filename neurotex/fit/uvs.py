@@ -11,7 +11,8 @@ from torch import Tensor
 from ..errors import SceneError
 from ..raster import z_buffer
 from ..scene import Material, Scene
-from ..scene.check import UNWRAP, check_unwrapped
+from ..scene.check import check_unwrapped
+from ..scene.mesh import UNWRAP
 
 SIDE = 256  # of the grid on which places are told apart
 SHARED = 0.01  # of the texels covered: islands that only touch share less

@@ -46,6 +46,7 @@ class StyleGAN2Discriminator(nn.Module):
     ArgumentError for a size that is no power of two of 8 or more, and for numbers that do not fit one another.
     """
 
+    # 10 parameters: NVIDIA's, which their checkpoints name
     def __init__(
         self,
         img_resolution: int,

@@ -43,6 +43,7 @@ class ImageFolder:
     FileError for a folder without images that can be read.
     """
 
+    # 8 parameters: two say which images, the others have defaults
     def __init__(
         self,
         path: str | Path,

@@ -13,12 +13,14 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from ..errors import ArgumentError
+from ..generators.filters import slopes
+from ..generators.protocol import as_made
 from .dice import Dice
 from .families import FAMILIES
 from .pictures import picture, sheet
 from .seeds import generator
 
-__all__ = ["CHANNELS", "FAMILIES", "ProceduralMaterials", "materials", "normals", "picture", "sheet", "turned"]
+__all__ = ["CHANNELS", "FAMILIES", "ProceduralMaterials", "materials", "picture", "sheet", "turned"]
 
 CHANNELS = {"base_color": 3, "normal": 2, "roughness": 1, "metallic": 1}
 BATCH = 64  # materials drawn at once: many enough to be fast, few enough for caches and memory
@@ -103,18 +105,7 @@ def drawn(family: str, dice: Dice) -> Float[Tensor, "n 7 size size"]:
     colour, height, roughness, metallic = FAMILIES[family](dice)
     metallic = torch.zeros_like(height) if metallic is None else metallic
     rest = torch.stack([roughness.expand_as(height), metallic], 1)
-    return torch.cat([2 * colour.clamp(0, 1) - 1, normals(height), 2 * rest.clamp(0, 1) - 1], 1)
-
-
-def normals(height: Float[Tensor, "n h w"]) -> Float[Tensor, "n 2 h w"]:
-    """x and y of the unit normals of a periodic height field, heights in 1/128 of the width.
-
-    (−∂h/∂u, −∂h/∂v, 1), normalised, with central differences; v grows upwards, against the rows.
-    """
-    per_texel = height.shape[2] / 128 / 2
-    du = (height.roll(-1, 2) - height.roll(1, 2)) * per_texel
-    dv = (height.roll(1, 1) - height.roll(-1, 1)) * per_texel
-    return torch.stack([-du, -dv], 1) * (1 + du * du + dv * dv).rsqrt()[:, None]
+    return torch.cat([as_made(colour.clamp(0, 1)), slopes(height[:, None]), as_made(rest.clamp(0, 1))], 1)
 
 
 def turned(material: Tensor, maps: Sequence[str], mirror: bool, quarters: int) -> Tensor:

@@ -9,6 +9,7 @@ from PIL import Image
 from torch import Tensor
 
 from ..errors import ArgumentError
+from ..generators.protocol import as_texels
 from ..shading import linear_to_srgb, metallic_roughness, srgb_to_linear
 
 EYE = (0.0, 0.0, 1.0, 0.0)  # straight above, far away
@@ -26,9 +27,9 @@ def picture(materials: Float[Tensor, "n channels h w"]) -> Float[Tensor, "n 3 h 
     normal = torch.stack([x, y, (1 - x * x - y * y).clamp(min=0).sqrt()], 1)
     flat = torch.zeros_like(normal)
     radiance = metallic_roughness(
-        srgb_to_linear((texels[:, :3] + 1).clamp(0, 2) / 2),
-        (texels[:, 5] + 1).clamp(0, 2) / 2,
-        (texels[:, 6] + 1).clamp(0, 2) / 2 if channels > 6 else flat[:, 0],
+        srgb_to_linear(as_texels(texels[:, :3]).clamp(0, 1)),
+        as_texels(texels[:, 5]).clamp(0, 1),
+        as_texels(texels[:, 6]).clamp(0, 1) if channels > 6 else flat[:, 0],
         normal,
         flat,
         *(texels.new_tensor(values) for values in (EYE, LIGHTS, INTENSITIES, AMBIENT)),

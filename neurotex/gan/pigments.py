@@ -1,7 +1,4 @@
-"""Colours that materials have, in OKLCH: lightness and chroma as the eye sees them, and a hue in degrees.
-
-OKLab is Ottosson's (2020, https://bottosson.github.io/posts/oklab/); OKLCH is the same in polar coordinates.
-"""
+"""Colours that materials have, in OKLCH: OKLab in polar coordinates, lightness, chroma and a hue in degrees."""
 
 from __future__ import annotations
 
@@ -11,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ..shading import linear_to_srgb
+from ..images.oklab import oklab_to_srgb
 from .dice import Dice
 
 # lightness from, to; chroma from, to; hue from, to
@@ -87,17 +84,7 @@ def srgb(lch: Float[Tensor, "n 3"]) -> Float[Tensor, "n 3"]:
     """OKLCH → sRGB-encoded in [0, 1], clipped to what sRGB holds."""
     lightness, chroma, hue = lch[:, 0], lch[:, 1], lch[:, 2] * (math.pi / 180)
     lab = torch.stack([lightness, chroma * hue.cos(), chroma * hue.sin()], 1)
-    to_lms = lab.new_tensor(
-        [[1, 0.3963377774, 0.2158037573], [1, -0.1055613458, -0.0638541728], [1, -0.0894841775, -1.2914855480]]
-    )
-    to_rgb = lab.new_tensor(
-        [
-            [4.0767416621, -3.3077115913, 0.2309699292],
-            [-1.2684380046, 2.6097574011, -0.3413193965],
-            [-0.0041960863, -0.7034186147, 1.7076147010],
-        ]
-    )
-    return linear_to_srgb(((lab @ to_lms.T) ** 3 @ to_rgb.T).clamp(0, 1)).clamp(0, 1)
+    return oklab_to_srgb(lab)
 
 
 def even(lch: Float[Tensor, "n 3"], like: Float[Tensor, "n h w"]) -> Float[Tensor, "n 3 h w"]:

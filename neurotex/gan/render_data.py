@@ -10,6 +10,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from ..errors import ArgumentError, FileError
+from ..generators.protocol import as_made
 from ..renderers import render
 from ..scene import Mesh, Views
 from ..scene.counts import is_count
@@ -109,4 +110,4 @@ def _pictures(photographs: Photographs, size: int) -> Float[Tensor, "views 4 s s
             "PNGs with alpha."
         )
     linear = square_resized(views.images, size)
-    return torch.cat([linear_to_srgb(linear[:, :3]), linear[:, 3:]], 1).clamp(0, 1) * 2 - 1
+    return as_made(torch.cat([linear_to_srgb(linear[:, :3]), linear[:, 3:]], 1).clamp(0, 1))

@@ -17,10 +17,12 @@ from .. import raster
 from ..core.typed import ModuleList
 from ..discrete.clamp import clamp
 from ..errors import ArgumentError, SceneError
+from ..generators.protocol import as_made, as_texels
 from ..raster.pixels import place_pixels_unchecked
 from ..raster.texels import take_texels_unchecked
 from ..renderers import BakedMatrix, bake
 from ..scene import ImageTexture, Material, Mesh, Scene, Views, resolution
+from ..scene.check import check_cameras
 from ..scene.counts import is_count
 from ..shading import linear_to_srgb, srgb_to_linear
 from .render_scenes import Object, objects, scene_around, scene_of_views
@@ -70,6 +72,7 @@ class Renders(nn.Module):
         )
 
     @classmethod
+    # 9 parameters: one says which meshes, the others have defaults
     def from_meshes(
         cls,
         meshes: Object | Sequence[Object],
@@ -129,12 +132,12 @@ class Renders(nn.Module):
         # sample k of the batch has its texels and pixels k areas further on; only those that are seen are touched
         planes = textures[:, :3].to(views[0].alpha).transpose(0, 1).flatten(1)
         encoded = take_texels_unchecked(planes, _together([view.texel for view in views], area))
-        seen = srgb_to_linear(clamp((encoded + 1) / 2)).split([len(view.texel) for view in views])
+        seen = srgb_to_linear(clamp(as_texels(encoded))).split([len(view.texel) for view in views])
         light = torch.cat([view.operator(texels) for view, texels in zip(views, seen, strict=True)])
         alpha = torch.cat([view.alpha for view in views])
         pixel = _together([view.pixel for view in views], self.size**2)
         image = place_pixels_unchecked(linear_to_srgb(clamp(light)), alpha, pixel, len(views) * self.size**2)
-        return image.view(-1, self.size, self.size, 4).movedim(-1, 1) * 2 - 1
+        return as_made(image.view(-1, self.size, self.size, 4).movedim(-1, 1))
 
     def view(self, seed: int) -> SeenTexture:
         """The view that a seed draws."""
@@ -176,10 +179,9 @@ class SeenTexture(nn.Module):
 def _views(scene: Scene, name: str, size: int, texture_size: tuple[int, int], grid: int) -> Iterator[SeenTexture]:
     """What each camera of a scene sees of the one texture that everything in it wears."""
     for path, node, _ in scene.walk():
-        if node.mesh is not None and node.mesh.uvs is None:
-            raise SceneError(f"{name}: node '{path}' is to wear a texture, but has no UVs: unwrap its mesh first.")
-    if len(scene.cameras) == 0:
-        raise SceneError(f"{name} has no camera: pass cameras=[...], or take Renders.from_meshes.")
+        if node.mesh is not None:
+            node.mesh.unwrapped(f"{name}: node '{path}'")
+    check_cameras(scene, name)
     geometry = scene.geometry()
     texture = ImageTexture(geometry.vertices.new_zeros((3, *texture_size)))
     mesh = Mesh(geometry.vertices, geometry.faces, geometry.uvs, geometry.normals, Material(texture))

@@ -20,7 +20,7 @@ from ..core.interrupts import Interrupted
 from ..core.memory import memory_for
 from ..errors import ArgumentError, MissingError, TrainingError
 from ..generators.files import save
-from ..generators.protocol import drawn
+from ..generators.protocol import as_texels, drawn
 from . import seeds
 from .checkpoint import load_state, save_state
 from .log import Log
@@ -48,6 +48,7 @@ FILES = (
 )
 
 
+# 8 parameters: two say what and whereto, the others have defaults and are named
 def train_generator(
     options: Options,
     out: str | Path,
@@ -193,7 +194,7 @@ def _scores(trainer: Trainer) -> dict[str, float]:
 
 def sample_sheet(textures: Tensor, columns: int = 8) -> Image.Image:
     """Textures (N, 3 or 6, h, w) in [-1, 1], side by side; materials are lit."""
-    shown = picture(textures) if textures.shape[1] in (6, 7) else (textures[:, :3] + 1) / 2
+    shown = picture(textures) if textures.shape[1] in (6, 7) else as_texels(textures[:, :3])
     return sheet(shown.clamp(0, 1), columns)
 
 

@@ -44,6 +44,7 @@ class Trainer:
     be shared evenly, and for penalties of neither network.
     """
 
+    # 14 parameters: each is a part that can be exchanged, and all but three have defaults
     def __init__(
         self,
         generator: nn.Module,

@@ -23,7 +23,9 @@ from torch import Tensor, nn
 
 from ..core.precision import uncast
 from ..errors import ArgumentError
+from . import styled
 from .fields import Fields, waves
+from .filters import slopes
 from .passes import finished, modulated
 from .protocol import normal
 from .style_network import Linear, style_per_layer
@@ -199,17 +201,8 @@ class Level(nn.Module):
         return own, claim if claims is None else upsample(claims) + claim
 
 
-class StyledConv(nn.Module):
+class StyledConv(styled.StyledConv):
     """`styled.StyledConv` for few style layers: activations stay in the type that they come in, half or not."""
-
-    def __init__(
-        self, inputs: int, outputs: int, style_dim: int, kernel: int = 3, plain: bool = False, demodulate: bool = True
-    ) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.randn(outputs, inputs, kernel, kernel))
-        self.bias = nn.Parameter(torch.zeros(outputs))
-        self.style = Linear(style_dim, inputs, bias=1.0)
-        self.plain, self.demodulate = plain, demodulate
 
     def forward(self, x: Float[Tensor, "n inputs h w"], w: Float[Tensor, "n style"]) -> Float[Tensor, "n outputs h w"]:
         with uncast(w.device):
@@ -280,15 +273,7 @@ class Maps(nn.Module):
             rough_each = (grains @ noise.flatten(2)).unflatten(1, (2, -1))  # (n, 2, k, texels)
             grained = (rough_each * flat[:, None]).sum(2).unflatten(2, shares.shape[2:])
             colours = even[:, :3] + grained[:, :1]
-            return torch.cat([colours, _slopes(even[:, 5:6] + grained[:, 1:]), even[:, 3:5]], 1)
-
-
-def _slopes(height: Float[Tensor, "n 1 h w"]) -> Float[Tensor, "n 2 h w"]:
-    """x and y of the normals of a periodic height field in 1/128 of its width: (−∂h/∂u, −∂h/∂v, 1), normalised."""
-    steps = height.shape[2] / 256
-    right = (height.roll(-1, 3) - height.roll(1, 3)) * steps
-    up = (height.roll(1, 2) - height.roll(-1, 2)) * steps
-    return -torch.cat([right, up], 1) * torch.rsqrt(1 + right.square() + up.square())
+            return torch.cat([colours, slopes(even[:, 5:6] + grained[:, 1:]), even[:, 3:5]], 1)
 
 
 def upsample(x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c 2*h 2*w"]:

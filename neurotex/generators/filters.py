@@ -21,6 +21,17 @@ def wrap(x: Float[Tensor, "n c h w"], width: int) -> Float[Tensor, "n c h2 w2"]:
     return torch.cat([x[..., -width:, :], x, x[..., :width, :]], -2)
 
 
+def slopes(height: Float[Tensor, "n 1 h w"]) -> Float[Tensor, "n 2 h w"]:
+    """x and y of the normals of a periodic height field in 1/128 of its width: (−∂h/∂u, −∂h/∂v, 1), normalised.
+
+    Central differences; u runs right, v up, against the rows.
+    """
+    steps = height.shape[2] / 256
+    right = (height.roll(-1, 3) - height.roll(1, 3)) * steps
+    up = (height.roll(1, 2) - height.roll(-1, 2)) * steps
+    return -torch.cat([right, up], 1) * torch.rsqrt(1 + right.square() + up.square())
+
+
 def smooth(x: Float[Tensor, "n c h w"], taps: Float[Tensor, "taps"], padding: int) -> Float[Tensor, "n c h2 w2"]:
     """A separable symmetric filter after zero padding; h2 = h + 2 · padding − taps + 1."""
     channels = x.shape[1]

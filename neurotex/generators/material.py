@@ -21,6 +21,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from ..errors import ArgumentError
+from .filters import slopes
 from .protocol import normal
 from .style_network import Linear, Mapping, style_per_layer
 from .styled import DETAIL_GAIN, StyledConv, Waves, free_detail, upsample
@@ -157,7 +158,7 @@ class Maps(nn.Module):
         if len(mixed) == 2:
             return colour
         height = mixed[3] + (mixed[4] * noise).sum(1, keepdim=True)
-        return torch.cat([colour, _slopes(height), mixed[2], *mixed[5:]], 1)
+        return torch.cat([colour, slopes(height), mixed[2], *mixed[5:]], 1)
 
     def _bounded(self, values: Float[Tensor, "n v k"]) -> list[Tensor]:
         """Colour, its grain; of materials roughness, height, its grain, metallic; each (N, values, substances)."""
@@ -167,17 +168,6 @@ class Maps(nn.Module):
             roughness, height, bumps, *metallic = others
             bounded += [roughness.tanh(), HEIGHT_GAIN * height, 0.3 * bumps, *(part.tanh() for part in metallic)]
         return bounded
-
-
-def _slopes(height: Float[Tensor, "n 1 h w"]) -> Float[Tensor, "n 2 h w"]:
-    """x and y of the normals of a periodic height field in 1/128 of its width: (−∂h/∂u, −∂h/∂v, 1), normalised.
-
-    Central differences; u runs right, v up, against the rows.
-    """
-    steps = height.shape[2] / 256
-    right = (height.roll(-1, 3) - height.roll(1, 3)) * steps
-    up = (height.roll(1, 2) - height.roll(-1, 2)) * steps
-    return -torch.cat([right, up], 1) * torch.rsqrt(1 + right.square() + up.square())
 
 
 def _grain(white: Float[Tensor, "n octaves size size"]) -> Float[Tensor, "n octaves size size"]:

@@ -101,6 +101,16 @@ def out_channels(generator: object) -> int | None:
     return generator.out_channels if isinstance(generator, Painted) else None
 
 
+def as_texels(made: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+    """What a generator makes, in [-1, 1], as the texels of a texture, in [0, 1]. What is beyond stays beyond."""
+    return (made + 1) / 2
+
+
+def as_made(texels: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+    """The inverse of `as_texels`: texels in [0, 1] as a generator would make them, in [-1, 1]."""
+    return 2 * texels - 1
+
+
 def drawn(
     generator: object, n: int, rng: torch.Generator | None = None, family: str | None = None
 ) -> Float[Tensor, "{n} *shape"]:

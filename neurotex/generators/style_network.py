@@ -88,6 +88,7 @@ class Mapping(nn.Module):
 
     w_avg: Float[Tensor, "w"]
 
+    # 8 parameters: NVIDIA's, which their checkpoints name
     def __init__(
         self,
         z_dim: int,

@@ -42,6 +42,7 @@ class StyleGAN2(StyleNetwork):
     - `resample_filter`: taps of the separable filter that halves and doubles, an even number of them.
     """
 
+    # 15 parameters: NVIDIA's, which their checkpoints name
     def __init__(
         self,
         img_resolution: int,
@@ -89,6 +90,7 @@ class StyleGAN2(StyleNetwork):
 class Synthesis(nn.Module):
     """w (N, w_dim) or w+ (N, num_ws, w_dim) → texture (N, img_channels, img_resolution, img_resolution)."""
 
+    # 8 parameters: NVIDIA's, handed on by `StyleGAN2`
     def __init__(
         self,
         w_dim: int,
@@ -181,6 +183,7 @@ class Block(nn.Module):
 
     taps: Float[Tensor, "taps"]
 
+    # 9 parameters: NVIDIA's, handed on by `Synthesis`
     def __init__(
         self,
         before: int,
@@ -246,6 +249,7 @@ class StyledConv(nn.Module):
 
     taps: Float[Tensor, "taps"] | None
 
+    # 10 parameters: NVIDIA's, handed on by `Block`
     def __init__(
         self,
         inputs: int,

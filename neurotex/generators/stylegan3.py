@@ -40,6 +40,7 @@ class StyleGAN3(StyleNetwork):
     texture is `output_scale` times what the last layer gives.
     """
 
+    # 20 parameters: NVIDIA's, which their checkpoints name
     def __init__(
         self,
         img_resolution: int,
@@ -110,6 +111,7 @@ class Band:
     critical: bool  # no room between cutoff and Nyquist: separable filters, which lose less
 
 
+# 9 parameters: NVIDIA's, which their checkpoints name
 def plan_bands(
     img_resolution: int,
     channel_base: int,
@@ -223,6 +225,7 @@ class FilteredConv(nn.Module):
     up_filter: Tensor  # (taps,), or (taps, taps) where it is radial
     down_filter: Tensor
 
+    # 8 parameters: NVIDIA's, handed on by `StyleGAN3`
     def __init__(
         self,
         w_dim: int,

@@ -267,6 +267,7 @@ def _counted(along: Float[Tensor, "n"], across: Float[Tensor, "n"], axis: Int[Te
     return (along.abs() > across.abs()) | ((axis == 0) & (along.abs() == across.abs()))
 
 
+# 8 parameters: three tensors are the surface, five where walks begin on it
 def _walk(
     face: Int[Tensor, "n"],
     target: Int[Tensor, "n"],

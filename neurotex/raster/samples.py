@@ -64,6 +64,7 @@ def sample_surface(
 
 
 @checked.door(mixed=["attributes"])
+# 8 parameters: four tensors that say what is where, and how to read them
 def gather_surface(
     ids: Int[Tensor, "height width"],
     screen: Float[Tensor, "vertices 4"],
@@ -92,6 +93,7 @@ def gather_surface(
     return gather_surface_unchecked(ids, screen, faces, attributes, grid, derivatives, top, barycentrics)
 
 
+# 8 parameters: those of `gather_surface`
 def gather_surface_unchecked(
     ids: Int[Tensor, "height width"],
     screen: Float[Tensor, "vertices 4"],
@@ -106,6 +108,7 @@ def gather_surface_unchecked(
     return Samples(*_gather(screen, faces, attributes, ids, grid, derivatives, top, barycentrics))
 
 
+# 8 parameters: the op's schema, which torch wants flat
 def gather_reference(
     fine: Tensor,
     faces: Tensor,
@@ -175,6 +178,7 @@ def barycentric_derivatives(corners: Float[Tensor, "n 3 4"], pixel: Float[Tensor
     return (slope - value / total * slope.sum(1, keepdim=True)) / total
 
 
+# 8 parameters: the op's schema, which torch wants flat
 def _gather_cpu(
     fine: Tensor,
     faces: Tensor,

@@ -107,6 +107,7 @@ def _taps_anywhere(uv: Tensor, duv: Tensor, texture: Tensor, *table: Any) -> tup
     return found.first, found.index, found.weight
 
 
+# 12 parameters: the op's schema, which torch wants flat
 def _taps_cpu(
     uv: Tensor,
     duv: Tensor,

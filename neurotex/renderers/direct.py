@@ -37,6 +37,7 @@ from .radiance import radiance
 SHADED_BYTES, FOLLOWED_BYTES = 384, 1024
 
 
+# 8 parameters: the scene and its size, the others have defaults and are named
 def render(
     scene: Scene,
     size: int | tuple[int, int] = 256,

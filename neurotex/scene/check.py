@@ -20,13 +20,13 @@ from .generated import GeneratedTexture
 from .kept import is_known
 from .latent import Evaluation, Latent, TextureNode
 from .material import Material
+from .mesh import UNWRAP
 from .textures import SteppedTexture, Texture
 
 if TYPE_CHECKING:
     from .graph import Scene
     from .mesh import Mesh
 
-UNWRAP = "unwrap it (in Blender: UV > Smart UV Project) and export again"
 
 Shape = tuple[int, ...]
 
@@ -114,8 +114,7 @@ def check(scene: Scene, size: int | tuple[int, int] = 256) -> Shapes:
             if node.mesh is None:
                 continue
             material = node.mesh.material
-            if node.mesh.uvs is None and material.needs_uvs():
-                raise SceneError(f"node '{path}' wears a texture, but its mesh has no UVs: unwrap the mesh first.")
+            node.mesh.check_uvs(f"node '{path}'")
             if material not in seen:
                 seen.add(material)
                 maps.update(_check_material(f"{path}: material '{material.name}'", material, evaluation))
@@ -158,10 +157,10 @@ def check_views(scene: Scene) -> None:
     _check_finite("lights", scene.lights)
 
 
-def check_cameras(scene: Scene) -> None:
-    """Raise SceneError where nobody looks, or from nowhere."""
+def check_cameras(scene: Scene, what: str = "the scene") -> None:
+    """Raise SceneError where nobody looks, or from nowhere. `what` is the scene, in words."""
     if len(scene.cameras) == 0:
-        raise SceneError("the scene has no camera: pass cameras=[...], or scene.cameras.append(...).")
+        raise SceneError(f"{what} has no camera: pass cameras=[...], or scene.cameras.append(...).")
     _check_finite("cameras", scene.cameras)
 
 

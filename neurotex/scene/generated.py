@@ -61,7 +61,7 @@ class GeneratedTexture(Texture):
         latent, like = evaluation(self.latent), protocol.like(self.generator)
         if like is not None and (latent.dtype, latent.device) != (like.dtype, like.device):
             latent = latent.to(like)
-        return clamp((self.generator(latent) + 1) / 2)
+        return clamp(protocol.as_texels(self.generator(latent)))
 
     def maps(self) -> GeneratedMaps:
         """The maps of a material, by name: `Material(**texture.maps())` wears all that the generator makes.

@@ -225,11 +225,8 @@ class Scene(nn.Module):
             mesh = node.mesh
             if mesh is None:
                 continue
-            uvs = mesh.uvs
-            if uvs is None:
-                if mesh.material.needs_uvs():
-                    raise SceneError(f"node '{path}' wears a texture, but its mesh has no UVs: unwrap the mesh first.")
-                uvs = torch.zeros_like(mesh.vertices[:, :2])
+            mesh.check_uvs(f"node '{path}'")
+            uvs = torch.zeros_like(mesh.vertices[:, :2]) if mesh.uvs is None else mesh.uvs
             mesh.check_faces()
             mesh.check_normals()
             world = world.to(mesh.vertices)

@@ -15,6 +15,8 @@ from ..raster.sampler import ON_MESH
 from .kept import Kept
 from .material import Material
 
+UNWRAP = "unwrap it (in Blender: UV > Smart UV Project) and export again"
+
 
 class Mesh(nn.Module):
     """Triangles with one material. To draw a mesh several times, give the same Mesh to several nodes.
@@ -133,11 +135,16 @@ class Mesh(nn.Module):
                 f"texels for {given}: give {'one for each' if kind == 'vertex' else 'each one, or R x R of them'}."
             )
 
-    def unwrapped(self) -> Float[Tensor, "v 2"]:
-        """The UVs; SceneError where there are none."""
+    def unwrapped(self, where: str = "") -> Float[Tensor, "v 2"]:
+        """The UVs; SceneError, which names the mesh and `where` it is, where there are none."""
         if self.uvs is None:
-            raise SceneError(f"mesh '{self.name}' has no UVs: unwrap the mesh first.")
+            raise SceneError(f"{where}{': ' if where else ''}mesh '{self.name}' has no UVs for its texture: {UNWRAP}.")
         return self.uvs
+
+    def check_uvs(self, where: str = "") -> None:
+        """Raise SceneError, which names the mesh and `where` it is, if the material needs UVs and there are none."""
+        if self.uvs is None and self.material.needs_uvs():
+            self.unwrapped(where)
 
     def shading_normals(self) -> Float[Tensor, "v 3"]:
         """The normals given, or smooth ones of the current vertices, kept until these change."""

@@ -27,6 +27,7 @@ from .sides import facing
 
 
 @checked.door(mixed=["base_color", "roughness", "metallic"])
+# 8 parameters: the numbers of a point of a surface, and of what is around it
 def environment_reflection(
     base_color: Float[Tensor, "n 3"],
     roughness: Float[Tensor, "n"],

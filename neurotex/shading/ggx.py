@@ -61,6 +61,7 @@ def metallic_roughness_brdf(
 
 
 @checked.door(mixed=["base_color", "roughness", "metallic"])
+# 10 parameters: the numbers of a point of a surface, and of what lights it
 def metallic_roughness(
     base_color: Float[Tensor, "n 3"],
     roughness: Float[Tensor, "n"],
@@ -86,6 +87,7 @@ def metallic_roughness(
     return _shade(base_color, roughness, metallic, normal, position, *placed, intensity, ambient, visibility)
 
 
+# 10 parameters: the op's schema, which torch wants flat
 def metallic_roughness_reference(
     base_color: Tensor,
     roughness: Tensor,

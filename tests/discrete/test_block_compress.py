@@ -1,5 +1,7 @@
 """Blocks as Pillow reads them, encoders against each other, Pillow's and exhaustive search, gradients across."""
 
+# Over 400 lines: four formats with one set of pictures, bytes and searches
+
 import io
 import os
 import subprocess

@@ -1,5 +1,7 @@
 """The one door for pictures: each kind of file gives the numbers that were put in, or one sentence."""
 
+# Over 400 lines: every kind of file, each in a few lines
+
 import io
 import itertools
 import os

@@ -147,7 +147,7 @@ def test_a_scene_that_shows_nothing_is_refused(plate):
 def test_a_texture_needs_uvs(plate):
     scene = _scene(plate, torch.rand(3, 4, 4))
     plate.uvs = None
-    with pytest.raises(nt.SceneError, match=r"'/teapot/body' wears a texture.*unwrap"):
+    with pytest.raises(nt.SceneError, match=r"'/teapot/body': mesh '.*' has no UVs for its texture: unwrap"):
         scene.check()
 
 

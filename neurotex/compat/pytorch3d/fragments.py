@@ -38,6 +38,7 @@ class Fragments:
 
 
 @checked.door()
+# 9 parameters: PyTorch3D's `rasterize_meshes` has these, by these names
 def rasterize(
     corners: Float[Tensor, "faces 3 3"],
     size: tuple[int, int],

@@ -18,6 +18,7 @@ from .places import EPSILON, coordinates, edge_distance, look, pixel_centres
 CANDIDATES = 1 << 20  # face-pixel pairs the reference works on at a time: bounds its temporaries at about 0.2 GB
 
 
+# 10 parameters: the op's schema, which torch wants flat
 def rasterize_faces_reference(
     corners: Tensor,
     first: Sequence[int],

@@ -28,6 +28,7 @@ def _rows(width: int, layers: int, itemsize: int) -> int:
     return min(16, max(1, BAND_BYTES // (width * layers * (8 + 5 * itemsize))))
 
 
+# 10 parameters: the op's schema, which torch wants flat
 def _rasterize_faces_cpu(
     corners: Tensor,
     first: Sequence[int],
@@ -68,6 +69,7 @@ def _rasterize_faces_cpu(
     return pix, zbuf, bary, dists
 
 
+# 10 parameters: the op's schema, which torch wants flat
 def _rasterize_faces_fake(
     corners: Tensor,
     first: Sequence[int],

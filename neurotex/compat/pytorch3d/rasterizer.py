@@ -39,6 +39,7 @@ POINTWISE = {
 AGREE = 1e-5  # how far two images of one shader may lie apart by rounding
 
 
+# 11 parameters: PyTorch3D's function of this name has these
 def rasterize_meshes(
     meshes: Any,
     image_size: int | Sequence = 256,

@@ -70,6 +70,7 @@ class Surface:
 Painted = tuple[Float[Tensor, "3 _ _"], Lookup | str]
 
 
+# 12 parameters: what PyTorch3D divides among rasterizer, shader, lights, materials and blending
 def render_phong(
     scene: Scene,
     size: int | tuple[int, int] = 256,
@@ -172,6 +173,7 @@ def for_views(what: str, given: Any, kind: type, views: int, remedy: str) -> lis
     return members * (views if len(members) == 1 else 1)
 
 
+# 9 parameters: what a shader of PyTorch3D's holds, and is called with
 def shade(
     fragments: Fragments,
     surface: Surface,

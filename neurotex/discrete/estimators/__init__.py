@@ -1,7 +1,8 @@
 """How a gradient crosses a step that has none: one estimator, one file.
 
 An estimator is called as `estimator(step, x)` and sees of a step what `neurotex.discrete.step` says. A new one is a
-class with that call and `check(step)`, which raises ArgumentError for steps that it makes no sense for. One that
+class with that call and `check(step)`, which raises ArgumentError for steps that it makes no sense for, and a row in
+`by_name`. One that
 smooths has a `temperature`, a plain attribute that a fit may lower as it goes.
 
 Two texels of four colours, so that the expected loss has an exact gradient; 100,000 draws each; bias and standard
@@ -26,11 +27,7 @@ the surrogate's is that of the mean code's loss. A loss that adds up many texels
 reach, perturbation noisier: each texel is judged by what all others did.
 """
 
-from __future__ import annotations
-
-import torch
-
-from ...errors import ArgumentError
+from .by_name import ESTIMATORS, find_estimator, make_estimator
 from .gumbel import Gumbel
 from .perturbation import Perturbation
 from .protocol import Estimator
@@ -40,34 +37,6 @@ from .score_function import ScoreFunction, expected_loss, log_probabilities, sco
 from .straight_through import ClippedStraightThrough, StraightThrough
 from .surrogate import Surrogate
 from .surrogate_gradient import SurrogateGradient
-
-ESTIMATORS: dict[str, type[Estimator]] = {
-    "straight_through": StraightThrough,
-    "clipped": ClippedStraightThrough,
-    "surrogate": Surrogate,
-    "surrogate_gradient": SurrogateGradient,
-    "gumbel": Gumbel,
-    "reinmax": ReinMax,
-    "rotation": Rotation,
-    "score_function": ScoreFunction,
-    "perturbation": Perturbation,
-}
-
-
-def find_estimator(name: str) -> type[Estimator]:
-    """The class of an estimator by its short name; ArgumentError for one that does not exist."""
-    if name not in ESTIMATORS:
-        raise ArgumentError(f"there is no estimator '{name}': choose one of {', '.join(ESTIMATORS)}.")
-    return ESTIMATORS[name]
-
-
-def make_estimator(estimator: str | Estimator, step: torch.nn.Module) -> Estimator:
-    """An estimator from its name (or itself), checked against the step it is for."""
-    if isinstance(estimator, str):
-        estimator = find_estimator(estimator)()
-    estimator.check(step)
-    return estimator
-
 
 __all__ = [
     "ESTIMATORS",

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from ...core.progress import Bar
 from ...errors import ArgumentError
+from ...generators.protocol import as_texels
 from .features import TextureFeatures
 from .scores import FID, KID, Features, PrecisionRecall
 
@@ -73,7 +74,7 @@ def _seen(
                 raise ArgumentError(
                     f"the {what} images are not finite: a generator whose weights overflow has diverged."
                 )
-            images = ((batch[:, :channels] + 1) / 2).clamp(0, 1)
+            images = as_texels(batch[:, :channels]).clamp(0, 1)
             features = TextureFeatures(images.shape[1]).to(images.device) if features is None else features
             seen.append(features(images).double())
             bar(sum(map(len, seen)))

@@ -15,7 +15,7 @@ from jaxtyping import Complex, Float
 from torch import Tensor, nn
 
 from ...errors import ArgumentError
-from .oklab import srgb_to_oklab
+from ...images.oklab import srgb_to_oklab
 from .wavelets import OCTAVES, ORIENTATIONS, amplitudes, coarse_energy, filtered, modulations, spectra
 
 SMALLEST = 32  # pixels: the coarsest waves are this long

@@ -2,7 +2,8 @@
 
 This is the network of the TensorFlow release of 2015-12-05 (Szegedy et al. 2015, arXiv:1512.00567), which differs from
 what was published: averages at the border leave the padding out, the last block pools by maximum, and there are 1,008
-classes. Parameters are named as in pytorch-fid and torch-fidelity, whose weight files are read.
+classes. Parameters are named as in pytorch-fid and torch-fidelity, whose weight files are read. torch-fidelity itself
+needs torchvision and fetches weights at the first call; its figures hold this module in a test.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -32,6 +33,17 @@ ROUNDINGS = {
 }
 
 
+@dataclass(frozen=True)
+class Interpolation:
+    """How new pixels are made of old ones, in ONNX's words. `slope` is the cubic's at distance 1."""
+
+    mode: str
+    coordinates: str
+    rounding: str
+    slope: float = -0.75
+    exclude: bool = False
+
+
 def resize(step: Step, x: Tensor, *given: Value | None) -> Tensor:
     """Resize; before operator set 11 by scales alone, from the corners."""
     if step.opset < 11:
@@ -53,15 +65,14 @@ def resize(step: Step, x: Tensor, *given: Value | None) -> Tensor:
         targets = [math.floor(x.shape[axis] * ratio) for axis, ratio in zip(axes, ratios, strict=True)]
     else:
         raise Refused("it says neither scales nor sizes")
-    return _along(
-        x,
-        list(zip(axes, targets, ratios, strict=True)),
+    how = Interpolation(
         step.word("mode", "nearest", MODES),
         step.word("coordinate_transformation_mode", "half_pixel", COORDINATES),
         step.word("nearest_mode", "round_prefer_floor", tuple(ROUNDINGS)),
         step.get("cubic_coeff_a", -0.75),
         bool(step.get("exclude_outside", 0)),
     )
+    return _along(x, list(zip(axes, targets, ratios, strict=True)), how)
 
 
 def upsample(step: Step, x: Tensor, *given: Value | None) -> Tensor:
@@ -69,18 +80,10 @@ def upsample(step: Step, x: Tensor, *given: Value | None) -> Tensor:
     scales = floats(given[0]) if given and given[0] is not None else step.get("scales")
     sizes = [math.floor(side * scale) for side, scale in zip(x.shape, scales, strict=True)]
     mode = step.word("mode", "nearest", MODES[:2])
-    return _along(x, list(zip(range(x.ndim), sizes, scales, strict=True)), mode, "asymmetric", "floor")
+    return _along(x, list(zip(range(x.ndim), sizes, scales, strict=True)), Interpolation(mode, "asymmetric", "floor"))
 
 
-def _along(
-    x: Tensor,
-    sides: Sequence[tuple[int, int, float]],
-    mode: str,
-    coordinates: str,
-    rounding: str,
-    slope: float = -0.75,
-    exclude: bool = False,
-) -> Tensor:
+def _along(x: Tensor, sides: Sequence[tuple[int, int, float]], how: Interpolation) -> Tensor:
     """`sides` are axes, their new sizes, and how many new pixels an old one makes."""
     shape = list(x.shape)
     for axis, size, _ in sides:
@@ -89,29 +92,28 @@ def _along(
     for axis, size, scale in sides:
         if size == x.shape[axis] and scale == 1:
             continue
-        places, weights = _taps(x.shape[axis], size, scale, mode, coordinates, rounding, slope, exclude)
+        places, weights = _taps(x.shape[axis], size, scale, how)
         parts = []
         for place, weight in zip(places, weights, strict=True):
             part = x.index_select(axis, torch.as_tensor(place, device=x.device))
-            if mode != "nearest":
+            if how.mode != "nearest":
                 part = part * torch.as_tensor(weight).to(x).reshape(-1, *[1] * (x.ndim - 1 - axis))
             parts.append(part)
         x = added(parts)
     return x
 
 
-def _taps(
-    old: int, new: int, scale: float, mode: str, coordinates: str, rounding: str, slope: float, exclude: bool
-) -> tuple[np.ndarray, np.ndarray]:
+def _taps(old: int, new: int, scale: float, how: Interpolation) -> tuple[np.ndarray, np.ndarray]:
     """Of every new pixel, the old ones that make it up, (taps, new), and their weights."""
-    if mode == "nearest":
+    if how.mode == "nearest":
         # as precise as the scales in the file, and no more: what is meant to be half a pixel must not fall short of it
-        at = _sources(old, np.arange(new, dtype=np.float32), scale, coordinates)
-        return ROUNDINGS[rounding](at).clip(0, old - 1).astype(np.int64)[None], np.ones((1, new))
-    at = _sources(old, np.arange(new, dtype=np.float64), scale, coordinates)
+        at = _sources(old, np.arange(new, dtype=np.float32), scale, how.coordinates)
+        return ROUNDINGS[how.rounding](at).clip(0, old - 1).astype(np.int64)[None], np.ones((1, new))
+    at = _sources(old, np.arange(new, dtype=np.float64), scale, how.coordinates)
     first = np.floor(at)
+    slope = how.slope
     t = at - first
-    if mode == "linear":
+    if how.mode == "linear":
         offsets, weights = np.array([0, 1]), np.stack([1 - t, t])
     else:  # Keys 1981: weights of the four pixels around, with the slope a at distance 1
         offsets = np.array([-1, 0, 1, 2])
@@ -120,7 +122,7 @@ def _taps(
         far = ((slope * d - 5 * slope) * d + 8 * slope) * d - 4 * slope
         weights = np.where(d <= 1, near, far)
     places = first + offsets[:, None]
-    if exclude:
+    if how.exclude:
         weights = weights * ((places >= 0) & (places < old))
         weights = weights / weights.sum(0)
     return places.clip(0, old - 1).astype(np.int64), weights

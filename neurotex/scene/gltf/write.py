@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ...core import storage
 from ...errors import ArgumentError, SceneError
+from ...geometry import unit
 from ...shading import face_tangents
 from ...shading.normal_map import perpendicular
 from ..latent import Evaluation
@@ -144,8 +145,7 @@ def _mesh(glb: Glb, mesh: Mesh, material: int, write: MaterialWriter) -> dict:
     normals = _unit(_array(mesh.shading_normals()))
     attributes = {"POSITION": glb.add_vertices(vertices, bounds=True), "NORMAL": glb.add_vertices(normals)}
     uvs = None if mesh.uvs is None else _array(mesh.uvs)
-    if uvs is None and mesh.material.needs_uvs():
-        raise SceneError(f"mesh '{mesh.name}' wears a texture, but has no UVs: unwrap it first.")
+    mesh.check_uvs()
     if uvs is None and mesh.material.normal is not None:  # one value, but glTF has it as a texture
         uvs = np.zeros((len(vertices), 2))
     if uvs is not None:
@@ -164,8 +164,8 @@ def _mesh(glb: Glb, mesh: Mesh, material: int, write: MaterialWriter) -> dict:
 
 def _unit(normals: np.ndarray) -> np.ndarray:
     """Of length 1, as glTF wants them; those of vertices without a face, which are 0, become +Y."""
-    length = np.linalg.norm(normals.astype(np.float64), axis=1, keepdims=True)
-    return np.where(length > 0, normals / np.where(length > 0, length, 1), [0.0, 1.0, 0.0])
+    given = torch.from_numpy(normals).double()
+    return unit(given, given.new_tensor([0.0, 1.0, 0.0]).expand_as(given), shortest=0.0).numpy()
 
 
 def _tangents(mesh: Mesh, normals: np.ndarray) -> np.ndarray:

@@ -25,6 +25,7 @@ def _opencv(k1: float, k2: float, p1: float, p2: float) -> Lens:
     return Lens((Brown((k1, k2), (p1, p2)),))
 
 
+# 8 parameters: the numbers of the camera model, as COLMAP's files list them
 def _full_opencv(k1, k2, p1, p2, k3, k4, k5, k6) -> Lens:
     return Lens((Brown((k1, k2, k3), (p1, p2), (k4, k5, k6)),))
 
@@ -33,6 +34,7 @@ def _fisheye(*radial: float) -> Lens:
     return Lens((Equidistant(), Brown(radial)))
 
 
+# 8 parameters: the numbers of the camera model, as COLMAP's files list them
 def _thin_prism(k1, k2, p1, p2, k3, k4, sx1, sy1) -> Lens:
     return Lens((Equidistant(), Brown((k1, k2, k3, k4), (p1, p2), (), (sx1, 0.0, sy1, 0.0))))
 

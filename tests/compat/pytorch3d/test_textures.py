@@ -1,5 +1,7 @@
 """Texture nodes as PyTorch3D's textures: against what TexturesUV gives, and what nodes add to it."""
 
+# Over 400 lines: all methods of one class, on the same maps
+
 import json
 from pathlib import Path
 from types import SimpleNamespace

@@ -1,5 +1,7 @@
 """Accessors, primitives and nodes of hand-made glTF files."""
 
+# Over 400 lines: every kind of accessor and primitive, each in a few lines
+
 import warnings
 
 import numpy as np

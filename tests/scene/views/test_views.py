@@ -1,5 +1,7 @@
 """Views on disk: what is read, and every way in which a folder can be wrong."""
 
+# Over 400 lines: every way in which a folder can be wrong, each in a few lines
+
 import json
 import math
 from contextlib import suppress

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from neurotex.gan.metrics.oklab import srgb_to_oklab
+from neurotex.images.oklab import oklab_to_srgb, srgb_to_oklab
 
 
 @pytest.mark.parametrize(
@@ -18,6 +18,14 @@ from neurotex.gan.metrics.oklab import srgb_to_oklab
 def test_primaries(rgb, lab):
     found = srgb_to_oklab(torch.tensor(rgb, dtype=torch.float64).view(1, 3, 1, 1))
     assert found.flatten().tolist() == pytest.approx(lab, abs=2e-4)
+
+
+def test_there_and_back():
+    colours = torch.rand(100, 3, dtype=torch.float64)
+    lab = srgb_to_oklab(colours[:, :, None, None])[:, :, 0, 0]
+    assert torch.allclose(oklab_to_srgb(lab), colours, atol=1e-5)
+    beyond = oklab_to_srgb(lab.new_tensor([[1.5, 0, 0], [-0.5, 0, 0]]))
+    assert torch.allclose(beyond, lab.new_tensor([[1.0] * 3, [0.0] * 3]), atol=1e-6)
 
 
 def test_black_has_a_finite_gradient():
