@@ -107,16 +107,26 @@ class Rays:
             raise ArgumentError(f"rays are (n, 3) twice, not {tuple(origins.shape)} and {tuple(directions.shape)}.")
         origin, direction = (t.detach().cpu().float().contiguous().numpy() for t in (origins, directions))
         reach = torch.as_tensor(far, dtype=torch.float32).detach().cpu().expand(n).contiguous().numpy()
-        if leaving is None:
-            own = np.full(n, -1, np.int32)
-        else:
-            checked.indices("leaving", leaving, self.count, "face", least=-1)
-            own = leaving.cpu().int().expand(n).contiguous().numpy()
-            moved = np.empty_like(origin)
-            args = (origin, direction, own, self._normals, self._gap, moved)
-            parallel_for(kernels.leave, n, *args, grain=1 << 14)
-            origin = moved
+        own = np.full(n, -1, np.int32)
+        if leaving is not None:
+            own, origin = self._off(origin, direction, leaving)
         self._tree.trace(origin, direction, reach, own, any_hit, *out)
+
+    def _off(self, origin: np.ndarray, direction: np.ndarray, leaving: Tensor) -> tuple[np.ndarray, np.ndarray]:
+        """The face that each ray leaves, and where it starts."""
+        checked.indices("leaving", leaving, self.count, "face", least=-1)
+        own = leaving.cpu().int().expand(len(origin)).contiguous().numpy()
+        moved = np.empty_like(origin)
+        args = (origin, direction, own, self._normals, self._gap, moved)
+        parallel_for(kernels.leave, len(origin), *args, grain=1 << 14)
+        return own, moved
+
+    def started(
+        self, origins: Float[Tensor, "n 3"], directions: Float[Tensor, "n 3"], leaving: Int[Tensor, "n"]
+    ) -> Float[Tensor, "n 3"]:
+        """Where rays that leave faces start: off these."""
+        origin, direction = (t.detach().cpu().float().contiguous().numpy() for t in (origins, directions))
+        return torch.from_numpy(self._off(origin, direction, leaving)[1]).to(self.device)
 
 
 class _Tree:

@@ -1,7 +1,9 @@
 """Scene → image."""
 
 from ..images import save_gif
-from .baked import BakedMatrix, BakedSamples, BakedScene, bake
+from .baked import BakedMatrix, BakedScene
+from .baked_samples import BakedSamples
+from .baking import bake
 from .direct import render
 from .passes import Passes, render_passes
 from .turntable import around, on_background, turntable

@@ -29,9 +29,9 @@ from ..scene.counts import is_count
 from ..scene.graph import check_is_scene
 from .budget import BUDGET, SAMPLE_BYTES, Kept, Strip, in_turn, strips
 from .gbuffer import GBuffer, PixelRows, View
-from .lighting import Lighting
 from .maps import SceneMaps
 from .radiance import radiance
+from .stage import Stage
 
 # what a sample keeps for its gradient, roughly: shaded by itself; and where vertices or lights are to have one, too
 SHADED_BYTES, FOLLOWED_BYTES = 384, 1024
@@ -74,18 +74,18 @@ def _render(
     geometry = scene.geometry()
     maps = SceneMaps(scene, latents, geometry.vertices)
     with uncast(geometry.vertices.device):
-        lights = Lighting.of(scene.lights, geometry.vertices)
-        views = [View.of(geometry, maps, camera, size, grid) for camera in scene.cameras]
+        stage = Stage.of(scene, geometry, maps)
+        views = [View.of(stage, camera, size, grid) for camera in scene.cameras]
         parts = [strip for view in views for strip in strips(view, budget)]
         if not maps.linear or antialias:
             # across a UV seam, where vertices are doubled, a surface goes on
             opposite = raster.opposite_corners(scene.welded()[geometry.faces.long()]) if antialias else None
-            images = in_turn(lambda strip: _shaded(lights, opposite, *strip), parts, budget)
+            images = in_turn(lambda strip: _shaded(opposite, *strip), parts, budget)
         elif sum(strip.samples for strip in parts) * SAMPLE_BYTES <= budget:
-            images = _lit_at_once(lights, parts)
+            images = _lit_at_once(parts)
         else:
             texels = maps.albedo()
-            images = in_turn(lambda strip: _lit(lights, texels, strip), parts, budget)
+            images = in_turn(lambda strip: _lit(texels, strip), parts, budget)
         image = images[0] if len(images) == 1 else torch.cat(images)
     # channels come last in memory: so pixels are written, and so losses read them
     return image.view(len(views), *size, 4).movedim(-1, 1)
@@ -106,25 +106,25 @@ def check_scene(scene: Scene, size: int | tuple[int, int], grid: int) -> tuple[i
     return resolution(size)
 
 
-def _lit_at_once(lights: Lighting, parts: list[Strip]) -> list[Float[Tensor, "total 4"]]:
+def _lit_at_once(parts: list[Strip]) -> list[Float[Tensor, "total 4"]]:
     """Diffuse surfaces in a small image: of the textures, only what is seen is touched."""
-    rows, maps = [_rows(lights, strip) for strip in parts], parts[0].view.maps
+    rows, maps = [_rows(strip) for strip in parts], parts[0].view.maps
     seen, indices = number_seen_unchecked([part.index for part in rows], maps.layout("base_color").total)
     texels = maps.albedo(seen)
     found = zip(parts, rows, indices, strict=True)
     return [_image(strip, part, texels, index) for strip, part, index in found]
 
 
-def _lit(lights: Lighting, texels: Float[Tensor, "texels 4"], strip: Strip) -> Kept:
+def _lit(texels: Float[Tensor, "texels 4"], strip: Strip) -> Kept:
     """Diffuse surfaces, one strip after the other."""
-    rows = _rows(lights, strip)
+    rows = _rows(strip)
     followed = len(rows.light) * FOLLOWED_BYTES * rows.light.requires_grad
     return Kept(_image(strip, rows, texels, rows.index), rows.bytes + followed)
 
 
-def _rows(lights: Lighting, strip: Strip) -> PixelRows:
+def _rows(strip: Strip) -> PixelRows:
     view, top, rows = strip
-    return view.gbuffer(top, rows).rows(view.maps, lights.at(view.camera), view.grid)
+    return view.lit(view.gbuffer(top, rows)).rows(view.maps, view.light, view.grid)
 
 
 def _image(
@@ -136,13 +136,13 @@ def _image(
     return place_pixels_unchecked(colour, alpha, rows.pixel, strip.rows * strip.view.size[1])
 
 
-def _shaded(lights: Lighting, opposite: Int[Tensor, "faces 3"] | None, view: View, top: int, rows: int) -> Kept:
+def _shaded(opposite: Int[Tensor, "faces 3"] | None, view: View, top: int, rows: int) -> Kept:
     """Surfaces of all kinds, sample by sample; antialiased if the faces' neighbours are given."""
     # edges are found between neighbours: one more row on both sides
     above, below = (0, 0) if opposite is None else (min(top, 1), min(view.size[0] - top - rows, 1))
     ids = view.visible(top - above, rows + above + below)
-    found = GBuffer.of(view.surface(ids, top - above), view.maps)
-    colour = radiance(view.maps.values(found.taps), found, view.maps.materials, lights.at(view.camera))
+    found = view.lit(GBuffer.of(view.surface(ids, top - above), view.maps))
+    colour = radiance(view.maps.values(found.taps), found, view.maps.materials, view.light)
     samples = torch.cat([colour, torch.ones_like(colour[:, :1])], dim=1)
     pixel = found.surface.pixel
     if opposite is not None:

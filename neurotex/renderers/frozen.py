@@ -29,6 +29,13 @@ class Frozen:
             for name, tensor in (*node._parameters.items(), *node._buffers.items())
             if tensor is not None
         ]
+        # what is no tensor, but decides where light gets
+        self._casting = [
+            (f"{path}.cast_shadows", member, member.cast_shadows)
+            for kind in kinds
+            for path, member in _members(scene, kind)
+            if hasattr(member, "cast_shadows")
+        ]
         self._seen = [_state(getattr(node, name)) for _, node, name in self._slots]
         self._values = [getattr(node, name).detach().clone() for _, node, name in self._slots]
 
@@ -37,12 +44,15 @@ class Frozen:
         for kind, members, count in self._lists:
             if len(members) != count:
                 return f"the number of {kind}"
+        for path, member, casts in self._casting:
+            if member.cast_shadows != casts:
+                return path
         for k, (path, node, name) in enumerate(self._slots):
             tensor = getattr(node, name)
             kept, version = self._seen[k]
             if tensor is kept and version is not None and tensor._version == version:
                 continue
-            if not _equal(tensor, self._values[k]):
+            if not equal_values(tensor, self._values[k]):
                 return path
             self._seen[k] = _state(tensor)
         return None
@@ -55,8 +65,11 @@ class Frozen:
                 raise SceneError(f"{place} is not in the scene that was baked: bake this one.")
         if len(self._slots) != len(other._slots) or len(self._lists) != len(other._lists):
             raise SceneError("this scene has other nodes, cameras or lights than the one that was baked: bake it.")
+        for (path, _, casts), (_, _, others) in zip(self._casting, other._casting, strict=True):
+            if casts != others:
+                raise SceneError(f"{path} is another than in the scene that was baked: bake this one.")
         for k, (path, *_) in enumerate(self._slots):
-            if not _equal(other._values[k], self._values[k]):
+            if not equal_values(other._values[k], self._values[k]):
                 raise SceneError(f"{path} is another than in the scene that was baked: bake this one.")
         other._values = self._values
         return other
@@ -109,7 +122,7 @@ def _state(tensor: Tensor) -> tuple[Tensor, int | None]:
     return tensor, None if tensor.is_inference() else tensor._version
 
 
-def _equal(tensor: Tensor, kept: Tensor) -> bool:
+def equal_values(tensor: Tensor, kept: Tensor) -> bool:
     """Whether values are the same, as far as their types can tell; never, where a transform hides them."""
     if is_functorch_wrapped_tensor(tensor) or tensor.shape != kept.shape:
         return False

@@ -5,7 +5,7 @@
     visibility   which face each sample sees, through cut-outs                       View.visible
     surface      where that is: position, normal, tangent, UV and its footprint      View.surface
     taps         which texels each map is read from there, with which weights        GBuffer.of, SceneMaps
-    light        what gets there of each light                                       Lighting, Illumination
+    light        what gets there of each light, past what stands in its way          Lighting, Occluders
     radiance     what of it goes to the eye: per unit of albedo where surfaces       GBuffer.transport
                  are diffuse, else by what the maps say                              radiance
     image        samples of a pixel added up                                         PixelRows; direct, baked
@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import torch
 from jaxtyping import Float, Int
@@ -28,6 +29,8 @@ from ..scene import Camera, Geometry
 from ..shading.normal_map import face_tangents_unchecked
 from .lighting import Illumination
 from .maps import Key, Place, SceneMaps, cutoffs
+from .shadows import Occluders
+from .stage import Stage
 
 
 @dataclass(frozen=True)
@@ -63,8 +66,7 @@ class Surface(Place):
 class GBuffer:
     """Surface samples, and where they read their maps: all that neither textures nor lights decide.
 
-    `visibility` is the share of each light that has a place which reaches each sample; None for all of it, as nothing
-    casts a shadow yet.
+    `visibility` is the share of each light that has a place which reaches each sample; None for all of it.
     """
 
     surface: Surface
@@ -81,6 +83,11 @@ class GBuffer:
         taps = {key: raster.Taps(*map(move, vars(found).values())) for key, found in self.taps.items()}
         visibility = None if self.visibility is None else move(self.visibility)
         return replace(self, surface=self.surface.moved(move), taps=taps, visibility=visibility)
+
+    def shadowed(self, occluders: Occluders, light: Illumination) -> GBuffer:
+        """The same with what gets there of these lights."""
+        where = self.surface
+        return replace(self, visibility=occluders.visibility(where.position, where.normal, where.face, light))
 
     def transport(self, light: Illumination) -> Float[Tensor, "n channels"]:
         """Where surfaces are diffuse: radiance towards the eye per unit of what their maps say."""
@@ -126,23 +133,42 @@ def pixel_runs(pixel: Int[Tensor, "n"]) -> tuple[Int[Tensor, "m"], Int[Tensor, "
 class View:
     """A camera in front of a scene: everything that all rows of its image share."""
 
-    geometry: Geometry
-    maps: SceneMaps
+    stage: Stage
     camera: Camera
     size: tuple[int, int]
     grid: int
     screen: Float[Tensor, "v 4"]  # in samples, not pixels
 
     @classmethod
-    def of(cls, geometry: Geometry, maps: SceneMaps, camera: Camera, size: tuple[int, int], grid: int) -> View:
+    def of(cls, stage: Stage, camera: Camera, size: tuple[int, int], grid: int) -> View:
         """The vertices as this camera sees them, `grid` × `grid` samples per pixel."""
-        matrix = camera.screen_matrix(size).to(geometry.vertices)
+        vertices = stage.geometry.vertices
+        matrix = camera.screen_matrix(size).to(vertices)
         matrix = torch.cat([matrix[:2] * grid, matrix[2:]])
-        return cls(geometry, maps, camera, size, grid, transform(geometry.vertices, matrix.T))
+        return cls(stage, camera, size, grid, transform(vertices, matrix.T))
+
+    @property
+    def geometry(self) -> Geometry:
+        """The scene's."""
+        return self.stage.geometry
+
+    @property
+    def maps(self) -> SceneMaps:
+        """The scene's."""
+        return self.stage.maps
+
+    @cached_property
+    def light(self) -> Illumination:
+        """The scene's lights as this camera finds them."""
+        return self.stage.lights.at(self.camera)
 
     def gbuffer(self, top: int, rows: int) -> GBuffer:
         """What the samples of the image's rows [top, top + rows) see."""
         return GBuffer.of(self.surface(self.visible(top, rows), top), self.maps)
+
+    def lit(self, found: GBuffer) -> GBuffer:
+        """The same samples in the shadows that this camera sees."""
+        return found.shadowed(self.stage.occluders, self.light)
 
     def visible(self, top: int, rows: int) -> Int[Tensor, "height width"]:
         """The face that each sample of the image's rows [top, top + rows) sees, −1 for none; through cut-outs."""

@@ -78,6 +78,11 @@ class Illumination:
     eye: Float[Tensor, "4"]
     points: Float[Tensor, "lights 4"]
 
+    @property
+    def shadowing(self) -> tuple[bool, ...]:
+        """Which placed lights cast shadows that the eye can see."""
+        return tuple(light.cast_shadows and not light.at_camera for light in self.lights.placed)
+
     def diffuse(
         self,
         position: Float[Tensor, "n 3"],

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import copy
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -91,6 +92,21 @@ class SceneMaps:
     def lay_out(self, layouts: Mapping[str, raster.TexelLayout]) -> None:
         """Take layouts that other maps with the same keys have made: torch's compiler need not see them made."""
         self._layouts.update(layouts)
+
+    def alone(self, name: str) -> SceneMaps:
+        """Nothing but one kind, as it is now and without gradients; no map where no material has it."""
+        other = copy.copy(self)
+        there = {name} & set(self.planes)
+        other.planes = {name: [plane.detach() for plane in self.planes[name]] for name in there}
+        other.keys, other._layouts = {name: self.keys[name] for name in there}, {}
+        return other
+
+    def moved(self, move: Callable[[Tensor], Tensor]) -> SceneMaps:
+        """The same with `move` done to all maps."""
+        other = copy.copy(self)
+        other.planes = {name: [move(plane) for plane in planes] for name, planes in self.planes.items()}
+        other._layouts = {}
+        return other
 
     @property
     def mipmapped(self) -> bool:

@@ -20,6 +20,7 @@ from .direct import described
 from .gbuffer import View
 from .maps import SceneMaps
 from .radiance import mapped_normal
+from .stage import Stage
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,8 @@ def render_passes(
         geometry = scene.geometry()
         maps = SceneMaps(scene, latents, geometry.vertices)
         with uncast(geometry.vertices.device):
-            views = [_whole(View.of(geometry, maps, camera, size, 1)) for camera in scene.cameras]
+            stage = Stage.of(scene, geometry, maps)
+            views = [_whole(View.of(stage, camera, size, 1)) for camera in scene.cameras]
         return Passes(**{name: torch.stack([view[name] for view in views]) for name in views[0]})
 
 

@@ -13,7 +13,7 @@ from types import UnionType
 from typing import TYPE_CHECKING, Any
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
@@ -47,6 +47,8 @@ class Geometry:
     materials: list[Material]
     colors: Float[Tensor, "v channels"]
     """Linear; with a fourth channel if any mesh has alpha. No channels where no mesh has colours."""
+    face_casts: Bool[Tensor, "f"]
+    """Whether light is held up by it."""
     starts: tuple[tuple[int, int], ...]
     """The first face and the first vertex of each instance."""
 
@@ -237,14 +239,15 @@ class Scene(nn.Module):
             owner = torch.full_like(mesh.faces[:, 0], number[mesh.material])
             vertices = transform(mesh.vertices, world[:3].T)
             extents += [(path, "vertices", vertices), (path, "uvs", uvs)]
-            parts.append((vertices, normals, uvs.to(world), mesh.faces + first, owner, _colors(mesh, channels, world)))
+            casts, colors = torch.full_like(owner, mesh.cast_shadows, dtype=torch.bool), _colors(mesh, channels, world)
+            parts.append((vertices, normals, uvs.to(world), mesh.faces + first, owner, colors, casts))
             starts.append((first_face, first))
             first, first_face = first + len(mesh.vertices), first_face + len(mesh.faces)
         if not parts:
             raise SceneError("the scene has no mesh: add a node that carries one.")
         _check_extents(extents)
-        vertices, normals, uvs, faces, owner, colors = (torch.cat(column) for column in zip(*parts, strict=True))
-        return Geometry(vertices, normals, uvs, faces, owner, materials, colors, tuple(starts))
+        vertices, normals, uvs, faces, owner, colors, casts = (torch.cat(column) for column in zip(*parts, strict=True))
+        return Geometry(vertices, normals, uvs, faces, owner, materials, colors, casts, tuple(starts))
 
     def _check_origins(self) -> None:
         origin = self.origin

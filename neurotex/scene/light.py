@@ -2,6 +2,9 @@
 
 There are three kinds: a `PlacedLight` is a homogeneous point and a colour, an `AmbientLight` a colour, and an
 `EnvironmentLight` an image, which renderers ask for the maps that `neurotex.shading.environment` shades with.
+
+Lights that have a place cast shadows unless `cast_shadows` is False. What stands in the way are the meshes whose own
+`cast_shadows` is True, from both sides, but for what their materials cut out.
 """
 
 from __future__ import annotations
@@ -13,10 +16,12 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn.functional import pad
 
 from .. import shading
 from ..core.precision import uncast, widened
 from ..errors import ArgumentError, SceneError
+from ..geometry import transform
 from ..images.read import read_radiance
 from .camera import Camera
 from .kept import Kept, is_known
@@ -25,26 +30,34 @@ Color = float | Sequence[float]
 
 
 class Light(nn.Module):
-    """Base of all lights. `intensity` (3,) is its colour and strength.
+    """Base of all lights. `intensity` (3,) is its colour and strength, `cast_shadows` says whether meshes hold it up.
 
     ArgumentError unless it is one number or three, none negative.
     """
 
     intensity: Float[Tensor, "3"]
 
-    def __init__(self, intensity: Color):
+    def __init__(self, intensity: Color, cast_shadows: bool = False):
         super().__init__()
+        self.cast_shadows = bool(cast_shadows)
         value = _numbers(intensity)
         if value is None or len(value) not in (1, 3) or not bool((value >= 0).all()):
             raise ArgumentError(f"a light's intensity is one number or three, none negative; this is {intensity}.")
         self.register_buffer("intensity", value.expand(3).clone())
 
     def extra_repr(self) -> str:
-        return f"intensity={[round(v, 4) for v in self.intensity.tolist()]}"
+        shadows = ", no shadows" if isinstance(self, PlacedLight) and not self.cast_shadows else ""
+        return f"intensity={[round(v, 4) for v in self.intensity.tolist()]}{shadows}"
 
 
 class PlacedLight(Light):
     """Base of lights that have a place, or a direction. A subclass defines `point`."""
+
+    at_camera = False
+    """Whether what a camera sees is what the light reaches, so that no ray need be traced."""
+
+    def __init__(self, intensity: Color, cast_shadows: bool = True):
+        super().__init__(intensity, cast_shadows)
 
     def point(self, camera: Camera) -> Float[Tensor, "4"]:
         """Where it stands for this camera, homogeneous (see `neurotex.shading.lights`)."""
@@ -54,27 +67,45 @@ class PlacedLight(Light):
 class Flash(PlacedLight):
     """A point light at the camera, whichever camera looks: radiance = intensity · BRDF · cos / d².
 
-    SceneError for a camera that has no place.
+    `offset` is where it stands in the camera's space, in scene units: to the right, up, and backwards. At the camera
+    itself it casts no shadow that the camera could see. SceneError for a camera that has no place, ArgumentError
+    unless `offset` is three finite numbers.
     """
+
+    offset: Float[Tensor, "3"] | None
+
+    def __init__(self, intensity: Color, offset: Sequence[float] = (0.0, 0.0, 0.0), cast_shadows: bool = True):
+        super().__init__(intensity, cast_shadows)
+        aside = _numbers(offset)
+        if aside is None or len(aside) != 3:
+            raise ArgumentError(f"a flash's offset from the camera is three finite numbers; this is {offset}.")
+        self.register_buffer("offset", aside if bool(aside.any()) else None)
+
+    @property
+    def at_camera(self) -> bool:
+        """Whether it has no offset."""
+        return self.offset is None
 
     def point(self, camera: Camera) -> Tensor:
         if not camera.has_place:
             raise SceneError(
                 "a Flash stands at the camera, but an orthographic camera has no place: use another light."
             )
-        return camera.eye
+        if self.offset is None:
+            return camera.eye
+        return pad(transform(self.offset[None].to(camera.transform), camera.transform[:3].T)[0], (0, 1), value=1.0)
 
 
 class PointLight(PlacedLight):
-    """A light at `position` in the world; `intensity` is radiant intensity, falling off with 1 / d². No shadows.
+    """A light at `position` in the world; `intensity` is radiant intensity, falling off with 1 / d².
 
     ArgumentError unless the position is three finite numbers.
     """
 
     position: Float[Tensor, "3"]
 
-    def __init__(self, position: Sequence[float], intensity: Color):
-        super().__init__(intensity)
+    def __init__(self, position: Sequence[float], intensity: Color, cast_shadows: bool = True):
+        super().__init__(intensity, cast_shadows)
         place = _numbers(position)
         if place is None or len(place) != 3:
             raise ArgumentError(f"a point light's position is three finite numbers; this is {position}.")
@@ -85,15 +116,15 @@ class PointLight(PlacedLight):
 
 
 class DirectionalLight(PlacedLight):
-    """Parallel light shining along `direction`; `intensity` is irradiance on a plane across it. No shadows.
+    """Parallel light shining along `direction`; `intensity` is irradiance on a plane across it.
 
     ArgumentError unless the direction is three finite numbers, not all 0.
     """
 
     direction: Float[Tensor, "3"]
 
-    def __init__(self, direction: Sequence[float], intensity: Color):
-        super().__init__(intensity)
+    def __init__(self, direction: Sequence[float], intensity: Color, cast_shadows: bool = True):
+        super().__init__(intensity, cast_shadows)
         way = _numbers(direction)
         if way is None or len(way) != 3 or not float(way.norm()) > 0:
             raise ArgumentError(f"a light's direction is three finite numbers, not all 0; this is {direction}.")

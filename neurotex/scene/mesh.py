@@ -26,7 +26,7 @@ class Mesh(nn.Module):
     smoothly, with `vertex_normals` of its vertices. `colors`, (V, 3) or with alpha (V, 4), are glTF's COLOR_0: linear,
     interpolated over faces, and multiplied into the material's base_color. They belong to the mesh as its vertices do:
     `render` is differentiable in them, `bake` freezes them. Colours that are the material itself, to be trained or
-    passed through steps, are a `VertexTexture`.
+    passed through steps, are a `VertexTexture`. Without `cast_shadows` light passes through the mesh.
 
     Raises SceneError for arrays of another shape or kind, an empty mesh, vertices that are not finite and faces that
     point outside the vertex list.
@@ -47,9 +47,11 @@ class Mesh(nn.Module):
         material: Material | None = None,
         name: str = "mesh",
         colors: Float[Tensor, "v channels"] | None = None,
+        cast_shadows: bool = True,
     ):
         super().__init__()
         self.name = name
+        self.cast_shadows = bool(cast_shadows)
         self._check_arrays(vertices, faces, uvs, normals, colors)
         if material is not None and not isinstance(material, Material):
             raise SceneError(f"mesh '{name}' wears a {type(material).__name__}: give neurotex.Material(...).")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable
 from typing import Any
 
 import torch
 
 from ...errors import SceneError
-from ...scene import AmbientLight, Camera, DirectionalLight, EnvironmentLight, Flash, Light, PointLight
+from ...scene import AmbientLight, Camera, DirectionalLight, EnvironmentLight, Flash, Light, PlacedLight, PointLight
 from .draw import at_least_two
 
 
@@ -21,6 +22,8 @@ def emitters(mi: Any, lights: Iterable[Light], camera: Camera) -> dict[str, Any]
     found = {}
     for k, light in enumerate(lights):
         color = {"type": "rgb", "value": light.intensity.tolist()}
+        if isinstance(light, PlacedLight) and not light.cast_shadows:
+            warnings.warn(f"light {k} casts shadows in Mitsuba, where every light does.", stacklevel=3)
         if isinstance(light, Flash | PointLight):
             place = light.point(camera)[:3].tolist()
             found[f"light_{k}"] = {"type": "point", "position": place, "intensity": color}

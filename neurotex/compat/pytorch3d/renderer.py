@@ -30,8 +30,9 @@ class PyTorch3DRenderer(nn.Module):
     """PyTorch3D in place of `neurotex.render`, for the same scene: `renderer(size, grid=…, latents=…)`.
 
     Without `blend` it is a hard z-test by HardPhongShader, and for diffuse scenes the picture is that of
-    `neurotex.render`. With a `Blend` SoftPhongShader draws, whose silhouettes and hidden layers have a gradient to the
-    vertices, over the blend's background; then the nearest 8 `faces_per_pixel` count, as far around each face as
+    `neurotex.render` under lights that cast no shadows, of which PyTorch3D knows nothing. With a `Blend`
+    SoftPhongShader draws, whose silhouettes and hidden layers have a gradient to the vertices, over the blend's
+    background; then the nearest 8 `faces_per_pixel` count, as far around each face as
     `blur_radius` (squared NDC units), log(1 / 1e-4 − 1) · sigma, unless given.
 
     `rasterizer` is the class that finds the faces: `FastMeshRasterizer`, or PyTorch3D's own `MeshRasterizer`.

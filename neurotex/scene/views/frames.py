@@ -50,7 +50,7 @@ class Shot:
     size: tuple[int | None, int | None] = (None, None)
     """(height, width) as far as it is said."""
     mask: str | None = None
-    flash: tuple[float, float, float] | None = None
+    flash: tuple[float, ...] | None = None
     stored: bool = False
     """Whether the program looked at pixels as they are stored, whatever the EXIF orientation says."""
 
@@ -70,8 +70,8 @@ class Frame:
     """(height, width) of the picture in its file, pixels."""
     upright: bool
     """Whether the EXIF orientation is applied."""
-    flash: tuple[float, float, float] | None = None
-    """Intensity of a light at the camera."""
+    flash: tuple[float, ...] | None = None
+    """Intensity of a light at the camera; three more numbers are its offset from there."""
     straightening: Straightening | None = None
     """What undoes the lens."""
 

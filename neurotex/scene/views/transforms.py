@@ -194,21 +194,21 @@ def _numbers(rows: object) -> list[list[float]]:
     return numbers
 
 
-def _flash(where: str, light: object) -> tuple[float, float, float]:
+def _flash(where: str, light: object) -> tuple[float, ...]:
+    """Its intensity and, where it does not stand at the camera, its offset."""
     if isinstance(light, dict) and isinstance(light.get("type"), str) and light["type"] != "flash":
         raise FileError(f"{where}: light type '{shown(light['type'], 40)}' is unknown, only 'flash' is.")
     try:
         if not isinstance(light, dict) or not {"type", "intensity"} <= set(light) <= {"type", "intensity", "offset"}:
             raise ValueError("it has other keys" if isinstance(light, dict) else f"it is {told(light)}")
-        if any(_number(value, "one of offset") for value in _row(light.get("offset", []))):
-            raise ValueError("a flash with an offset from the camera is not read yet")
+        offset = tuple(_number(value, "one of offset") for value in _row(light.get("offset", [0, 0, 0])))
         intensity = tuple(_number(value, "one of intensity") for value in _row(light["intensity"]))
-        Flash(intensity)
+        Flash(intensity, offset)
         if len(intensity) != 3:
             raise ValueError(f"it has {len(intensity)} numbers")
     except ValueError as error:
         raise FileError(f'{where}: \'light\' must be {{"type": "flash", "intensity": [r, g, b]}} ({error}).') from None
-    return intensity
+    return (*intensity, *offset) if any(offset) else intensity
 
 
 def _row(values: object) -> list:

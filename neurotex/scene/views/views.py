@@ -76,7 +76,8 @@ class Views:
           `file_path` (relative to the file; its ending may be left out) and a rigid, camera-to-world
           `transform_matrix`; the lens (`fl_x, fl_y, cx, cy`, pixels, or `camera_angle_x`, radians; `k1` … `k6, p1, p2`,
           `camera_model`) and `w, h` stand beside `frames` or in each frame. A `mask_path`'s picture, white where the
-          photograph counts, multiplies its alpha. `"light": {"type": "flash", "intensity": [r, g, b]}` is our own key.
+          photograph counts, multiplies its alpha. `"light": {"type": "flash", "intensity": [r, g, b]}` is our own key,
+          which may have an "offset" [x, y, z] from the camera: to its right, up, and backwards, in scene units.
         - COLMAP's models, text or binary, of any camera model that has a lens.
         - Metashape's cameras as XML, RealityCapture's as CSV or XMP, OpenMVS's scenes (MVSI).
 
@@ -98,7 +99,7 @@ class Views:
                 )
             if frame.flash != first.flash:
                 raise FileError(f"{frame.where} has another light than the first: views must share one.")
-        lights = [] if first.flash is None else [Flash(first.flash)]
+        lights = [] if first.flash is None else [Flash(first.flash[:3], first.flash[3:] or (0.0, 0.0, 0.0))]
         return cls([frame.camera for frame in frames], _pixels(frames), lights, [frame.name for frame in frames])
 
 

@@ -48,6 +48,8 @@ def build(name: str) -> nt.Scene:
     nodes = [nt.Node(plate, beside @ _moved(0.1, -0.3, -0.9)), bumpy]
     if name == "lamps":
         lamps = [nt.PointLight((1.5, 2.0, 2.5), (9.0, 8.0, 6.0)), nt.DirectionalLight((0.3, -1, -0.2), (0.5, 0.7, 1.1))]
+        for lamp in lamps:
+            lamp.cast_shadows = False  # PyTorch3D has none
         return nt.Scene(nodes, [around, aside], [*lamps, nt.AmbientLight((0.11, 0.1, 0.12))])
     return nt.Scene([*nodes, nt.Node(bumpy, beside)], [around, aside], nt.Flash((8.0, 9.0, 10.0)))
 

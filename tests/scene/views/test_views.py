@@ -346,6 +346,11 @@ def test_a_light_may_stand_in_each_frame(folder):
 
     _edit(folder, move)
     assert nt.Views.load(folder).lights[0].intensity.tolist() == [1, 2, 3]
+    _edit(folder, lambda data: [frame["light"].update(offset=[0.5, 0, -1]) for frame in data["frames"]])
+    flash = nt.Views.load(folder).lights[0]
+    assert isinstance(flash, nt.Flash)
+    assert flash.offset is not None
+    assert flash.offset.tolist() == [0.5, 0, -1]
     _edit(folder, lambda data: data["frames"][1]["light"].update(intensity=[1, 1, 1]))
     with pytest.raises(nt.FileError, match="frame 1 has another light"):
         nt.Views.load(folder)
@@ -374,7 +379,7 @@ REFUSED = {
     "fl_y is 10000": {"fl_y": 10**400},
     "'light' must be .*it is 'sun'": {"light": "sun"},
     "'light' must be .* other keys": {"light": {"type": "flash", "intensity": [1, 1, 1], "colour": 3}},
-    "'light' must be .* offset": {"light": {"type": "flash", "intensity": [1, 1, 1], "offset": [0, 1, 0]}},
+    "'light' must be .* offset from the camera": {"light": {"type": "flash", "intensity": [1, 1, 1], "offset": [0, 1]}},
     "'light' must be .* intensity is 1000": {"light": {"type": "flash", "intensity": [1, 1, 10**400]}},
     "'light' must be .* None": {"light": {"type": "flash", "intensity": [None, 1, 1]}},
 }
