@@ -58,13 +58,19 @@ settings.load_profile("neurotex")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--device", default="cpu", help="where the numerical suites compute: cpu, cuda, ..., pretend")
-    parser.addoption("--dtype", default="float32", choices=["float32", "float64"], help="and in which precision")
+    parser.addoption("--device", default="cpu", help="where kernels and devices compute: cpu, cuda, ..., pretend")
+    parser.addoption(
+        "--dtype",
+        default="float32",
+        choices=["float32", "float64"],
+        help="torch's default type, in which raster, shading, renderers, discrete, kernels and devices compute",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
     if config.getoption("--device") == "pretend":
         pretend.name_device()  # before autograd first looks which devices there are
+    torch.set_default_dtype(getattr(torch, config.getoption("--dtype")))
 
 
 @pytest.fixture

@@ -32,7 +32,9 @@ def waves() -> Float[Tensor, "2 fields ky kx 2"]:
 
 
 def _drawn(shape: tuple[int, ...], at: int, k: int) -> Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(1_000_003 + 2 * at + k))
+    return torch.randn(
+        *shape, generator=torch.Generator().manual_seed(1_000_003 + 2 * at + k), dtype=torch.float32
+    )  # the same whatever torch's default
 
 
 class Fields(nn.Module):

@@ -169,7 +169,7 @@ def _modulated_backward_cpu(grad: Tensor, x: Tensor, style: Tensor, width: int) 
     if not _taken(x) or grad.dtype != x.dtype:
         return modulated_backward_reference(grad, x, style, width)
     n, c, h, w = x.shape
-    own = torch.empty_like(x, memory_format=torch.contiguous_format), torch.empty(n * c)
+    own = torch.empty_like(x, memory_format=torch.contiguous_format), torch.empty(n * c, dtype=torch.float32)
     given = _numbers(grad).reshape(n * c, h + 2 * width, w + 2 * width), _numbers(x).reshape(n * c, h, w)
     made = _numbers(own[0]).reshape(n * c, h, w), own[1].numpy()
     parallel_for(kernels.modulate_backward, n * c, *given, _wide(style), width, *made, grain=8)
@@ -199,8 +199,8 @@ def _finished_backward_cpu(
         return finished_backward_reference(grad, y, scale, offset, out, slope, bound)
     n, c, h, w = y.shape
     gy = torch.empty_like(y, memory_format=torch.contiguous_format)
-    gscale, gbias = torch.empty(n * c), torch.empty(n * c)
-    goffset = torch.zeros(n, 1 if offset is None else h * w)
+    gscale, gbias = torch.empty(2, n * c, dtype=torch.float32)
+    goffset = torch.zeros(n, 1 if offset is None else h * w, dtype=torch.float32)
     g, a, r, b = (_numbers(tensor).reshape(n * c, -1) for tensor in (grad, y, out, gy))
     numbers = c, np.float32(slope), np.float32(bound)
     made = b, gscale.numpy(), gbias.numpy(), goffset.numpy()

@@ -63,7 +63,7 @@ def _curve(name: str, reference: Callable, kernel: Callable, inputs: str, deriva
     def on_cpu(*tensors: Tensor) -> Tensor:
         if tensors[0].dtype != torch.float32:
             return reference(*tensors)
-        out = torch.empty(tensors[0].shape)
+        out = tensors[0].new_empty(tensors[0].shape)
         arrays = [t.contiguous().view(-1).numpy() for t in (*tensors, out)]
         parallel_for(kernel, out.numel(), *arrays, grain=1 << 14)
         return out

@@ -87,7 +87,7 @@ def test_an_error_of_the_function_stays_as_it_is():
 
 def test_whole_numbers_come_back_as_floats():
     out = BlackBox(lambda x: x > 0.5).hard(torch.tensor([0.2, 0.8]).view(1, 1, 1, 2))
-    assert out.dtype == torch.float32
+    assert out.dtype == torch.get_default_dtype()
     assert out.flatten().tolist() == [0, 1]
 
 

@@ -20,7 +20,7 @@ TEXTURES = hnp.arrays(np.float32, (1, 2, 3, 4), elements=st.floats(-2, 3, width=
 def test_the_output_is_the_nearest_level_in_8_bits_and_stays(x, levels):
     step = Levels(levels)
     out = step.hard(x)
-    kept = torch.tensor([round(255 * k / (levels - 1)) / 255 for k in range(levels)])
+    kept = x.new_tensor([round(255 * k / (levels - 1)) / 255 for k in range(levels)])
     assert bool(torch.isin(out, kept).all())
     assert bool(((out - x.clamp(0, 1)).abs() <= 0.5 / (levels - 1) + 0.5 / 255 + 1e-6).all())
     assert torch.equal(step.hard(out), out)
@@ -72,7 +72,7 @@ def test_a_smooth_step_has_the_same_slope_at_both_ends_at_any_temperature():
 def test_more_than_256_levels_are_a_grey_file_of_16_bits():
     step, x = Levels(1000), torch.rand(1, 1, 9, 7)
     data, suffix = step.encode(x)
-    picture = torch.from_numpy(np.array(Image.open(io.BytesIO(data))).astype(np.float32)) / 65535
+    picture = torch.from_numpy(np.array(Image.open(io.BytesIO(data))).astype(np.float32)).to(x) / 65535
     assert suffix == ".png"
     assert float((picture - step.hard(x)).abs().max()) == 0
     with pytest.raises(ArgumentError, match="at most 256 levels"):

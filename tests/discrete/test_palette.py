@@ -30,7 +30,7 @@ TEXTURES = hnp.arrays(np.float32, (2, 3, 3, 4), elements=st.floats(-1, 2, width=
 
 @given(TEXTURES, st.integers(1, 9))
 def test_the_output_is_the_nearest_colour_in_8_bits_and_stays(x, n):
-    step = Palette(n)
+    step = Palette(n).to(x)
     out, colors = step.hard(x).detach(), (step.colors.detach() * 255).round() / 255
     rows = out.movedim(1, -1).reshape(-1, 3)
     assert {tuple(row) for row in rows.tolist()} <= {tuple(color) for color in colors.tolist()}

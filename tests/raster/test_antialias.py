@@ -320,7 +320,7 @@ def test_a_border_of_doubled_vertices_blends():
     shared = torch.tensor([[0, 1, 2], [0, 2, 3], [1, 4, 5], [1, 5, 2]])
     doubled = torch.tensor([[0, 1, 2], [0, 2, 3], [6, 4, 5], [6, 5, 7]])
     ids, _ = z_buffer(screen, shared, (8, 8))
-    image = (ids >= 2).float()[..., None]
+    image = (ids >= 2).to(screen)[..., None]
     assert torch.equal(antialias(image, ids, screen, shared), image)
     expected = torch.tensor([0, 0, 0, 0, 0.7, 1, 1, 1]).expand(8, 8)
     torch.testing.assert_close(antialias(image, ids, screen, doubled)[..., 0], expected)

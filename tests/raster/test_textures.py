@@ -195,7 +195,7 @@ def test_maps_that_do_not_fit_the_layout_are_refused():
 
 
 def test_lookup_in_a_scene_of_many_filters_is_that_in_each_texture_alone():
-    uv, duv, texture = torch.randn(400, 2), _footprints(400, torch.float32), torch.randint(4, (400,))
+    uv, duv, texture = torch.randn(400, 2), _footprints(400, torch.get_default_dtype()), torch.randint(4, (400,))
     maps = [torch.rand(2, *shape) for shape in SHAPES]
     layout = TexelLayout.of(SHAPES, WRAPS, filters=MIXED)
     together = taps(uv, duv, texture, layout).gather(flatten_maps(maps, layout))
@@ -327,7 +327,7 @@ def test_filters_see_what_many_samples_see(roll, pattern):
     size, texels = (48, 64), 256
     screen, faces, uv = _ground(size, roll)
     checks = (torch.arange(texels) // 8 % 2)[:, None] != (torch.arange(texels) // 8 % 2)
-    image = torch.rand(3, texels, texels) if pattern == "noise" else checks.float().expand(3, -1, -1)
+    image = torch.rand(3, texels, texels) if pattern == "noise" else checks.to(uv).expand(3, -1, -1)
     slopes = sample_surface(screen, faces, uv, size, derivatives=2).derivatives * texels
     uv = uv * 16 / torch.linalg.matrix_norm(slopes, 2).median()
 

@@ -125,7 +125,7 @@ def test_a_floor_that_passes_under_the_camera_reaches_the_horizon():
     ids, depth = z_buffer(screen, torch.tensor([[0, 1, 2]]), (12, 16))
     assert bool((ids[:6] == -1).all())
     assert bool((ids[6:] == 0).all())
-    below = torch.arange(6) + 0.5
+    below = torch.arange(6, dtype=depth.dtype) + 0.5
     torch.testing.assert_close(depth[6:, 3], 10 / below, rtol=1e-5, atol=0)
 
 

@@ -37,6 +37,15 @@ def _scene(plate: nt.Mesh, texture: nt.scene.Texture | None = None, **maps: obje
     return nt.Scene(plate, cameras, lights)
 
 
+@pytest.fixture(autouse=True)
+def _single() -> Iterator[None]:
+    """The tests say themselves what is in another precision."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float32)
+    yield
+    torch.set_default_dtype(before)
+
+
 @pytest.mark.parametrize("dtype", HALVES, ids=str)
 @pytest.mark.parametrize("name", RENDERERS)
 @pytest.mark.parametrize("maps", [{}, GLOSSY], ids=["diffuse", "glossy"])

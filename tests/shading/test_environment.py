@@ -47,7 +47,7 @@ def test_the_picture_looks_along_minus_z_with_plus_x_to_the_right():
     look = directions(4, 8, torch.zeros(()))
     middle, right, top = look[1:3, 3:5].mean((0, 1)), look[1:3, 5:7].mean((0, 1)), look[0].mean(0)
     for direction, axis in ((middle, [0, 0, -1]), (right, [1, 0, 0]), (top, [0, 1, 0])):
-        torch.testing.assert_close(normalize(direction, dim=0), torch.tensor(axis).float(), atol=1e-6, rtol=0)
+        torch.testing.assert_close(normalize(direction, dim=0), look.new_tensor(axis), atol=1e-6, rtol=0)
     image = torch.rand(3, 8, 16)
     sharp = prefilter(image, height=8, levels=2)
     seen = environment_specular(sharp, directions(8, 16, image).reshape(-1, 3), torch.zeros(128))
