@@ -4,7 +4,7 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 INTEROP := .venv/interop
 
-.PHONY: demo test test-plugins test-interop test-gltf lint bench install assets clean
+.PHONY: demo test test-plugins test-interop test-gltf test-viewer lint bench install assets clean
 
 demo: install
 	$(BIN)/neurotex demo --out demo --overwrite
@@ -30,6 +30,11 @@ test-interop: install
 			|| echo "neurotex[$$extra] cannot be had here: its tests will say so and skip"; \
 	done
 	$(INTEROP)/bin/python -m pytest -rs tests/generators/interop
+
+# the viewer in a real browser: Chromium, which Debian has; where there is none, the tests say so and skip
+test-viewer: install
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt "playwright>=1.40"
+	$(BIN)/python -m pytest -rs tests/viewer
 
 # what we write, by Khronos's validator, which runs in node and comes from npm
 test-gltf: install

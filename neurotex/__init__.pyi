@@ -12,6 +12,7 @@ from . import raster as raster
 from . import renderers as renderers
 from . import scene as scene
 from . import shading as shading
+from . import viewer as viewer
 from .compat.pytorch3d import Blend as Blend
 from .compat.pytorch3d import Fragments as Fragments
 from .compat.pytorch3d import Lookup as Lookup
@@ -64,5 +65,6 @@ from .scene import Views as Views
 from .scene import look_at as look_at
 from .scene import mixed_material as mixed_material
 from .scene import orbit as orbit
+from .viewer import view as view
 
 __version__: str

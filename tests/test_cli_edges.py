@@ -58,6 +58,7 @@ def arguments(verb: str, case: dict[str, Path], out: Path) -> list[object]:
         "render": [case["mesh"], "--size", 8, "--out", out / "a.png"],
         "info": [case["generator"]],
         "convert": [case["generator"], out / "a.safetensors"],
+        "view": [case["mesh"], "--no-open"],
         "views": [case["views"], "--out", out / "views.png"],
     }[verb]
 
@@ -69,6 +70,7 @@ def test_nonsense_in_an_option_is_success_or_exit_code_2(verb, option, case, run
 
     monkeypatch.setattr(fit_run, "run_stages", enough)
     monkeypatch.setattr(gan_run, "_run", enough)
+    monkeypatch.setattr(nt.viewer.Viewer, "wait", enough)
     for value in ("",) if option.is_flag else NONSENSE:
         given = [option.opts[0]] if option.is_flag else [option.opts[0], *[value] * option.nargs]
         code, out, err = run(verb, *arguments(verb, case, tmp_path / "out"), *given)

@@ -5,6 +5,6 @@ is refused by name; what is not rendered is said in one warning.
 """
 
 from .load import load
-from .write import save
+from .write import save, to_bytes
 
-__all__ = ["load", "save"]
+__all__ = ["load", "save", "to_bytes"]

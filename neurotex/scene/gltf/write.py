@@ -37,10 +37,15 @@ def save(scene: Scene, path: str | Path) -> None:
     path = Path(path)
     if path.suffix.lower() != ".glb":
         raise ArgumentError(f"{path} must end in .glb: a scene is saved as binary glTF.")
-    with shown_as_shipped(scene):
-        content = bytes(_written(scene))
+    content = to_bytes(scene)
     with storage.replacing(path) as temporary:
         temporary.write_bytes(content)
+
+
+def to_bytes(scene: Scene) -> bytes:
+    """What `save` writes."""
+    with shown_as_shipped(scene):
+        return bytes(_written(scene))
 
 
 def _written(scene: Scene) -> Glb:
