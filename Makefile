@@ -59,7 +59,7 @@ install: $(INSTALLED)
 $(INSTALLED): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[test]"
-	$(BIN)/python -m neurotex.compile
+	$(BIN)/python -m neurotex warm-up
 	touch $(INSTALLED)
 
 # made once and kept in the repository; see the scripts for what they need

@@ -68,7 +68,7 @@ def unseen_views(data: Data, mi: object | None, scale: Scale) -> tuple[nt.Views,
         return _first(nt.Views.load(data.holdout), scale.views), "its own photographs"
     views = data.views
     first = views.cameras[0]
-    cameras = [_camera(*angles, float(first.position.norm()), first.yfov) for angles in UNSEEN[: scale.views]]
+    cameras = [_camera(*angles, float(first.position.norm()), first.fov) for angles in UNSEEN[: scale.views]]
     names = [f"unseen_{k}" for k in range(len(cameras))]
     truth = nt.ImageTexture(pixels(Image.open(data.truth), "RGB"))
     if mi is None:
@@ -128,7 +128,7 @@ def _trace(textures: Iterable[Tensor], judge: Judge) -> Trace:
     return trace
 
 
-def _camera(azimuth: float, elevation: float, distance: float, yfov: float) -> nt.PerspectiveCamera:
+def _camera(azimuth: float, elevation: float, distance: float, fov: float) -> nt.PerspectiveCamera:
     a, e = math.radians(azimuth), math.radians(elevation)
     eye = distance * torch.tensor([math.sin(a) * math.cos(e), math.sin(e), math.cos(a) * math.cos(e)])
-    return nt.PerspectiveCamera(nt.look_at(eye), yfov)
+    return nt.PerspectiveCamera(nt.look_at(eye), fov)

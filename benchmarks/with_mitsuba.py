@@ -29,7 +29,7 @@ class Stage:
             pose = camera.transform.numpy() * [-1.0, 1, -1, 1]  # x to the left, looking along +z
             sensors[f"camera_{number:03d}"] = {
                 "type": "perspective",
-                "fov": camera.yfov,
+                "fov": camera.fov,
                 "fov_axis": "y",
                 "to_world": mi.ScalarTransform4f(pose),
                 "film": film,
@@ -106,7 +106,7 @@ def rays(mi: object, scene: nt.Scene, side: int) -> Callable[[], object]:
     params["faces"] = mesh.faces.numpy().ravel().astype("uint32")
     params.update()
     world = mi.load_dict({"type": "scene", "shape": shape})
-    focal = 1 / math.tan(math.radians(camera.yfov) / 2)
+    focal = 1 / math.tan(math.radians(camera.fov) / 2)
     at = (torch.arange(side) + 0.5) / side * 2 - 1
     x, y = torch.meshgrid(at, -at, indexing="xy")
     towards = torch.stack([x, y, torch.full_like(x, -focal)], -1).reshape(-1, 3) @ camera.transform[:3, :3].T

@@ -51,7 +51,7 @@ def render(
     geometry, camera = scene.geometry(), scene.cameras[0]
     rotation, translation = conventions.rotation_and_translation(camera.transform[None])
     device = geometry.vertices.device
-    cameras = FoVPerspectiveCameras(R=rotation, T=translation, fov=camera.yfov, device=device)
+    cameras = FoVPerspectiveCameras(R=rotation, T=translation, fov=camera.fov, device=device)
     bins = 0 if device.type == "cpu" else None  # none are the only choice there is on a CPU
     settings = RasterizationSettings(image_size=side, faces_per_pixel=1, blur_radius=0.0, bin_size=bins)
     lights = PointLights(location=camera.position[None], device=device)

@@ -99,7 +99,7 @@ def camera_corners(scene: nt.Scene) -> Tensor:
     """Corners of all faces in the first camera's NDC, x to the right: (faces, 3, 3)."""
     geometry, camera = scene.geometry(), scene.cameras[0]
     rotation, translation = conventions.rotation_and_translation(camera.transform[None])
-    lens = conventions.fov_perspective(rotation, translation, camera.yfov)
+    lens = conventions.fov_perspective(rotation, translation, camera.fov)
     return lens.ndc(geometry.vertices)[0][geometry.faces.long()]
 
 

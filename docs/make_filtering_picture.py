@@ -29,7 +29,7 @@ def floor(filter: str) -> nt.Scene:
     corners = torch.tensor([[-30.0, 0, 10], [30, 0, 10], [30, 0, -40], [-30, 0, -40]])
     ground = nt.Mesh(corners, torch.tensor([[0, 1, 2], [0, 2, 3]]), corners[:, [0, 2]] / 2, name="floor")
     ground.material = nt.Material(nt.ImageTexture(tiles(), filter=filter))
-    camera = nt.PerspectiveCamera(nt.look_at((0.0, 0.6, 3.0), (0.4, -0.25, 0.0)), yfov=30.0)
+    camera = nt.PerspectiveCamera(nt.look_at((0.0, 0.6, 3.0), (0.4, -0.25, 0.0)), fov=30.0)
     return nt.Scene(ground, [camera], [nt.AmbientLight(1.0)])
 
 

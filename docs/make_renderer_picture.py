@@ -50,7 +50,7 @@ def main() -> None:
     scene = nt.Scene.load(nt.assets.folder() / "demo" / "mesh.obj")
     cameras, flash = nt.around(scene, 12)
     scene.cameras = torch.nn.ModuleList([cameras[1]])
-    surroundings = nt.EnvironmentLight(sky(), 0.8)
+    environment = nt.EnvironmentLight(sky(), 0.8)
 
     def picture(material: nt.Material, light: nt.Light) -> Image.Image:
         for mesh in scene.meshes():
@@ -61,11 +61,11 @@ def main() -> None:
 
     drawn = {
         "diffuse, flash": picture(nt.Material(painted), flash),
-        "glazed, surroundings": picture(nt.Material(painted, roughness=0.25), surroundings),
+        "glazed, environment": picture(nt.Material(painted, roughness=0.25), environment),
         "gold, normal map": picture(
-            nt.Material((1.0, 0.86, 0.57), roughness=0.3, metallic=1.0, normal=bumps()), surroundings
+            nt.Material((1.0, 0.86, 0.57), roughness=0.3, metallic=1.0, normal=bumps()), environment
         ),
-        "alpha cut-out": picture(nt.Material(holes(painted), roughness=0.5, alpha_cutoff=0.5), surroundings),
+        "alpha cut-out": picture(nt.Material(holes(painted), roughness=0.5, alpha_cutoff=0.5), environment),
     }
     for mesh in scene.meshes():
         mesh.material = nt.Material(painted, roughness=0.5, normal=bumps())

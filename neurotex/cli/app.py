@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from . import convert, demo, fit, info, render, train, view, views
+from . import convert, demo, fit, info, render, train, view, views, warm_up
 from .console import console, say_error, say_warning
 from .streams import silence
 
@@ -21,7 +21,7 @@ app = typer.Typer(
 )
 # what typer raises about words that a command does not take; newer ones have a copy of click of their own
 UsageError: Any = typer.BadParameter.__base__
-for module in (demo, fit, train, render, view, views, info, convert):
+for module in (demo, fit, train, render, view, views, info, convert, warm_up):
     app.command()(getattr(module, module.__name__.rpartition(".")[2]))
 
 

@@ -42,7 +42,7 @@ def least_squares(
 def backproject(
     baked: BakedMatrix, images: Float[Tensor, "views channels image_h image_w"], size: tuple[int, int]
 ) -> Float[Tensor, "3 h w"]:
-    """The texture of a scene with one, sRGB-encoded: `least_squares` where it is seen, its surroundings elsewhere."""
+    """The texture of a scene with one, sRGB-encoded: `least_squares` where it is seen, what is around elsewhere."""
     height, width = size
     texels = linear_to_srgb(least_squares(baked, images))
     picture = texels.new_zeros((3, height * width)).index_copy(1, baked.texel, texels.T)

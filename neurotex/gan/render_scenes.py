@@ -54,13 +54,13 @@ def random_cameras(
     *,
     fill: tuple[float, float] = (0.7, 0.9),
     elevation: tuple[float, float] = (-90.0, 90.0),
-    yfov: float = 40.0,
+    fov: float = 40.0,
 ) -> list[PerspectiveCamera]:
     """`count` cameras all around some points, looking at the middle of their box. The same seed, the same cameras.
 
     Directions are even over the belt between two elevations (degrees). In a square image the points just touch a frame
     that takes a share of its sides, drawn evenly from `fill`: with points (x, y, z) from the middle, in the camera's
-    axes, and t = tan(yfov / 2), the share f is had at the distance max(max(|x|, |y|) / (f t) + z).
+    axes, and t = tan(fov / 2), the share f is had at the distance max(max(|x|, |y|) / (f t) + z).
     """
     if not is_count(count):
         raise ArgumentError(f"a scene is seen by 1 camera or more, not {count!r}.")
@@ -76,9 +76,9 @@ def random_cameras(
         r = math.sqrt(1 - height**2)
         way = middle.new_tensor([r * math.sin(turn), height, r * math.cos(turn)])
         x, y, z = ((points - middle) @ look_at(way)[:3, :3].to(points)).unbind(1)
-        share = (fill[0] + (fill[1] - fill[0]) * f) * math.tan(math.radians(yfov) / 2)
+        share = (fill[0] + (fill[1] - fill[0]) * f) * math.tan(math.radians(fov) / 2)
         distance = float((torch.maximum(x.abs(), y.abs()) / share + z).max())
-        cameras.append(PerspectiveCamera(look_at(middle + distance * way, middle), yfov, near=1e-3 * distance))
+        cameras.append(PerspectiveCamera(look_at(middle + distance * way, middle), fov, near=1e-3 * distance))
     return cameras
 
 

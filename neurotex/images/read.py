@@ -15,7 +15,7 @@ from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
 from ..errors import ArgumentError, FileError
-from . import pillow, radiance
+from . import hdr, pillow
 from .picture import Picture
 
 T = TypeVar("T")
@@ -45,10 +45,10 @@ def decode(data: bytes, name: str, upright: bool = True, srgb: bool = True) -> P
 
     For `upright` and `srgb` see `read`. FileError for what is no picture, or holds numbers that are not finite.
     """
-    if data.startswith(radiance.HDR):
-        picture = _said(name, lambda: Picture(radiance.decode_hdr(data), "HDR"))
-    elif data.startswith(radiance.NPY):
-        picture = _said(name, lambda: Picture(radiance.decode_npy(data), "NPY"))
+    if data.startswith(hdr.HDR):
+        picture = _said(name, lambda: Picture(hdr.decode_hdr(data), "HDR"))
+    elif data.startswith(hdr.NPY):
+        picture = _said(name, lambda: Picture(hdr.decode_npy(data), "NPY"))
     else:
         picture = _said(name, lambda: pillow.decode(data, name, upright, srgb))
     if picture.values.size == 0:

@@ -27,22 +27,22 @@ from .shadows import Occluders
 class Strip:
     """Samples of some rows of a view that are all glossy or all diffuse, and which of the baked pixels each adds to.
 
-    `matt` are diffuse samples whose normals no map turns: their light does not depend on textures.
+    `diffuse` are samples without roughness whose normals no map turns: their light does not depend on textures.
     """
 
     view: int
     found: GBuffer
     pixel: Int[Tensor, "n"]
     materials: list[Material]
-    matt: bool
+    diffuse: bool
 
     def shadowed(self, occluders: Occluders, light: Illumination) -> Strip:
         """The same with what gets there of these lights."""
         return replace(self, found=self.found.shadowed(occluders, light))
 
     def lit(self, light: Illumination) -> Float[Tensor, "n channels"] | None:
-        """Radiance of matt samples per unit of what their maps say."""
-        return self.found.transport(light) if self.matt else None
+        """Radiance of diffuse samples per unit of what their maps say."""
+        return self.found.transport(light) if self.diffuse else None
 
     def colour(
         self, maps: SceneMaps, texels: Mapping[str, Tensor], light: Illumination, lit: Float[Tensor, "n _"] | None
@@ -118,7 +118,7 @@ class BakedSamples(BakedScene):
 
     def _lit_now(self, strips: list[Strip], lights: list[Illumination]) -> list[Tensor | None]:
         """The diffuse light of each strip, computed again only if lights have changed or are being trained."""
-        if torch.compiler.is_compiling() or not any(strip.matt for strip in self._strips):
+        if torch.compiler.is_compiling() or not any(strip.diffuse for strip in self._strips):
             return self._lit
         if torch.is_grad_enabled() and self._lights.trained() is not None:
             return self._diffuse_light(lights, strips)

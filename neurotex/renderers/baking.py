@@ -103,6 +103,6 @@ def _strips(number: int, surface: Surface, maps: SceneMaps, pixel: Int[Tensor, "
         which = (glossy[surface.material.long()] == kind).nonzero()[:, 0]
         if len(which):
             alike = [material for material in maps.materials if (material.roughness is not None) == kind]
-            matt = not kind and "normal" not in maps.planes
-            parts.append(Strip(number, GBuffer.of(surface.some(which), maps), pixel[which], alike, matt))
+            diffuse = not kind and "normal" not in maps.planes
+            parts.append(Strip(number, GBuffer.of(surface.some(which), maps), pixel[which], alike, diffuse))
     return parts

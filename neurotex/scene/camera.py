@@ -85,20 +85,20 @@ def _pixel_matrix(fx: float, fy: float, cx: float, cy: float) -> Tensor:
 
 
 class PerspectiveCamera(Camera):
-    """A camera with square pixels and a vertical field of view `yfov`, in degrees."""
+    """A camera with square pixels and a vertical field of view `fov`, in degrees."""
 
-    def __init__(self, transform: Transform | None = None, yfov: float = 45.0, near: float | None = None):
+    def __init__(self, transform: Transform | None = None, fov: float = 45.0, near: float | None = None):
         super().__init__(transform, near)
-        if not 0 < yfov < 180:
-            raise ArgumentError(f"a field of view lies between 0 and 180 degrees, but yfov is {yfov}.")
-        self.yfov = yfov
+        if not 0 < fov < 180:
+            raise ArgumentError(f"a field of view lies between 0 and 180 degrees, but fov is {fov}.")
+        self.fov = fov
 
     def intrinsics(self, height: int, width: int) -> Tensor:
-        focal = height / 2 / math.tan(math.radians(self.yfov) / 2)
+        focal = height / 2 / math.tan(math.radians(self.fov) / 2)
         return _pixel_matrix(focal, focal, width / 2, height / 2)
 
     def extra_repr(self) -> str:
-        return f"yfov={self.yfov:g}"
+        return f"fov={self.fov:g}"
 
 
 class PinholeCamera(Camera):
@@ -195,14 +195,14 @@ def orbit(
     views: int,
     distance: float,
     elevation: float = 20.0,
-    yfov: float = 45.0,
+    fov: float = 45.0,
     target: Tensor | None = None,
     azimuth: float = 0.0,
 ) -> list[PerspectiveCamera]:
     """`views` cameras on a circle around `target`; angles in degrees, the first one `azimuth` from +Z towards +X.
 
     `views` is 1 or more, `distance` (scene units) is that from `target` (3,), by default the origin, `elevation` the
-    angle above it, and `yfov` the vertical field of view.
+    angle above it, and `fov` the vertical field of view.
     """
     cameras = []
     target = torch.zeros(3) if target is None else torch.as_tensor(target)
@@ -211,7 +211,7 @@ def orbit(
         turn = 2 * math.pi * k / views + math.radians(azimuth)
         offset = [math.cos(rise) * math.sin(turn), math.sin(rise), math.cos(rise) * math.cos(turn)]
         eye = target + distance * torch.tensor(offset).to(target)
-        cameras.append(PerspectiveCamera(look_at(eye, target), yfov))
+        cameras.append(PerspectiveCamera(look_at(eye, target), fov))
     return cameras
 
 

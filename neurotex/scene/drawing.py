@@ -7,7 +7,7 @@
     │        └─ base_color: SteppedTexture (1, 3, 64, 64), Palette(8 colours, StraightThrough()) with 24 weights
     │           └─ GeneratedTexture (1, 3, 64, 64), MaterialGenerator with 12,345 weights
     │              └─ Latent 'skin' (1, 64), unbound
-    ├─ PerspectiveCamera yfov=45
+    ├─ PerspectiveCamera fov=45
     …
 
 What is used several times has a number, [1], and is drawn once.

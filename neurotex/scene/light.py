@@ -139,7 +139,7 @@ class AmbientLight(Light):
 
 
 class EnvironmentLight(Light):
-    """Light from an image of the surroundings, infinitely far away; `intensity` multiplies it. No shadows.
+    """Light from an image of the environment, infinitely far away; `intensity` multiplies it. No shadows.
 
     `image` is (3, H, W) or (H, W, 3), linear radiance, or a file (see `read_radiance`). It is equirectangular: the top
     row looks up (+Y), the middle along −Z, and +X lies to the right of it, at u = 3/4. If `trainable`, it is a

@@ -38,6 +38,7 @@ class Mesh(nn.Module):
     normals: Float[Tensor, "v 3"] | None
     colors: Float[Tensor, "v channels"] | None
 
+    # 8 parameters: two say where the surface is, the others have defaults
     def __init__(
         self,
         vertices: Float[Tensor, "v 3"],

@@ -170,7 +170,7 @@ class PyramidTexture(Texture):
     """Trainable pixels, held as a sum of images from coarse to fine: (1, 3, size, size).
 
     An optimiser's step on a coarse level moves a whole region at once. So smooth parts converge in a few steps, and a
-    texel that no view sees takes the colour of its surroundings instead of keeping its start value. `size` is its side
+    texel that no view sees takes the colour of what is around it instead of keeping its start value. `size` is its side
     in texels, `coarsest` that of the smallest image at most, and `start` the value of all texels. ArgumentError for
     sides below 1.
     """

@@ -1,6 +1,6 @@
 """How much light a metallic-roughness surface sends back of what comes evenly from everywhere, by angle of view.
 
-The split-sum approximation needs it for images of surroundings (Karis, Real Shading in Unreal Engine 4, 2013), and
+The split-sum approximation needs it for images of environments (Karis, Real Shading in Unreal Engine 4, 2013), and
 even light needs nothing else.
 """
 

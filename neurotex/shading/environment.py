@@ -1,4 +1,4 @@
-"""Light from an image of the surroundings, infinitely far away.
+"""Light from an image of the environment, infinitely far away.
 
 Images are equirectangular, (3, H, W) linear radiance, +Y up: the top row looks up, the middle of the picture along −Z
 (where a camera at rest looks) and u grows to the right, so that +X is at u = 3/4. Mitsuba's maps are these, rolled by
@@ -47,11 +47,11 @@ def environment_reflection(
     f0, body = split_base_color(base_color, metallic)
     nv = dot(normal, view).clamp_min(MIN_COSINE)
     blurred = environment_specular(prefiltered, _lobe_direction(normal, view, nv, roughness), roughness)
-    matt = irradiance(coefficients, normal) / math.pi
+    diffuse = irradiance(coefficients, normal) / math.pi
     albedo = directional_albedo(nv, roughness)
     # even_light is a sum of both layers, linear in each: without body, and with nothing but body
     specular = even_light(f0, torch.zeros_like(body), albedo)
-    reflected = blurred * specular + matt * (even_light(f0, body, albedo) - specular)
+    reflected = blurred * specular + diffuse * (even_light(f0, body, albedo) - specular)
     return reflected * dot(normal, normal)[:, None]  # black where there is no normal
 
 
@@ -124,7 +124,7 @@ def sh_irradiance(image: Float[Tensor, "3 h w"]) -> Float[Tensor, "9 3"]:
 def irradiance(coefficients: Float[Tensor, "9 3"], normal: Float[Tensor, "n 3"]) -> Float[Tensor, "n 3"]:
     """What falls on a surface with this unit normal. Nine coefficients may undershoot 0: that is cut off.
 
-    Smooth surroundings come out to about a percent, a small strong light on black to several of its maximum.
+    Smooth environments come out to about a percent, a small strong light on black to several of its maximum.
     """
     x, y, z = normal.unbind(1)
     basis = [torch.ones_like(x), y, x, z, x * y, y * z, x * z, 3 * y * y - 1, x * x - z * z]
@@ -133,7 +133,7 @@ def irradiance(coefficients: Float[Tensor, "9 3"], normal: Float[Tensor, "n 3"])
 
 def _check_image(image: Tensor) -> None:
     if image.numel() == 0:
-        raise ArgumentError(f"an image of the surroundings has pixels, but this one is {tuple(image.shape)}.")
+        raise ArgumentError(f"an image of the environment has pixels, but this one is {tuple(image.shape)}.")
 
 
 def _norms(like: Tensor) -> Float[Tensor, "9"]:

@@ -1,6 +1,6 @@
 """The metallic-roughness surface of glTF 2.0 (Appendix B of its specification) under lights and ambient light.
 
-A rough mirror over a matt body. With alpha = roughness², half vector h, and α² written a:
+A rough mirror over a diffuse body. With alpha = roughness², half vector h, and α² written a:
 
     D = a / (π ((n·h)² (a − 1) + 1)²)                                             Trowbridge, Reitz 1975 (GGX)
     V = 1 / (2 (n·l √((n·v)² (1 − a) + a) + n·v √((n·l)² (1 − a) + a)))           Smith, height-correlated (Heitz 2014)

@@ -62,12 +62,12 @@ def prepare(block, eye):
 
 
 @jit_simd
-def sent(base, metal, specular, matt, schlick):
-    """One channel of F · specular + (1 − F) · body · matt."""
+def sent(base, metal, specular, diffuse, schlick):
+    """One channel of F · specular + (1 − F) · body · diffuse."""
     one, least = type(base)(1), type(base)(DIELECTRIC)
     f0 = least + metal * (base - least)
     fresnel = f0 + (one - f0) * schlick
-    return fresnel * specular + (one - fresnel) * base * (one - metal) * matt
+    return fresnel * specular + (one - fresnel) * base * (one - metal) * diffuse
 
 
 @jit

@@ -90,12 +90,12 @@ def _shade_evenly_backward(block, count, intensity, table, g_intensity):
 
 
 @jit_simd
-def _sent_backward(g, base, metal, specular, matt, schlick):
+def _sent_backward(g, base, metal, specular, diffuse, schlick):
     """Derivatives of g · `_sent` by all five."""
     one, least = type(base)(1), type(base)(DIELECTRIC)
     f0, body = least + metal * (base - least), base * (one - metal)
     fresnel = f0 + (one - f0) * schlick
-    g_fresnel, g_body = g * (specular - body * matt), g * (one - fresnel) * matt
+    g_fresnel, g_body = g * (specular - body * diffuse), g * (one - fresnel) * diffuse
     g_f0 = g_fresnel * (one - schlick)
     g_base, g_metal = g_f0 * metal + g_body * (one - metal), g_f0 * (base - least) - g_body * base
     return g_base, g_metal, g * fresnel, g * (one - fresnel) * body, g_fresnel * (one - f0)
@@ -133,7 +133,7 @@ def _shade_backward(block, light, intensity):
         root_v, root_l = math.sqrt(nv * nv * rest + a), math.sqrt(nl * nl * rest + a)
         smith = nl * root_v + nv * root_l
         by_nl = falloff * a / (two_pi * width * width * smith)  # specular / (n · l)
-        specular, matt = by_nl * nl, falloff * nl / pi
+        specular, diffuse = by_nl * nl, falloff * nl / pi
         length = math.sqrt(squared)
         short = max(one - half * length, zero)
         short4 = short * short * short * short
@@ -142,29 +142,30 @@ def _shade_backward(block, light, intensity):
         metal = block[METAL + i]
         r, g, b = block[COLOR + i], block[COLOR + BLOCK + i], block[COLOR + 2 * BLOCK + i]
         to_r, to_g, to_b = block[OUT + i], block[OUT + BLOCK + i], block[OUT + 2 * BLOCK + i]
-        sent_r = to_r * sent(r, metal, specular, matt, schlick)
-        sent_g = to_g * sent(g, metal, specular, matt, schlick)
-        sent_b = to_b * sent(b, metal, specular, matt, schlick)
+        sent_r = to_r * sent(r, metal, specular, diffuse, schlick)
+        sent_g = to_g * sent(g, metal, specular, diffuse, schlick)
+        sent_b = to_b * sent(b, metal, specular, diffuse, schlick)
         block[G_SEEN + i] = red * sent_r + green * sent_g + blue * sent_b
         # what follows is as if the light that does not get here had not been sent
         seen = block[SEEN + i]
         to_r, to_g, to_b = to_r * seen, to_g * seen, to_b * seen
         block[G_INTENSITY + i], block[G_INTENSITY + BLOCK + i] = sent_r * seen, sent_g * seen
         block[G_INTENSITY + 2 * BLOCK + i] = sent_b * seen
-        g_r, metal_r, specular_r, matt_r, schlick_r = _sent_backward(to_r * red, r, metal, specular, matt, schlick)
-        g_g, metal_g, specular_g, matt_g, schlick_g = _sent_backward(to_g * green, g, metal, specular, matt, schlick)
-        g_b, metal_b, specular_b, matt_b, schlick_b = _sent_backward(to_b * blue, b, metal, specular, matt, schlick)
+        layers = (metal, specular, diffuse, schlick)
+        g_r, metal_r, specular_r, diffuse_r, schlick_r = _sent_backward(to_r * red, r, *layers)
+        g_g, metal_g, specular_g, diffuse_g, schlick_g = _sent_backward(to_g * green, g, *layers)
+        g_b, metal_b, specular_b, diffuse_b, schlick_b = _sent_backward(to_b * blue, b, *layers)
         block[G_COLOR + i] += g_r
         block[G_COLOR + BLOCK + i] += g_g
         block[G_COLOR + 2 * BLOCK + i] += g_b
         block[G_METAL + i] += metal_r + metal_g + metal_b
-        g_specular, g_matt = specular_r + specular_g + specular_b, matt_r + matt_g + matt_b
+        g_specular, g_diffuse = specular_r + specular_g + specular_b, diffuse_r + diffuse_g + diffuse_b
         g_schlick = schlick_r + schlick_g + schlick_b
         # specular = falloff a (n · l) / (2π width² smith)
         share = g_specular * specular
         g_smith, g_width = -share / smith, -two * share / width
         g_root_v, g_root_l = g_smith * nl / root_v, g_smith * nv / root_l
-        g_nl = g_specular * by_nl + g_matt * falloff / pi + g_smith * root_v + g_root_l * nl * rest
+        g_nl = g_specular * by_nl + g_diffuse * falloff / pi + g_smith * root_v + g_root_l * nl * rest
         g_nl = g_nl if cosine > zero else zero
         block[G_NV + i] += g_smith * root_l + g_root_v * nv * rest
         by_roots = half * (g_root_v * (one - nv * nv) + g_root_l * (one - nl * nl))
@@ -185,8 +186,8 @@ def _shade_backward(block, light, intensity):
         block[G_VZ + i] += g_z
         g_x, g_y, g_z = g_x + g_nl * nx, g_y + g_nl * ny, g_z + g_nl * nz
         if not far:
-            # a place: the direction keeps its length, and specular and matt both grow with the fall-off
-            radial = g_x * lx + g_y * ly + g_z * lz + two * (share + g_matt * matt)
+            # a place: the direction keeps its length, and specular and diffuse both grow with the fall-off
+            radial = g_x * lx + g_y * ly + g_z * lz + two * (share + g_diffuse * diffuse)
             radial = radial if distance2 > nearest else zero
             g_x, g_y, g_z = (g_x - radial * lx) * inverse, (g_y - radial * ly) * inverse, (g_z - radial * lz) * inverse
             block[G_PX + i] -= g_x

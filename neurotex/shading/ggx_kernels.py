@@ -84,13 +84,13 @@ def _shade(block, light, intensity):
         width = (cx * cx + cy * cy + cz * cz) / squared * rest + a
         smith = nl * math.sqrt(nv * nv * rest + a) + nv * math.sqrt(nl * nl * rest + a)
         specular = falloff * a * nl / (two_pi * width * width * smith)
-        matt = falloff * nl / pi
+        diffuse = falloff * nl / pi
         short = max(one - half * math.sqrt(squared), zero)
         schlick = short * short * short * short * short
         metal = block[METAL + i]
-        block[OUT + i] += red * sent(block[COLOR + i], metal, specular, matt, schlick)
-        block[OUT + BLOCK + i] += green * sent(block[COLOR + BLOCK + i], metal, specular, matt, schlick)
-        block[OUT + 2 * BLOCK + i] += blue * sent(block[COLOR + 2 * BLOCK + i], metal, specular, matt, schlick)
+        block[OUT + i] += red * sent(block[COLOR + i], metal, specular, diffuse, schlick)
+        block[OUT + BLOCK + i] += green * sent(block[COLOR + BLOCK + i], metal, specular, diffuse, schlick)
+        block[OUT + 2 * BLOCK + i] += blue * sent(block[COLOR + 2 * BLOCK + i], metal, specular, diffuse, schlick)
 
 
 @jit

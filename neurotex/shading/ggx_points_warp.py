@@ -48,7 +48,7 @@ class Light:
     smith: float
     by_nl: float
     specular: float
-    matt: float
+    diffuse: float
     grazing: float  # 1 − v · h
     schlick: float
 
@@ -108,7 +108,7 @@ def light_on(o: Point, place: wp.vec3, far: bool):
     g.smith = nl * g.root_v + o.nv * g.root_l
     g.by_nl = g.falloff * o.a / (2.0 * pi * g.width * g.width * g.smith)  # specular / (n · l)
     g.specular = g.by_nl * nl
-    g.matt = g.falloff * nl / pi
+    g.diffuse = g.falloff * nl / pi
     g.grazing = wp.max(1.0 - 0.5 * wp.sqrt(squared), 0.0)
     g.schlick = g.grazing * g.grazing * g.grazing * g.grazing * g.grazing
     return g
@@ -116,10 +116,10 @@ def light_on(o: Point, place: wp.vec3, far: bool):
 
 @wp.func
 def sent(base: float, metal: float, g: Light):
-    """One channel of F · specular + (1 − F) · body · matt."""
+    """One channel of F · specular + (1 − F) · body · diffuse."""
     f0 = dielectric + metal * (base - dielectric)
     fresnel = f0 + (1.0 - f0) * g.schlick
-    return fresnel * g.specular + (1.0 - fresnel) * base * (1.0 - metal) * g.matt
+    return fresnel * g.specular + (1.0 - fresnel) * base * (1.0 - metal) * g.diffuse
 
 
 @wp.func

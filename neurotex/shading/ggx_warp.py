@@ -164,7 +164,7 @@ def backward(
         squared = wp.max(g.half2, 1.0e-12)
         rest = 1.0 - o.a
         g_specular = float(0.0)
-        g_matt = float(0.0)
+        g_diffuse = float(0.0)
         g_schlick = float(0.0)
         for c in range(3):
             base = o.base[c]
@@ -172,13 +172,13 @@ def backward(
             body = base * (1.0 - o.metal)
             fresnel = f0 + (1.0 - f0) * g.schlick
             g_strength[c] = given[c] * sent(base, o.metal, g)
-            g_fresnel = weighted[c] * (g.specular - body * g.matt)
-            g_body = weighted[c] * (1.0 - fresnel) * g.matt
+            g_fresnel = weighted[c] * (g.specular - body * g.diffuse)
+            g_body = weighted[c] * (1.0 - fresnel) * g.diffuse
             g_f0 = g_fresnel * (1.0 - g.schlick)
             g_base[c] = g_base[c] + g_f0 * o.metal + g_body * (1.0 - o.metal)
             g_metal += g_f0 * (base - dielectric) - g_body * base
             g_specular += weighted[c] * fresnel
-            g_matt += weighted[c] * (1.0 - fresnel) * body
+            g_diffuse += weighted[c] * (1.0 - fresnel) * body
             g_schlick += g_fresnel * (1.0 - f0)
         # specular = falloff a (n · l) / (2π width² smith)
         share = g_specular * g.specular
@@ -188,7 +188,7 @@ def backward(
         g_root_l = g_smith * o.nv / g.root_l
         g_nl = float(0.0)
         if g.cosine > 0.0:
-            g_nl = g_specular * g.by_nl + g_matt * g.falloff / pi + g_smith * g.root_v + g_root_l * nl * rest
+            g_nl = g_specular * g.by_nl + g_diffuse * g.falloff / pi + g_smith * g.root_v + g_root_l * nl * rest
         g_nv += g_smith * g.root_l + g_root_v * o.nv * rest
         by_roots = 0.5 * (g_root_v * (1.0 - o.nv * o.nv) + g_root_l * (1.0 - nl * nl))
         g_a += share / o.a + g_width * (1.0 - g.sine2) + by_roots
@@ -205,10 +205,10 @@ def backward(
         g_v += to_half
         g_place = to_half + g_nl * o.n
         if not far:
-            # a place: the direction keeps its length, and specular and matt both grow with the fall-off
+            # a place: the direction keeps its length, and specular and diffuse both grow with the fall-off
             radial = float(0.0)
             if g.squared > nearest:
-                radial = wp.dot(g_place, g.to) + 2.0 * (share + g_matt * g.matt)
+                radial = wp.dot(g_place, g.to) + 2.0 * (share + g_diffuse * g.diffuse)
             g_place = (g_place - radial * g.to) * g.inverse
             g_p -= g_place
         if visibility.shape[0] > 0 and inside:

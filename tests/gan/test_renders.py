@@ -177,7 +177,7 @@ def test_models_are_photographed_by_the_cameras_and_light_of_a_bank_with_the_sam
 def test_random_cameras_look_at_the_middle_and_objects_fill_the_frame(seed, tilt, fill):
     points = torch.randn(40, 3) * torch.tensor([1.0, 2.0, 0.3]) + torch.tensor([5.0, 0.0, -3.0])
     middle = (points.amin(0) + points.amax(0)) / 2
-    given = {"fill": (fill, fill + 0.1), "elevation": (tilt, tilt + 10), "yfov": 30.0}
+    given = {"fill": (fill, fill + 0.1), "elevation": (tilt, tilt + 10), "fov": 30.0}
     cameras = random_cameras(5, points, seed, **given)
     for camera, again in zip(cameras, random_cameras(5, points, seed, **given), strict=True):
         assert torch.equal(camera.transform, again.transform)

@@ -1,4 +1,4 @@
-"""Surfaces that are not diffuse, cut-outs, surroundings, strips and antialiasing: rendered and baked."""
+"""Surfaces that are not diffuse, cut-outs, environments, strips and antialiasing: rendered and baked."""
 
 import math
 
@@ -22,7 +22,7 @@ def _gltf(plate: nt.Mesh, torus: nt.Mesh) -> nt.Scene:
             torch.tensor([0.5, 0.5, 0.9])[:, None, None] + 0.2 * torch.rand(3, 6, 6), trainable=True
         ),
     )
-    torus.material = nt.Material(nt.ImageTexture(torch.rand(3, 8, 8), filter="anisotropic"), "matt")
+    torus.material = nt.Material(nt.ImageTexture(torch.rand(3, 8, 8), filter="anisotropic"), "diffuse")
     lights = [
         nt.PointLight((1.0, 2.0, 2.0), (5.0, 4.0, 3.0)),
         nt.AmbientLight(0.2),

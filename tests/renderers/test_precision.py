@@ -125,7 +125,7 @@ def test_a_half_texture_ships_as_the_nearest_bytes(dtype):
 
 
 @pytest.mark.parametrize("dtype", HALVES, ids=str)
-def test_surroundings_in_half_precision(plate, dtype):
+def test_environments_in_half_precision(plate, dtype):
     scene = _scene(plate, **GLOSSY)
     expected = nt.render(scene, SIZE)
     scene.lights.to(dtype)

@@ -29,7 +29,7 @@ def test_perspective_projection_is_by_the_book():
 
 
 def test_the_field_of_view_spans_the_image_from_top_to_bottom():
-    camera = nt.PerspectiveCamera(yfov=90.0)
+    camera = nt.PerspectiveCamera(fov=90.0)
     assert _project(camera, torch.tensor([0.0, 2, -2]), (60, 100))[1] == pytest.approx(0, abs=1e-5)
     assert _project(camera, torch.tensor([0.0, -2, -2]), (60, 100))[1] == pytest.approx(60)
 
@@ -88,8 +88,8 @@ def test_a_camera_that_looks_at_where_it_stands_is_refused():
 
 def test_orbit_goes_around_from_the_front():
     target = torch.tensor([1.0, 2.0, 3.0])
-    cameras = nt.orbit(4, 5.0, elevation=30.0, yfov=33.0, target=target)
-    assert [camera.yfov for camera in cameras] == [33.0] * 4
+    cameras = nt.orbit(4, 5.0, elevation=30.0, fov=33.0, target=target)
+    assert [camera.fov for camera in cameras] == [33.0] * 4
     offset = torch.stack([camera.position for camera in cameras]) - target
     torch.testing.assert_close(offset.norm(dim=1), torch.full((4,), 5.0))
     torch.testing.assert_close(offset[:, 1], torch.full((4,), 2.5))
@@ -116,9 +116,9 @@ def test_a_camera_without_a_rigid_transform_is_refused(transform):
 @pytest.mark.parametrize(
     "make",
     [
-        lambda: nt.PerspectiveCamera(yfov=0.0),
-        lambda: nt.PerspectiveCamera(yfov=180.0),
-        lambda: nt.PerspectiveCamera(yfov=math.nan),
+        lambda: nt.PerspectiveCamera(fov=0.0),
+        lambda: nt.PerspectiveCamera(fov=180.0),
+        lambda: nt.PerspectiveCamera(fov=math.nan),
         lambda: nt.OrthographicCamera(ymag=0.0),
         lambda: nt.OrthographicCamera(xmag=math.inf),
         lambda: nt.OrthographicCamera(xmag=-1.0),

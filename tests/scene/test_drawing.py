@@ -30,7 +30,7 @@ Scene: 4 nodes, 2 meshes, 1 camera, 1 light → images (1, 4, H, W)
 │  └─ Mesh 'torus', 325 vertices, 576 faces
 │     └─ Material 'bare', diffuse
 │        └─ base_color: [2] GeneratedTexture, see above
-├─ PerspectiveCamera yfov=45
+├─ PerspectiveCamera fov=45
 └─ Flash intensity=[5.0, 5.0, 5.0]"""
 
 

@@ -116,7 +116,7 @@ def test_a_generator_of_several_maps_says_how_to_wear_them():
     assert worn(4, "base_color").base_color.generator.out_channels == 4
 
 
-def test_surroundings_are_arrays_and_channels_last_too():
+def test_environments_are_arrays_and_channels_last_too():
     light = torch.rand(3, 4, 8)
     for given in (light, light.numpy(), light.permute(1, 2, 0), light.permute(1, 2, 0).numpy(), light.double().numpy()):
         assert torch.equal(nt.EnvironmentLight(given).image, light)

@@ -91,7 +91,7 @@ def test_a_pyramid_starts_even_at_its_full_size(size):
     torch.testing.assert_close(value, torch.full_like(value, 0.3))
 
 
-def test_unseen_texels_of_a_pyramid_follow_their_surroundings():
+def test_unseen_texels_of_a_pyramid_follow_what_is_around_them():
     """Only the right half is compared; the left half must move along, near the border almost all the way."""
     texture = nt.PyramidTexture(32)
     optimizer = torch.optim.Adam(texture.parameters(), 0.05)

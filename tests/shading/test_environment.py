@@ -25,7 +25,7 @@ UP_EYE = torch.tensor([0.2, 0.5, 1.0, 0.0], dtype=F64)
 
 
 def _sky(height: int) -> Tensor:
-    """Smooth surroundings: bright above, warm towards +X, with some detail."""
+    """A smooth environment: bright above, warm towards +X, with some detail."""
     x, y, z = directions(height, 2 * height, torch.zeros((), dtype=F64)).unbind(-1)
     return torch.stack([1 + 0.6 * x + 0.3 * y, 1 + 0.5 * y + 0.3 * x * z, 1.2 + 0.8 * y**3 - 0.4 * z])
 
@@ -94,8 +94,8 @@ def test_one_colour_all_around_is_even_light():
     for eye in (UP_EYE, torch.tensor([0.1, 0.2, 3, 1], dtype=F64)):
         expected = metallic_roughness(*surface, eye, *none, color[0])
         torch.testing.assert_close(environment_reflection(*surface, eye, *maps), expected)
-        matt = environment_diffuse(surface[4], surface[3], eye, maps[0])
-        torch.testing.assert_close(matt, diffuse(surface[4], surface[3], eye, *none, color[0]))
+        even = environment_diffuse(surface[4], surface[3], eye, maps[0])
+        torch.testing.assert_close(even, diffuse(surface[4], surface[3], eye, *none, color[0]))
 
 
 @pytest.mark.parametrize(("roughness", "mean", "worst"), [(0.25, 0.01, 0.05), (0.5, 0.02, 0.08), (1.0, 0.025, 0.08)])

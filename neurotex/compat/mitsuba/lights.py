@@ -14,7 +14,7 @@ from .draw import at_least_two
 
 
 def emitters(mi: Any, lights: Iterable[Light], camera: Camera) -> dict[str, Any]:
-    """Emitters by the names "light_0", "light_1", … of their lights, those from everywhere as one, "surroundings".
+    """Emitters by the names "light_0", "light_1", … of their lights, those from everywhere as one, "environment".
 
     A Flash is where `camera` is. Raises SceneError for a second EnvironmentLight, and for lights of unknown kinds.
     """
@@ -31,7 +31,7 @@ def emitters(mi: Any, lights: Iterable[Light], camera: Camera) -> dict[str, Any]
             found[f"light_{k}"] = {"type": "directional", "direction": light.direction.tolist(), "irradiance": color}
         elif not isinstance(light, AmbientLight | EnvironmentLight):
             raise SceneError(f"light {k} is a {type(light).__name__}, which Mitsuba has no counterpart for: remove it.")
-    return {**found, **_surroundings(mi, lights)}
+    return {**found, **_environment(mi, lights)}
 
 
 def moves(lights: Iterable[Light], camera: Camera) -> dict[str, list[float]]:
@@ -40,7 +40,7 @@ def moves(lights: Iterable[Light], camera: Camera) -> dict[str, list[float]]:
     return {f"light_{k}.position": light.point(camera)[:3].tolist() for k, light in flashes.items()}
 
 
-def _surroundings(mi: Any, lights: list[Light]) -> dict[str, Any]:
+def _environment(mi: Any, lights: list[Light]) -> dict[str, Any]:
     """Mitsuba has room for one light from infinity in all directions: ambient light is added to the image, if any."""
     even = sum((light.intensity.cpu() for light in lights if isinstance(light, AmbientLight)), torch.zeros(3))
     images = [light for light in lights if isinstance(light, EnvironmentLight)]
@@ -52,7 +52,7 @@ def _surroundings(mi: Any, lights: list[Light]) -> dict[str, Any]:
         pixels = at_least_two(image.movedim(0, -1)).float().contiguous().numpy()
         # the middle of Mitsuba's picture lies along +Z, of ours along −Z
         turn = mi.ScalarTransform4f().rotate([0, 1, 0], 180)
-        return {"surroundings": {"type": "envmap", "bitmap": mi.Bitmap(pixels), "to_world": turn}}
+        return {"environment": {"type": "envmap", "bitmap": mi.Bitmap(pixels), "to_world": turn}}
     if bool((even > 0).any()):
-        return {"surroundings": {"type": "constant", "radiance": {"type": "rgb", "value": even.tolist()}}}
+        return {"environment": {"type": "constant", "radiance": {"type": "rgb", "value": even.tolist()}}}
     return {}

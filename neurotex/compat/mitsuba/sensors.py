@@ -58,7 +58,7 @@ def _lens(mi: Any, camera: Camera, name: str, size: tuple[int, int]) -> dict[str
         return {"type": "orthographic", "to_world": mi.ScalarTransform4f(pose.numpy())}
     lens = {"type": "perspective", "fov_axis": "y", "to_world": mi.ScalarTransform4f(pose.numpy())}
     if isinstance(camera, PerspectiveCamera):
-        return {**lens, "fov": camera.yfov}
+        return {**lens, "fov": camera.fov}
     if not isinstance(camera, PinholeCamera):
         raise SceneError(f"{name} is a {type(camera).__name__}, which Mitsuba has no counterpart for: remove it.")
     intrinsics = camera.intrinsics(height, width)

@@ -28,7 +28,7 @@ def to_mitsuba(
 ) -> dict[str, Any]:
     """The scene as it is now, as Mitsuba describes scenes: edit it, then mi.load_dict makes a mitsuba.Scene of it.
 
-    Its entries are "integrator", sensors "camera_0", …, emitters "light_0", … and "surroundings", and meshes
+    Its entries are "integrator", sensors "camera_0", …, emitters "light_0", … and "environment", and meshes
     "surface_0", …, one per material; those are made already, and belong to the active variant. If none is active,
     llvm_ad_rgb or cuda_ad_rgb becomes so. A Flash is put at the first camera. `integrator` and `max_depth` are
     `MitsubaRenderer`'s, as is what is refused. Raises ArgumentError while another kind of variant is active. `size` is

@@ -33,7 +33,7 @@ class SceneLights(nn.Module):
 
         Σ over lights of intensity · fall-off · max(0, n · l) / π,    n turned towards the eye,
 
-    plus what images of the surroundings shed; the other two terms are 0. Texels are to be linear then, and so is the
+    plus what images of the environment shed; the other two terms are 0. Texels are to be linear then, and so is the
     picture: `to_meshes(scene, linear=True)`.
 
     `camera` is the one that looks, as a Flash stands there, and which side of a surface is seen depends on it; or one

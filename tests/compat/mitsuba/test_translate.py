@@ -18,7 +18,7 @@ def test_the_dictionary_is_the_scene_and_may_be_edited(mi: Any, plate, tiny_gene
     scene = nt.Scene(plate, nt.orbit(2, 3.0, elevation=10.0), [nt.Flash(5.0), nt.AmbientLight(0.5)])
     latents = {"skin": torch.ones(1, 4)}
     words = to_mitsuba(scene, (10, 12), latents=latents)
-    assert set(words) == {"type", "integrator", "camera_0", "camera_1", "light_0", "surroundings", "surface_0"}
+    assert set(words) == {"type", "integrator", "camera_0", "camera_1", "light_0", "environment", "surface_0"}
     image = mi.render(mi.load_dict(words), spp=16, seed=0).torch()
     expected = MitsubaRenderer(scene)((10, 12), spp=16, latents=latents)[0]
     torch.testing.assert_close(image.movedim(-1, 0), expected)

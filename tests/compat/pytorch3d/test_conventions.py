@@ -37,7 +37,7 @@ def test_cameras_see_what_ours_see(size):
     transform = nt.scene.look_at(EYE)
     rotation, translation = _extrinsics()
     theirs = fov_perspective(rotation, translation, fov=50.0)
-    expected = _our_ndc(nt.PerspectiveCamera(transform, yfov=50.0), size)
+    expected = _our_ndc(nt.PerspectiveCamera(transform, fov=50.0), size)
     torch.testing.assert_close(theirs.ndc(POINTS)[0], expected, rtol=1e-6, atol=1e-6)
 
     theirs = fov_orthographic(rotation, translation, scale=0.5)

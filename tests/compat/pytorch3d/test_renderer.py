@@ -193,7 +193,7 @@ def test_hard_pictures_are_those_of_our_renderer(pytorch3d, torus, plate, wrap, 
 
 
 def test_gradients_are_those_of_our_renderer(pytorch3d, torus, plate, tiny_generator):
-    """To latent, weights, texels, vertices and the image of the surroundings."""
+    """To latent, weights, texels, vertices and the image of the environment."""
     skin = nt.GeneratedTexture(tiny_generator, nt.Latent(tiny_generator, "skin").bind(torch.randn(4)))
     pixels = nt.ImageTexture(torch.rand(3, 5, 7), trainable=True)
     torus.material, plate.material = nt.Material(skin), nt.Material(pixels)

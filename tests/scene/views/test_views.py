@@ -62,7 +62,7 @@ def test_an_image_without_alpha_is_opaque(folder):
 
 def test_the_horizontal_angle_becomes_the_vertical_one(folder):
     camera = nt.Views.load(folder).cameras[0]
-    assert math.tan(math.radians(camera.yfov) / 2) == pytest.approx(math.tan(0.4) * 6 / 8)
+    assert math.tan(math.radians(camera.fov) / 2) == pytest.approx(math.tan(0.4) * 6 / 8)
 
 
 def test_focal_lengths_make_a_calibrated_camera_and_a_frames_keys_go_first(folder):
@@ -143,7 +143,7 @@ def test_images_of_two_sizes_are_refused(folder):
 def test_spots_photographs_are_read(spot):
     views = nt.Views.load(spot / "flash")
     assert views.images.shape == (12, 4, 256, 256)
-    assert views.cameras[0].yfov == pytest.approx(45)
+    assert views.cameras[0].fov == pytest.approx(45)
 
 
 # ---------------------------------------------------------------- as programs write them

@@ -1,4 +1,4 @@
-"""Compile the CPU kernels ahead of their first use: `python -m neurotex.compile`.
+"""Compile kernels ahead of their first use: `neurotex warm-up`.
 
 numba compiles a kernel when it is first called and keeps the result on disk. This calls each of them once, on a tiny
 scene in the two float types, so that nobody waits later.
@@ -19,7 +19,7 @@ from .scene import Flash, ImageTexture, Material, Mesh, Scene, orbit
 from .shading import linear_to_srgb
 
 
-def compile_kernels() -> None:
+def warm_up() -> None:
     """Render and bake a triangle in the ways that differ in their kernels: filters, materials, layers, steps."""
     corners = torch.tensor([[-1.0, -1, 0], [1, -1, 0], [0, 1, 0]])
     for dtype in (torch.float32, torch.float64):
@@ -52,8 +52,3 @@ def compile_kernels() -> None:
             Dither(palette=palette).to(dtype)(texture).sum().backward()
     if torch.cuda.is_available() and warp.available():
         warp.compile_ahead(kernels_for_gpus())
-
-
-if __name__ == "__main__":
-    print("compiling kernels, once …", flush=True)
-    compile_kernels()
