@@ -153,8 +153,8 @@ class Viewer:
         transform[:3, :3] = SO3(np.asarray(client.camera.wxyz)).as_matrix() @ FLIP
         position = np.asarray(client.camera.position) * self.model.radius + self.model.center.double().numpy()
         transform[:3, 3] = position
-        yfov = math.degrees(float(client.camera.fov))
-        return PerspectiveCamera(torch.from_numpy(transform).float(), yfov)
+        degrees = math.degrees(float(client.camera.fov))
+        return PerspectiveCamera(torch.from_numpy(transform).float(), degrees)
 
     def _refresh(self) -> None:
         if self._latent is not None:
