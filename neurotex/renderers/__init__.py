@@ -6,7 +6,7 @@ from .baked_samples import BakedSamples
 from .baking import bake
 from .direct import render
 from .passes import Passes, render_passes
-from .turntable import around, on_background, turntable
+from .turntable import around, on_background, portrait_png, turntable
 
 __all__ = [
     "BakedMatrix",
@@ -16,6 +16,7 @@ __all__ = [
     "around",
     "bake",
     "on_background",
+    "portrait_png",
     "render",
     "render_passes",
     "save_gif",

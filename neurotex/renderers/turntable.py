@@ -9,13 +9,15 @@ from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
 
-from ..errors import ArgumentError
+from ..errors import ArgumentError, SceneError
+from ..images.notebook import png_bytes, sheet_png
 from ..images.write import to_image
 from ..scene import Flash, PerspectiveCamera, Scene, orbit
 from ..shading import linear_to_srgb
 from .direct import render
 
 YFOV = 40.0  # degrees
+PORTRAIT = 256  # pixels
 
 
 def around(
@@ -56,6 +58,23 @@ def turntable(
     """
     cameras, flash = around(scene, frames, elevation, azimuth, distance)
     return render(scene, size, cameras=cameras, lights=flash, grid=2)
+
+
+def portrait_png(scene: Scene) -> bytes | None:
+    """A scene as a notebook shows it: the first pictures of its own cameras, or one from a little aside and above.
+
+    None for what cannot be rendered yet: without a mesh, or with an unbound latent.
+    """
+    try:
+        with torch.no_grad():
+            if len(scene.cameras) and len(scene.lights):
+                images = [render(scene, PORTRAIT, cameras=camera, grid=2)[0] for camera in list(scene.cameras)[:4]]
+            else:
+                images = list(turntable(scene, PORTRAIT, 1, azimuth=30.0))
+    except SceneError:
+        return None
+    pictures = [on_background(image) for image in images]
+    return png_bytes(pictures[0]) if len(pictures) == 1 else sheet_png(pictures)
 
 
 def on_background(image: Float[Tensor, "4 h w"], white: float = 1.0) -> Image.Image:

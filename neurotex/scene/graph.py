@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from importlib import import_module
 from pathlib import Path
 from types import UnionType
 from typing import TYPE_CHECKING, Any
@@ -169,6 +170,11 @@ class Scene(nn.Module):
         from .gltf import save
 
         save(self, path)
+
+    def _repr_png_(self) -> bytes | None:
+        """In notebooks, a picture of it; nothing but its words where it cannot be rendered yet."""
+        # renderers stand above scenes, so they are asked for by name, once there is something to show
+        return import_module("neurotex.renderers").portrait_png(self)
 
     def check(self, size: int | tuple[int, int] = 256) -> Shapes:
         """Run the texture graph on shapes alone, unbound latents included: no arithmetic on data, no rasterising.

@@ -12,6 +12,7 @@ from torch._subclasses.fake_tensor import FakeTensor
 from ..core.op import transformed
 from ..errors import ArgumentError, SceneError
 from ..generators import protocol
+from ..images.notebook import texture_png
 
 Value = Tensor | np.ndarray | Sequence | float
 Latents = Mapping[str, Value]  # values of latents, by their names
@@ -153,6 +154,16 @@ class Latent(TextureNode):
         if self.family is not None or isinstance(source, protocol.Sampled):
             return protocol.drawn(source, n, rng, self.family)
         return protocol.normal(n, self.shape, rng, self._like())
+
+    @torch.no_grad()
+    def _repr_png_(self) -> bytes | None:
+        """In notebooks, what its generator makes of it, the first of a batch."""
+        (source,), value = self._source, self.own()
+        if value is None or not isinstance(source, nn.Module):
+            return None
+        with protocol.in_eval_mode(source):
+            made = source(value[:1])
+        return texture_png((made[:, :3] + 1) / 2)
 
     def _like(self) -> Tensor | None:
         """A weight of the generator that this latent was made for."""

@@ -15,7 +15,8 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from ..discrete.clamp import clamp
-from ..errors import ArgumentError
+from ..errors import ArgumentError, SceneError
+from ..images.notebook import texture_png
 from ..raster.sampler import Sampler, Wrap
 from .counts import is_count
 from .latent import Evaluation, Latents, TextureNode
@@ -73,6 +74,14 @@ class Texture(TextureNode):
         """Evaluate this texture alone; `latents` binds latents by name."""
         with Evaluation(latents) as evaluation:
             return evaluation(self)
+
+    @torch.no_grad()
+    def _repr_png_(self) -> bytes | None:
+        """In notebooks, its texels as they are now; nothing but its words while a latent of it is unbound."""
+        try:
+            return texture_png(self())
+        except SceneError:
+            return None
 
     def through(self, step: nn.Module) -> SteppedTexture:
         """This texture after a step of `neurotex.discrete`, or any module that maps textures to textures."""

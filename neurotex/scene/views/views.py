@@ -16,7 +16,10 @@ from ... import images
 from ...core.typed import sides
 from ...errors import ArgumentError, FileError
 from ...images import Picture
+from ...images.colour import linear_to_srgb
+from ...images.notebook import THUMBNAIL, sheet_png
 from ...images.pillow import of_image
+from ...images.write import to_image
 from ..camera import Camera
 from ..light import Flash, Light
 from .frames import Frame
@@ -62,6 +65,13 @@ class Views:
         names = ", ".join(map(repr, self.names[:3])) + (", …" if len(self.names) > 3 else "")
         lights = ", ".join(map(repr, self.lights)) or "no light"
         return f"Views({len(self.cameras)} of {self.size[1]} x {self.size[0]} pixels, {lights}: {names})"
+
+    def _repr_png_(self) -> bytes | None:
+        """In notebooks, the first photographs, as thumbnails on white."""
+        step = max(max(self.size) // (2 * THUMBNAIL), 1)
+        small = self.images[:24, :, ::step, ::step].float().cpu()
+        over = linear_to_srgb((small[:, :3] + 1 - small[:, 3:]).clamp(0, 1))
+        return sheet_png([to_image(picture) for picture in over]) if len(small) else None
 
     @property
     def size(self) -> tuple[int, int]:
