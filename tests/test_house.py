@@ -87,3 +87,11 @@ def test_what_is_not_so_is_found(name: str) -> None:
     else:
         assert defines('"""."""\nfrom .a import b\n__all__ = ["b"]\n') == []
         assert defines("def b(): ...\nX = 3") == ["def b():", "X = 3"]
+
+
+def test_places_that_contributing_names_are_there() -> None:
+    text = (REPOSITORY / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    table = text[text.index("Where new things go") :]
+    named = re.findall(r"`([\w/]+(?:/|\.py))`", table)
+    assert len(named) > 10
+    assert [place for place in named if not (REPOSITORY / "neurotex" / place).exists()] == []
