@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 
 import neurotex as nt
-from neurotex import cli
+from neurotex import cli, warm_up
 from neurotex.fit import plan as fit_plan
 from neurotex.fit import report, search_latent
 from neurotex.renderers import turntable
@@ -514,3 +514,12 @@ def test_broken_images_are_named_and_skipped(run, images, tmp_path):
     code, _, err = run("train", images, *SMALL_RUN, "--images", 4, "--out", tmp_path / "run")
     assert code == 0
     assert "broken.jpg" in err
+
+
+def test_warm_up_compiles_all_kernels(run, monkeypatch):
+    compiled = []
+    monkeypatch.setattr(warm_up, "warm_up", lambda: compiled.append(True))
+    code, out, err = run("warm-up")
+    assert code == 0
+    assert compiled == [True]
+    assert "compiling kernels" in out + err
