@@ -3,8 +3,9 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 INTEROP := .venv/interop
+SITE := .venv/docs
 
-.PHONY: demo test test-plugins test-interop test-gltf test-viewer lint bench install assets clean
+.PHONY: docs demo test test-plugins test-interop test-gltf test-viewer lint bench install assets clean
 
 demo: install
 	$(BIN)/neurotex demo --out demo --overwrite
@@ -47,6 +48,13 @@ lint: install
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/basedpyright
+
+# the site: pages of docs/, and of all public names from their docstrings; a link that leads nowhere is an error
+docs:
+	test -x $(SITE)/bin/mkdocs || ($(PYTHON) -m venv $(SITE) && $(SITE)/bin/python -m pip install --quiet \
+		--disable-pip-version-check "mkdocs-material>=9.5" "mkdocstrings[python]>=0.27")
+	NO_MKDOCS_2_WARNING=1 $(SITE)/bin/mkdocs build --quiet
+	@echo "the site is in .venv/site"
 
 bench: install
 	$(BIN)/python -m benchmarks
