@@ -27,7 +27,7 @@ from rich.progress import Progress
 
 import neurotex as nt
 from neurotex.core import storage
-from neurotex.fit.plan import Options
+from neurotex.fit.options import Options
 from neurotex.shading import linear_to_srgb
 
 from . import step_costs, through

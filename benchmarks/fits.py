@@ -18,7 +18,8 @@ from torch import Tensor
 import neurotex as nt
 from neurotex.fit.adam import Adam
 from neurotex.fit.finish import finish
-from neurotex.fit.plan import GRID, Options, make_plan
+from neurotex.fit.options import Options
+from neurotex.fit.plan import GRID, make_plan
 from neurotex.scene.shipping import pixels
 
 from . import with_mitsuba
@@ -83,19 +84,19 @@ def unseen_views(data: Data, mi: object | None, scale: Scale) -> tuple[nt.Views,
 def ours(data: Data, scale: Scale, judge: Judge, steps: int | None = None) -> Trace:
     """`neurotex fit` of plain pixels, without its files; by default in as many steps as it takes."""
     plan = make_plan(Options(mesh=str(data.mesh), views=str(data.photographs), size=scale.texture, steps=steps))
-    plan.views = _first(plan.views, scale.views)
-    (stage,) = plan.stages
+    plan = replace(plan, views=_first(plan.views, scale.views))
+    (stage,), (target,), (texture,) = plan.stages, plan.targets, plan.stages[0].textures
 
     def textures() -> Iterator[Tensor]:
-        plan.scene = data.scene(plan.material, plan.views)  # reading the mesh counts
-        baked = nt.bake(plan.scene, plan.views.size, grid=GRID)
-        fit = nt.Fit(plan.scene, plan.views, Adam(stage.groups), stage.steps, baked=baked)
+        scene = data.scene(target.material, plan.views)  # reading the mesh counts
+        baked = nt.bake(scene, plan.views.size, grid=GRID)
+        fit = nt.Fit(scene, plan.views, Adam(stage.groups), stage.steps, baked=baked)
         stage.prepare(fit, lambda *_: None)
-        yield stage.texture().detach()[0]
+        yield texture().detach()[0]
         while fit.step_number < fit.steps:
             fit.step()
-            yield stage.texture().detach()[0]
-        yield finish(plan, baked)().detach()[0]
+            yield texture().detach()[0]
+        yield finish(replace(plan, scene=scene), baked)[0]().detach()[0]
 
     return _trace(textures(), judge)
 

@@ -17,9 +17,11 @@ from neurotex.discrete import Dither, Levels, Palette, Step
 from neurotex.fit.adam import Adam
 from neurotex.fit.best import Best
 from neurotex.fit.finish import finish
-from neurotex.fit.plan import GRID, RATES, TEMPERATURE, Options, make_plan, stepped_group
-from neurotex.fit.rehearsal import Rehearsal, calibrate, start_codes
+from neurotex.fit.options import TEMPERATURE, Options
+from neurotex.fit.plan import GRID, RATES, make_plan, stepped_group
 from neurotex.fit.stages import LOOK
+from neurotex.fit.starts import calibrate, start_codes
+from neurotex.fit.validation import Reference
 from neurotex.scene.shipping import pixels, shown_as_shipped
 
 from .fits import Judge
@@ -62,15 +64,17 @@ class Bench:
         stage.prepare(fit, lambda *_: None)
         fit.run()
         self.plan = plan
+        (leaf,) = stage.leaves
+        self.pixels = options.texture == "pixels"
         with torch.no_grad():
-            made = stage.texture.eval()()
-            self.texture = finish(plan, baked)() if plan.generator is None else made
+            made = leaf.eval()()
+            self.texture = finish(plan, baked)[0]() if self.pixels else made
         self.judge = judge(self.texture.shape[-1])
         self.unconstrained = self.judge(self.texture[0])
-        self.source = nt.ImageTexture(self.texture, trainable=True) if plan.generator is None else plan.source.train()
+        self.source = nt.ImageTexture(self.texture, trainable=True) if self.pixels else leaf.train()
         self.start = {name: value.clone() for name, value in self.source.state_dict().items()}
-        about = (plan.scene, plan.material, self.source, self.texture, plan.views, imagined)
-        self.rehearsal = Rehearsal(*about, options.seed, grid=GRID)
+        plain = nt.ImageTexture(self.texture, leaf.wrap, False, *leaf.reading[1:])
+        self.reference = Reference(plan.wearing([plain]), plan.views, imagined, options.seed, grid=GRID)
 
     def afterwards(self, name: str) -> Outcome:
         """The step applied to the fit without it, in the best way there is: see `_afterwards`."""
@@ -80,7 +84,7 @@ class Bench:
     def _afterwards(self, name: str) -> list[Tensor]:
         """Palettes by k-means of all texels and of those that are seen; blocks by our encoder and Pillow's."""
         step = discrete.parse(name)
-        calibrate(self.rehearsal, [step])
+        calibrate([step], self.texture, self.reference.baked)
         found = [step.hard(self.texture)]
         if isinstance(step, Palette):
             step.calibrate(self.texture)
@@ -96,28 +100,22 @@ class Bench:
         groups = self._groups(step)
         self.source.load_state_dict(self.start)
         worn = self.source.train().through(step)
-        self.rehearsal.wear(worn)
-        calibrate(self.rehearsal, [step])
-        best = Best(worn, self.rehearsal.score)
+        scene, views, baked = self.plan.wearing([worn]), self.reference.views, self.reference.baked
+        calibrate([step], self.texture, baked)
+        best = Best(worn, self.reference.validation.score(scene))
         best.look()
-        if searched and self.plan.generator is None:
-            start_codes(self.rehearsal, self.source, step, best)
+        if searched and self.pixels:
+            start_codes(baked, views.images, self.texture, self.source, step, best)
             best.restore()
-        fit = nt.Fit(
-            self.rehearsal.scene,
-            self.rehearsal.views,
-            Adam(groups),
-            self.steps,
-            baked=self.rehearsal.baked,
-            temperature=TEMPERATURE,
-        )
+        scene = scene.replace(cameras=views.cameras)
+        fit = nt.Fit(scene, views, Adam(groups), self.steps, baked=baked.of(scene), temperature=TEMPERATURE)
         fit.run(lambda fit: best.look() if fit.step_number % LOOK == 0 or fit.step_number == fit.steps else None)
         best.restore()
         with shown_as_shipped(worn):
             return self._outcome(name, estimator, worn()[0].clone())
 
     def _groups(self, step: Step) -> list[dict]:
-        if self.plan.generator is None:
+        if self.pixels:
             groups = [stepped_group(self.source, [step])]
         else:
             groups = [{**group, "lr": group["lr"] / 10} for group in self.plan.stages[0].groups]

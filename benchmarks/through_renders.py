@@ -29,8 +29,8 @@ from torch import Tensor
 
 from neurotex import ArgumentError, gan, generators
 from neurotex.core import storage
+from neurotex.core.checkpoint import load_state, save_state
 from neurotex.core.interrupts import Interrupted, stoppable
-from neurotex.gan.checkpoint import load_state, save_state
 
 from .bundled import UNSEEN
 from .work import Data

@@ -167,11 +167,11 @@ def child(moment: str) -> None:
             if moment.startswith("line"):
                 log.Log.flush = _flush_half(log.Log.flush, int(moment.split()[1]))
         else:
-            from neurotex.fit import plan, report, stages
+            from neurotex.fit import outputs, plan, stages
 
             stages.CHECKPOINT_SECONDS = 0.0
             plan.search_latent = partial(plan.search_latent, draws=8, rounds=((2, 3),))
-            report.turntable = partial(report.turntable, size=32, frames=3)
+            outputs.turntable = partial(outputs.turntable, size=32, frames=3)
         if moment:
             from neurotex.core import storage
 

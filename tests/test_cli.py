@@ -15,8 +15,8 @@ from PIL import Image
 
 import neurotex as nt
 from neurotex import cli, warm_up
+from neurotex.fit import outputs, search_latent
 from neurotex.fit import plan as fit_plan
-from neurotex.fit import report, search_latent
 from neurotex.renderers import turntable
 from tests import tiny
 from tests.generators import pickled
@@ -32,7 +32,7 @@ def case(tmp_path: Path) -> Case:
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> Callable:
     """run("fit", …) → (exit code, stdout, stderr), through the real entry point; with a short turntable."""
-    monkeypatch.setattr(report, "turntable", lambda scene: turntable(scene, size=32, frames=3))
+    monkeypatch.setattr(outputs, "turntable", lambda scene: turntable(scene, size=32, frames=3))
 
     def call(*words: object) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["neurotex", *map(str, words)])

@@ -4,9 +4,21 @@ from ..core.interrupts import Interrupted
 from . import losses
 from .best import Best
 from .optimise import Fit
-from .plan import Options
-from .rehearsal import Rehearsal, start_codes
+from .options import Options
 from .run import fit_views
 from .search import search_latent
+from .starts import start_codes
+from .validation import Reference, Validation
 
-__all__ = ["Best", "Fit", "Interrupted", "Options", "Rehearsal", "fit_views", "losses", "search_latent", "start_codes"]
+__all__ = [
+    "Best",
+    "Fit",
+    "Interrupted",
+    "Options",
+    "Reference",
+    "Validation",
+    "fit_views",
+    "losses",
+    "search_latent",
+    "start_codes",
+]

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ..core.typed import sides
 from ..renderers import BakedScene, render
-from ..scene import ImageTexture, Texture, Views
+from ..scene import ImageTexture, Scene, Texture, Views
 from . import losses, seams
 from .plan import Plan, stepped
 
@@ -18,19 +18,24 @@ NAMED = 5  # views that a warning names at most
 
 
 @torch.no_grad()
-def finish(plan: Plan, baked: BakedScene) -> Texture:
-    """The texture that ships, as a node that has what passes the steps, and these.
+def finish(plan: Plan, baked: BakedScene) -> list[Texture]:
+    """What each target ships as: a node that has what passes the steps, and these.
 
     What was fitted through steps ships as it is, to the texel. Else it is rounded to 8 bits, and before that texels are
     padded and seams closed; but not for `--optimize latents`: there the texture is what the generator makes of a
     latent, and nothing else.
     """
-    texture = plan.source.eval()()
-    if plan.through:
-        return stepped(ImageTexture(texture), plan.through)
-    if plan.generator is None or plan.options.optimize != "latents":
-        texture = closed(plan, baked, texture)
-    return ImageTexture((texture.clamp(0, 1) * 255).round() / 255)
+    finished: list[Texture] = []
+    last = plan.stages[-1]
+    for target, leaf, steps in zip(plan.targets, last.leaves, last.through, strict=True):
+        texture = leaf.eval()()
+        if steps:
+            finished.append(stepped(ImageTexture(texture), steps))
+            continue
+        if target.generator is None or plan.options.optimize != "latents":
+            texture = closed(plan, baked, texture)
+        finished.append(ImageTexture((texture.clamp(0, 1) * 255).round() / 255))
+    return finished
 
 
 def closed(plan: Plan, baked: BakedScene, texture: Tensor) -> Tensor:
@@ -44,12 +49,12 @@ def closed(plan: Plan, baked: BakedScene, texture: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def holdout_psnr(plan: Plan) -> float | None:
-    """Mean PSNR in dB on views that were not fitted, rendered with the scene as it is now; None if none sees it."""
+def holdout_psnr(plan: Plan, scene: Scene) -> float | None:
+    """Mean PSNR in dB of `scene` on views that were not fitted; None where there are none, or none sees it."""
     views = plan.holdout
     if views is None:
         return None
-    images = render(plan.scene, views.size, cameras=views.cameras, lights=views.lights or None)
+    images = render(scene, views.size, cameras=views.cameras, lights=views.lights or None)
     targets = views.images.to(images)
     level = float(losses.psnr(images, targets, losses.judged(images, targets)).nanmean())
     if math.isfinite(level):

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
-from torch.nn.functional import pad
 
 from ..core.interrupts import stoppable
 from ..core.memory import memory_for
@@ -17,10 +17,9 @@ from ..discrete import Estimator, Perturbation, Step, expected_loss
 from ..discrete.estimators.protocol import Tempered
 from ..errors import ArgumentError, SceneError
 from ..renderers import BakedScene, bake
-from ..scene import Evaluation, Latent, Scene, Views
-from ..shading import linear_to_srgb
-from . import losses
+from ..scene import Scene, Views
 from .adam import Adam
+from .objective import Objective
 
 WARM_UP = 5  # steps over which the learning rate rises: Adam's first estimates of scale are poor
 
@@ -77,21 +76,17 @@ class Fit:
         self.optimizer = optimizer
         self.temperature, self.draws, self.seed = temperature, draws, seed
         self.steps = steps
-        self.huber, self.ssim, self.prior = huber, ssim, prior
         self.baked = bake(scene, views.size, grid=grid) if baked is None else baked
         if len(self.baked.pixel) == 0:
             raise SceneError("no view sees any mesh: mesh and cameras must share one space and one unit of length.")
         self.history: list[float] = []
         self._rates = [group["lr"] for group in optimizer.param_groups]
-        self.images = views.images.to(self.baked.alpha)
-        encoded = linear_to_srgb(self.images[:, :3])
-        self._target = pad(self.baked.rows(encoded), (0, 1))
-        # pixels that the mesh never covers stay black: their error is a constant of the loss
-        self._count = encoded.numel()
-        everywhere, covered = (
-            float(losses.squared(x, torch.zeros_like(x), huber)) * x.numel() for x in (encoded, self._target)
-        )
-        self._constant = everywhere - covered
+        self.objective = Objective(scene, self.baked, views.images, huber=huber, ssim=ssim, prior=prior)
+
+    @property
+    def images(self) -> Float[Tensor, "views channels h w"]:
+        """The photographs, in the precision and on the device of the bake."""
+        return self.objective.images
 
     @property
     def step_number(self) -> int:
@@ -106,17 +101,7 @@ class Fit:
 
     def loss(self) -> Tensor:
         """The loss now, as a tensor with a gradient."""
-        if self.ssim:
-            total = losses.photometric(self.baked(), self.images, huber=self.huber, ssim=self.ssim)
-        else:  # background cannot change: compare covered pixels alone
-            rows = linear_to_srgb(self.baked.padded_pixels())
-            share = self._target.numel() / self._count
-            total = losses.squared(rows, self._target, self.huber) * share + self._constant / self._count
-        if self.prior:
-            for latent in self.scene.modules():
-                if isinstance(latent, Latent):
-                    total = total + self.prior * losses.latent_prior(Evaluation()(latent))
-        return total
+        return self.objective()
 
     def step(self) -> float:
         """One step of the optimizer; returns the loss before it. ArgumentError where the loss is no longer finite."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
+from functools import cached_property
 
 import torch
 from torch import nn
@@ -25,6 +26,7 @@ from ..scene import (
 )
 from .backproject import backproject
 from .optimise import Fit
+from .options import Options
 from .search import BETAS, RATE, search_latent
 from .uvs import check_uvs
 
@@ -39,102 +41,78 @@ RATES = {
 }
 STEPS = {"pixels": 12, "latents": 200, "weights": 300, "both": 300}
 THROUGH_STEPS = 40
-TEMPERATURE = (0.3, 0.01)
 
 GRID = 3  # samples per pixel in each direction: a fourth is no longer seen in what is fitted to photographs
 
 
 @dataclass(frozen=True)
-class Options:
-    """What to fit to what. `texture` is "pixels", a bundled generator's name or a checkpoint's path.
+class Target:
+    """A material whose base colour is to be found; with the generator and the latent that make it, if any do."""
 
-    `optimize` ("latents", "weights", "both"), `space` (where latents lie: see `generators.LatentSpace`), `label` (the
-    number of a class) are for generators. `through` lists discrete steps ("palette:8") that the texture passes, in
-    order; the first half of `steps` then runs without them, the second with them and with `imagined` views of what the
-    first has found beside the photographs. `temperature` is that of `Fit`. `size` is the side of a
-    pixel texture; `steps` defaults to what the kind of fit needs. `huber`, `ssim`, `prior` are those of `Fit`.
-
-    `views` and `holdout` are sets of photographs (see `Views.load`), of which the latter only measure; `mesh` is a file
-    of the shape that they show. `estimator` is that of the steps, `device` where to compute.
-    """
-
-    mesh: str
-    views: str
-    texture: str = "pixels"
-    optimize: str = "latents"
-    space: str = "w"
-    label: int | None = None
-    through: tuple[str, ...] = ()
-    estimator: str = "straight_through"
-    temperature: tuple[float, float] = TEMPERATURE
-    imagined: int = 24
-    size: int = 512
-    steps: int | None = None
-    holdout: str | None = None
-    seed: int = 0
-    device: str = "cpu"
-    huber: float | None = None
-    ssim: float = 0.0
-    prior: float = 0.0
-
-
-@dataclass
-class Stage:
-    """A part of a run with parameters and a schedule of its own. `prepare` sets the start when it begins afresh."""
-
-    name: str
-    texture: Texture
-    groups: list[dict]
-    steps: int
-    prepare: Callable[[Fit, Callable[[int, int], None]], None] | None = None
-    rehearsed: bool = False  # whether it fits what passes discrete steps
-
-
-@dataclass
-class Plan:
-    """Everything a run needs, read and checked."""
-
-    options: Options
-    scene: Scene
     material: Material
-    source: Texture
-    through: list[discrete.Step]
-    stages: list[Stage]
-    views: Views
-    holdout: Views | None
     generator: nn.Module | None = None
     latent: Latent | None = None
 
 
+@dataclass(frozen=True)
+class Stage:
+    """A part of a run with parameters and a schedule of its own.
+
+    `leaves` are what each target is made of; each passes its steps of `through`, if there are any, which makes
+    `textures`. `groups` are the optimizer's. `prepare` sets the start when the stage begins afresh.
+    """
+
+    name: str
+    leaves: tuple[Texture, ...]
+    through: tuple[tuple[discrete.Step, ...], ...]
+    groups: list[dict]
+    steps: int
+    prepare: Callable[[Fit, Callable[[int, int], None]], None] | None = None
+
+    @cached_property
+    def textures(self) -> tuple[Texture, ...]:
+        """What the targets wear."""
+        return tuple(stepped(leaf, steps) for leaf, steps in zip(self.leaves, self.through, strict=True))
+
+    @property
+    def stepped(self) -> bool:
+        """Whether textures pass discrete steps."""
+        return any(self.through)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything a run needs, read and checked. `scene` is never changed: others wear what is made on the way."""
+
+    options: Options
+    scene: Scene
+    targets: tuple[Target, ...]
+    stages: tuple[Stage, ...]
+    views: Views
+    holdout: Views | None
+
+    def wearing(self, textures: Sequence[Texture]) -> Scene:
+        """The scene with these textures on its targets, one for each."""
+        pairs = zip(self.targets, textures, strict=True)
+        return self.scene.replace(
+            materials={target.material: target.material.replace(base_color=texture) for target, texture in pairs}
+        )
+
+
 def make_plan(options: Options) -> Plan:
     """Read every input and build scene and stages. Raises a NeurotexError for whatever cannot be used."""
-    for name, value in ((field.name, getattr(options, field.name)) for field in fields(options)):
-        if isinstance(value, float) and not math.isfinite(value):
-            raise ArgumentError(f"--{name} {value} is no number: give a finite one.")
-    if options.optimize not in ("latents", "weights", "both"):
-        raise ArgumentError(f"--optimize {options.optimize} is unknown: choose latents, weights or both.")
-    steps, more = STEPS["pixels" if options.texture == "pixels" else options.optimize], THROUGH_STEPS
-    if options.steps is not None:
-        if options.steps < 1:
-            raise ArgumentError(f"a fit takes at least 1 step, not {options.steps}.")
-        steps = max(options.steps // 2, 1) if options.through else options.steps
-        more = max(options.steps - steps, 1)
-    if options.imagined < 0:
-        raise ArgumentError(f"--imagined {options.imagined} is no number of views: give 0 or more.")
-    if not all(0 < t < math.inf for t in options.temperature):
-        raise ArgumentError("--temperature needs two numbers above 0, the first and the last.")
-    if options.huber is not None and not options.huber > 0:
-        raise ArgumentError(f"--huber {options.huber:g} is no difference between colours: give a number above 0.")
+    _check(options)
     device = _device(options.device)
     discrete.find_estimator(options.estimator)  # also where there is no step to use it
-    through = [discrete.parse(text, options.estimator) for text in options.through]
+    through = tuple(discrete.parse(text, options.estimator) for text in options.through)
     views = Views.load(options.views)
     holdout = Views.load(options.holdout) if options.holdout else None
+    steps, more = _steps(options)
 
     generator, latent = None, None
     if options.texture == "pixels":
         source: Texture = PyramidTexture(options.size)
-        base = Stage("pixels", source, [_group("pixels", source)], steps, _backprojector(source))
+        groups, prepare = [_group("pixels", source)], _backprojector(source)
     else:
         generator = generators.load(options.texture)
         label = generators.one_hot(generator, options.label)
@@ -144,46 +122,71 @@ def make_plan(options: Options) -> Plan:
         styled.requires_grad_(options.optimize != "latents")  # also what its own training keeps frozen
         kinds = {"latents": [latent], "weights": [styled], "both": [latent, styled]}[options.optimize]
         groups = [_group("latents" if module is latent else "weights", module) for module in kinds]
-        base = Stage(options.optimize, source, groups, steps, _searcher(latent, options.seed))
+        prepare = _searcher(latent, options.seed)
+    name = "pixels" if generator is None else options.optimize
+    stages = [Stage(name, (source,), ((),), groups, steps, prepare)]
 
     material = Material(source)
     scene = Scene.load(options.mesh, None, views.cameras, views.lights or [AmbientLight(1.0)])
     check_uvs(scene, options.mesh)
-    for mesh in scene.meshes():
-        mesh.material = material
+    scene = scene.replace(materials=dict.fromkeys(scene.materials(), material))
 
-    stages = [base]
     if through:
-        if options.texture == "pixels":  # each texel for itself: a code must not move its neighbours
-            source = ImageTexture(source.eval()().detach(), trainable=True)
-            groups = [stepped_group(source, through)]
+        leaf = source
+        if generator is None:  # each texel for itself: a code must not move its neighbours
+            leaf = ImageTexture(source.eval()().detach(), trainable=True)
+            groups = [stepped_group(leaf, through)]
         else:
-            groups = [{**group, "lr": group["lr"] / 10} for group in base.groups]
+            groups = [{**group, "lr": group["lr"] / 10} for group in groups]
         groups += [_group("steps", step) for step in through if list(step.parameters())]
-        name = "through " + ", ".join(options.through)
-        stages.append(Stage(name, stepped(source, through), groups, more, rehearsed=True))
+        stages.append(Stage("through " + ", ".join(options.through), (leaf,), (through,), groups, more))
     scene.to(device)
-    for module in (source, *through):
-        module.to(device)
-    return Plan(options, scene, material, source, through, stages, views, holdout, generator, latent)
+    for stage in stages:
+        for module in (*stage.leaves, *(step for steps in stage.through for step in steps)):
+            module.to(device)
+    return Plan(options, scene, (Target(material, generator, latent),), tuple(stages), views, holdout)
 
 
-def stepped(texture: Texture, steps: list[discrete.Step]) -> Texture:
+def stepped(texture: Texture, steps: Sequence[discrete.Step]) -> Texture:
     """The texture through steps, in order."""
     for step in steps:
         texture = texture.through(step)
     return texture
 
 
-def _group(kind: str, module: nn.Module) -> dict:
-    rate, betas = RATES[kind]
-    return {"params": list(module.parameters()), "lr": rate, "betas": betas}
-
-
-def stepped_group(source: ImageTexture, through: list[discrete.Step]) -> dict:
+def stepped_group(source: ImageTexture, through: Sequence[discrete.Step]) -> dict:
     """An optimiser's group for pixels that pass steps."""
     rate, betas = RATES["stepped pixels"]
     return {"params": list(source.parameters()), "lr": rate * min(step.spacing for step in through), "betas": betas}
+
+
+def _check(options: Options) -> None:
+    for name, value in ((field.name, getattr(options, field.name)) for field in fields(options)):
+        if isinstance(value, float) and not math.isfinite(value):
+            raise ArgumentError(f"--{name} {value} is no number: give a finite one.")
+    if options.optimize not in ("latents", "weights", "both"):
+        raise ArgumentError(f"--optimize {options.optimize} is unknown: choose latents, weights or both.")
+    if options.steps is not None and options.steps < 1:
+        raise ArgumentError(f"a fit takes at least 1 step, not {options.steps}.")
+    if options.imagined < 0:
+        raise ArgumentError(f"--imagined {options.imagined} is no number of views: give 0 or more.")
+    if not all(0 < t < math.inf for t in options.temperature):
+        raise ArgumentError("--temperature needs two numbers above 0, the first and the last.")
+    if options.huber is not None and not options.huber > 0:
+        raise ArgumentError(f"--huber {options.huber:g} is no difference between colours: give a number above 0.")
+
+
+def _steps(options: Options) -> tuple[int, int]:
+    """Steps without and through discrete steps."""
+    if options.steps is None:
+        return STEPS["pixels" if options.texture == "pixels" else options.optimize], THROUGH_STEPS
+    first = max(options.steps // 2, 1) if options.through else options.steps
+    return first, max(options.steps - first, 1)
+
+
+def _group(kind: str, module: nn.Module) -> dict:
+    rate, betas = RATES[kind]
+    return {"params": list(module.parameters()), "lr": rate, "betas": betas}
 
 
 def _backprojector(source: PyramidTexture) -> Callable:

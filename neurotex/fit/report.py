@@ -1,4 +1,4 @@
-"""What a fit leaves behind: pictures to look at and files to use."""
+"""`report.html`: a fit in one file, with pictures of target, render and difference, and the loss."""
 
 from __future__ import annotations
 
@@ -7,37 +7,15 @@ import html
 import io
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import torch
 from PIL import Image
 from torch import Tensor
 
-from .. import generators
-from ..core import storage
-from ..renderers import on_background, save_gif, turntable
-from ..scene import Texture, save_texture, to_image
+from ..scene import to_image
 from ..shading import linear_to_srgb
 from . import losses
-
-if TYPE_CHECKING:
-    from .plan import Plan
-
-
-def write_outputs(out: Path, plan: Plan, images: Tensor, texture: Texture, history: list[float], metrics: dict) -> None:
-    """Write textures, model, turntable, report and what was learned of a generator to `out` (with `textures` in it)."""
-    save_texture(texture, out / "textures" / "base_color")
-    with torch.no_grad():
-        picture = _encoded(to_image(texture.eval()()[0]), "PNG")
-    plan.scene.save(out / "model.glb")
-    save_gif([on_background(image) for image in turntable(plan.scene)], out / "turntable.gif")
-    value = None if plan.latent is None else plan.latent.value
-    if plan.generator is not None and value is not None:
-        storage.write_tensors(out / "latent.safetensors", {plan.options.space: value.detach().cpu()})
-        if plan.options.optimize != "latents":
-            generators.save(plan.generator, out / "generator.safetensors")
-    with storage.replacing(out / "report.html") as file:
-        file.write_text(_page(plan, images, picture, history, metrics), encoding="utf-8")
+from .plan import Plan
 
 
 def _encoded(image: Image.Image, kind: str) -> bytes:
@@ -50,7 +28,8 @@ def _data(content: bytes, kind: str) -> str:
     return f"data:image/{kind.lower()};base64,{base64.b64encode(content).decode()}"
 
 
-def _page(plan: Plan, images: Tensor, png: bytes, history: list[float], metrics: dict) -> str:
+def page(plan: Plan, images: Tensor, textures: list[Tensor], history: list[float], metrics: dict) -> str:
+    """The page for renders (views, 4, h, w), linear, and textures (1, C, h, w) that are exported."""
     rows, targets = [], plan.views.images.to(images)
     levels = losses.psnr(images, targets, losses.judged(images, targets)).tolist()
     for name, target, image, db in zip(plan.views.names, targets, images, levels, strict=True):
@@ -60,9 +39,10 @@ def _page(plan: Plan, images: Tensor, png: bytes, history: list[float], metrics:
         source = _data(_encoded(to_image(strip), "JPEG"), "JPEG")
         rows.append(f'<figure><img src="{source}"><figcaption>{html.escape(name)}: {shown}</figcaption></figure>')
     figures = "".join(f"<dt>{k.replace('_', ' ')}</dt><dd>{_figure(v)}</dd>" for k, v in metrics.items())
+    pictures = [f'<img src="{_data(_encoded(to_image(texture[0]), "PNG"), "PNG")}">' for texture in textures]
     options = plan.options
     what = f"{Path(options.mesh).name}, {len(images)} views, texture {options.texture}"
-    if plan.generator is not None:
+    if options.texture != "pixels":
         what += f", optimised {options.optimize}"
     if options.through:
         what += f", through {', '.join(options.through)} ({options.estimator})"
@@ -77,7 +57,7 @@ dl {{ display: grid; grid-template-columns: max-content 1fr; gap: 0 1.5rem }} dd
 <h1>neurotex fit</h1><p>{html.escape(what)}</p><dl>{figures}</dl>
 <h2>Loss</h2>{_curve(history)}
 <h2>Target, render, difference × 8</h2>{"".join(rows)}
-<h2>Texture</h2><img src="{_data(png, "PNG")}">
+<h2>Texture</h2>{"".join(pictures)}
 </html>
 """
 

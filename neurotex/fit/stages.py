@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
-from pathlib import Path
+from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..core import storage
 from ..core.interrupts import Interrupted, Stop, stoppable
+from ..core.run import Run
 from ..renderers import BakedScene
 from ..scene import ImageTexture
 from .adam import Adam
 from .best import Best
-from .checkpoint import Checkpoint
 from .finish import closed
 from .optimise import Fit
 from .plan import GRID, Plan
-from .rehearsal import Rehearsal, calibrate, start_codes
+from .starts import calibrate, start_codes
+from .validation import Reference
 
 LOOK = 3  # steps from one look at what ships to the next
 CHECKPOINT_SECONDS = 10.0
@@ -28,114 +30,158 @@ CHECKPOINT_SECONDS = 10.0
 Progress = Callable[[str, int, int, float | None], None]
 
 
-def run_stages(
-    plan: Plan, baked: BakedScene, checkpoint: Checkpoint, file: Path, progress: Progress
-) -> tuple[list[float], float]:
-    """Run the stages from `checkpoint` on, keeping it in `file`. Returns the losses of all steps, and the seconds that
-    they took, those before the checkpoint included. Interrupted after a signal, with `file` written."""
-    options, state = plan.options, dict(checkpoint.state)
-    terms = {"huber": options.huber, "ssim": options.ssim, "prior": options.prior, "seed": options.seed}
-    with storage.of_this_run(file):
-        if not 0 <= checkpoint.stage < len(plan.stages):
-            raise ValueError(f"it is in stage {checkpoint.stage} of {len(plan.stages)}")
-        past = _losses(state.pop("past", torch.zeros(0)))
-    keeper = _Keeper(file, checkpoint, past)
-    for number in range(checkpoint.stage, len(plan.stages)):
-        stage = plan.stages[number]
-        keeper.stage = number
-        if stage.rehearsed:
-            rehearsal = keeper.rehearse(plan, baked, state)
-            about = (rehearsal.scene, rehearsal.views, Adam(stage.groups), stage.steps)
-            fit = Fit(*about, baked=rehearsal.baked, temperature=options.temperature, **terms)
-        else:
-            plan.material.base_color = stage.texture
-            fit = Fit(plan.scene, plan.views, Adam(stage.groups), stage.steps, baked=baked, **terms)
-        if state:
-            with storage.of_this_run(file):
-                fit.load_state_dict(state)
-        with stoppable() as stop:
-            if not state and stage.prepare is not None:
-                stage.prepare(fit, keeper.while_searching(progress, stop))
-            try:
-                fit.run(keeper.after_step(stage.name, progress))
-            except Interrupted:
-                keeper.save(fit.state_dict())
-                raise
-            keeper.save(fit.state_dict())
-        if keeper.best is not None:
-            keeper.best.restore()
-        keeper.past, state = keeper.past + fit.history, {}
-    return keeper.past, keeper.seconds
+@dataclass(frozen=True)
+class Done:
+    """The losses of all steps, the seconds that they took, and those of the run before it was resumed."""
+
+    losses: list[float]
+    seconds: float
+    seconds_before: float
+
+
+def run_stages(plan: Plan, baked: BakedScene, run: Run, progress: Progress) -> Done:
+    """Run the stages, from the state of `run` on, and keep it there. Interrupted after a signal, with it written."""
+    keeper = _Keeper(plan, baked, run)
+    before = keeper.seconds_before
+    while keeper.stage < len(plan.stages):
+        keeper.run_stage(progress)
+    return Done(keeper.past, keeper.seconds, before)
+
+
+@dataclass
+class _Through:
+    """What a stage of discrete steps knows beside its fit."""
+
+    textures: list[Tensor]  # without steps
+    reference: Reference
+    best: Best
 
 
 class _Keeper:
-    """Writes a stage's checkpoint every few seconds."""
+    """Where a run is, and how it comes back there: stage, losses so far, and what the stage has to remember."""
 
-    def __init__(self, file: Path, checkpoint: Checkpoint, past: list[float]):
-        self.file, self.options, self.stage, self.past = file, checkpoint.options, checkpoint.stage, past
-        self._seconds, self._began = checkpoint.seconds, time.perf_counter()
-        self._saved = self._began
-        self.rehearsal: Rehearsal | None = None
-        self.best: Best | None = None
+    def __init__(self, plan: Plan, baked: BakedScene, run: Run):
+        self.plan, self.baked, self.run = plan, baked, run
+        self.stage, self.past, self.seconds_before = 0, list[float](), 0.0
+        self._state: dict = {}  # of the stage that is resumed
+        self._began = time.perf_counter()
+        if run.state is not None:
+            with storage.of_this_run(run.file):
+                self._load(run.state)
+
+    def _load(self, state: dict) -> None:
+        stage, seconds = state["stage"], state["seconds"]
+        if type(stage) is not int or not 0 <= stage < len(self.plan.stages):
+            raise ValueError(f"it is in stage {stage} of {len(self.plan.stages)}")
+        if type(seconds) is not float or not 0 <= seconds < math.inf:
+            raise ValueError(f"it took {seconds} seconds")
+        if not isinstance(state["fit"], dict):
+            raise TypeError("its fit has no names")
+        self.stage, self.seconds_before, self.past, self._state = stage, seconds, _losses(state["past"]), state
 
     @property
     def seconds(self) -> float:
         """What the run has taken so far, in all processes that it was resumed in."""
-        return self._seconds + time.perf_counter() - self._began
+        return self.seconds_before + time.perf_counter() - self._began
 
-    def save(self, state: dict[str, Tensor]) -> None:
-        state = {**state, "past": torch.tensor(self.past, dtype=torch.float64)}
-        if self.rehearsal is not None and self.best is not None:
-            state["without steps"] = self.rehearsal.texture
-            state.update({f"best.{name}": value for name, value in self.best.state_dict().items()})
-        Checkpoint(self.options, self.stage, state, self.seconds).save(self.file)
-        self._saved = time.perf_counter()
+    def run_stage(self, progress: Progress) -> None:
+        """The next stage, from its start or as it was when it was saved."""
+        plan, stage, state = self.plan, self.plan.stages[self.stage], self._state.get("fit", {})
+        options = plan.options
+        terms = {"huber": options.huber, "ssim": options.ssim, "prior": options.prior, "seed": options.seed}
+        scene, views, baked, through = plan.wearing(stage.textures), plan.views, self.baked, None
+        if stage.stepped:
+            through = self._prepare_steps()
+            views, baked = through.reference.views, through.reference.baked
+            scene, terms["temperature"] = scene.replace(cameras=views.cameras), options.temperature
+        fit = Fit(scene, views, Adam(stage.groups), stage.steps, baked=baked.of(scene), **terms)
+        if state:
+            with storage.of_this_run(self.run.file):
+                fit.load_state_dict(state)
+        with stoppable() as stop:
+            if not state and stage.prepare is not None:
+                stage.prepare(fit, self._while_searching(progress, stop))
+            try:
+                fit.run(self._after_step(stage.name, progress, through))
+            except Interrupted:
+                self._save(fit, through)
+                raise
+            self._save(fit, through)
+        if through is not None:
+            through.best.restore()
+        self.stage, self.past, self._state = self.stage + 1, self.past + fit.history, {}
 
-    def rehearse(self, plan: Plan, baked: BakedScene, state: dict[str, Tensor]) -> Rehearsal:
-        """Prepare a fit through steps: anew, or as it was when `state` was saved."""
-        before, stage = plan.stages[self.stage - 1], plan.stages[self.stage]
-        with torch.no_grad():
-            texture = before.texture.eval()()
-        before.texture.train()
-        if state:
-            with storage.of_this_run(self.file):
-                texture = _like(state.pop("without steps"), texture)
-        elif plan.generator is None:
-            texture = closed(plan, baked, texture).clamp(0, 1)
-        common = (plan.scene, plan.material, stage.texture, texture, plan.views, plan.options.imagined)
-        rehearsal = self.rehearsal = Rehearsal(*common, plan.options.seed, grid=GRID)
-        best = self.best = Best(stage.texture, rehearsal.score)
-        if state:
-            kept = {name.removeprefix("best."): state.pop(name) for name in list(state) if name.startswith("best.")}
-            with storage.of_this_run(self.file):
-                best.load_state_dict(kept)
-            return rehearsal
-        calibrate(rehearsal, plan.through)
-        pixels = plan.source if isinstance(plan.source, ImageTexture) else None
-        if pixels is not None:
-            pixels.image.data.copy_(texture)
+    def _save(self, fit: Fit | None, through: _Through | None = None) -> None:
+        state: dict = {
+            "stage": self.stage,
+            "seconds": self.seconds,
+            "past": torch.tensor(self.past, dtype=torch.float64),
+            "fit": {} if fit is None else fit.state_dict(),
+        }
+        if through is not None:
+            state["without steps"], state["best"] = through.textures, through.best.state_dict()
+        self.run.save(state)
+
+    def _prepare_steps(self) -> _Through:
+        """What a fit through steps looks at: anew, or as it was when it was saved."""
+        plan, stage, state = self.plan, self.plan.stages[self.stage], self._state
+        textures = self._without_steps()
+        nodes = [
+            ImageTexture(texture, leaf.wrap, False, *leaf.reading[1:])
+            for texture, leaf in zip(textures, stage.leaves, strict=True)
+        ]
+        options = plan.options
+        reference = Reference(plan.wearing(nodes), plan.views, options.imagined, options.seed, grid=GRID)
+        best = Best(nn.ModuleList(stage.textures), reference.validation.score(plan.wearing(stage.textures)))
+        through = _Through(textures, reference, best)
+        if state.get("fit"):
+            with storage.of_this_run(self.run.file):
+                best.load_state_dict(state["best"])
+            return through
+        leaves = [leaf if isinstance(leaf, ImageTexture) else None for leaf in stage.leaves]
+        for texture, leaf, steps in zip(textures, leaves, stage.through, strict=True):
+            calibrate(steps, texture, reference.baked)
+            if leaf is not None:
+                leaf.image.data.copy_(texture)
         best.look()
-        if pixels is not None and len(plan.through) == 1:
-            start_codes(rehearsal, pixels, plan.through[0], best)
-            best.restore()
-        return rehearsal
+        for texture, leaf, steps in zip(textures, leaves, stage.through, strict=True):
+            if leaf is not None and len(steps) == 1:
+                start_codes(reference.baked, reference.views.images, texture, leaf, steps[0], best)
+                best.restore()
+        return through
 
-    def while_searching(self, progress: Progress, stop: Stop) -> Callable[[int, int], None]:
+    def _without_steps(self) -> list[Tensor]:
+        """The textures that the stage before has left."""
+        textures = []
+        for target, leaf in zip(self.plan.targets, self.plan.stages[self.stage - 1].textures, strict=True):
+            with torch.no_grad():
+                texture = leaf.eval()()
+            leaf.train()
+            if target.generator is None and not self._state.get("fit"):
+                texture = closed(self.plan, self.baked, texture).clamp(0, 1)
+            textures.append(texture)
+        if self._state.get("fit"):
+            with storage.of_this_run(self.run.file):
+                pairs = zip(self._state["without steps"], textures, strict=True)
+                textures = [_like(saved, texture) for saved, texture in pairs]
+        return textures
+
+    def _while_searching(self, progress: Progress, stop: Stop) -> Callable[[int, int], None]:
         def show(done: int, total: int) -> None:
             progress("search", done, total, None)
             if stop.signal is not None:  # the search is short, and begins again
-                self.save({})
+                self._save(None)
                 raise Interrupted(stop.signal)
 
         return show
 
-    def after_step(self, name: str, progress: Progress) -> Callable[[Fit], None]:
+    def _after_step(self, name: str, progress: Progress, through: _Through | None) -> Callable[[Fit], None]:
         def show(fit: Fit) -> None:
             progress(name, fit.step_number, fit.steps, fit.history[-1])
-            if self.best is not None and (fit.step_number % LOOK == 0 or fit.step_number == fit.steps):
-                self.best.look()
-            if time.perf_counter() - self._saved > CHECKPOINT_SECONDS:
-                self.save(fit.state_dict())
+            if through is not None and (fit.step_number % LOOK == 0 or fit.step_number == fit.steps):
+                through.best.look()
+            if self.run.due(CHECKPOINT_SECONDS):
+                self._save(fit, through)
 
         return show
 

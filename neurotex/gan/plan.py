@@ -9,13 +9,13 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from ..core.checkpoint import load_state
 from ..errors import ArgumentError, FileError
 from ..generators import FamilyGenerator, MaterialGenerator, StyleGAN2
 from ..generators.family import BASE
 from ..scene import Views
 from . import seeds
 from .augment import COLOURS, MOTIONS, AdaptiveAugment
-from .checkpoint import load_state
 from .discriminators import PatchDiscriminator, StyleGAN2Discriminator, TextureDiscriminator
 from .families import FAMILIES
 from .folder import ImageFolder

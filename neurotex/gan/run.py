@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-import time
 import warnings
 from collections.abc import Callable
-from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 
@@ -18,11 +16,11 @@ from torch import Tensor
 from ..core import storage
 from ..core.interrupts import Interrupted
 from ..core.memory import memory_for
-from ..errors import ArgumentError, MissingError, TrainingError
+from ..core.run import Run
+from ..errors import MissingError, TrainingError
 from ..generators.files import save
 from ..generators.protocol import as_texels, drawn
 from . import seeds
-from .checkpoint import load_state, save_state
 from .log import Log
 from .metrics.features import SMALLEST
 from .pictures import picture, sheet
@@ -39,7 +37,6 @@ Progress = Callable[[int, int, dict[str, float], float], None]
 
 # what a run writes to its folder
 FILES = (
-    "checkpoint.safetensors",
     "generator.safetensors",
     "metrics.json",
     "log.jsonl",
@@ -70,63 +67,48 @@ def train_generator(
     called after each step, and with `scores` the generator is measured at the end. ArgumentError for options that
     cannot be used, and where those of a resumed run have changed.
     """
-    if resume and overwrite:
-        raise ArgumentError("a run is either resumed or overwritten: give one of the two.")
     fabric = fabric or Alone()
-    out = Path(out)
-    file = out / "checkpoint.safetensors"
-    about = json.loads(json.dumps(asdict(options)))
-    state = None
-    if resume:
-        state, found = load_state(file)
-        changed = [name for name, value in about.items() if found.get(name) != value and name != "images"]
-        if changed:
-            raise ArgumentError(
-                f"{file} is of a run with another {', '.join(changed)}: repeat its options to resume it."
-            )
-    elif not overwrite and fabric.is_global_zero:
-        storage.claim(out, FILES, overwrite=False)
+    run = Run(
+        out,
+        FILES,
+        asdict(options),
+        resume=resume,
+        overwrite=overwrite,
+        writes=fabric.is_global_zero,
+        free=["images"],
+    )
     what = f"training textures of {options.size} x {options.size} in batches of {options.batch}"
     remedy = "turn down --batch or --size, or turn up --accumulate"
     with memory_for(what, remedy):
         trainer = make_trainer(options, fabric)
-        if state is not None:
-            with storage.of_this_run(file):
-                restore(trainer, state)
-        with storage.new_folder(out, "samples") if fabric.is_global_zero else nullcontext():
-            if fabric.is_global_zero:
-                storage.sweep(out, out / "samples")
-                if overwrite:
-                    storage.claim(out, FILES, overwrite=True)
-            return _run(trainer, out, options, about, progress, minutes, scores)
+        if run.state is not None:
+            with storage.of_this_run(run.file):
+                restore(trainer, run.state)
+        with run.folder("samples"):
+            return _run(trainer, run, options, progress, minutes, scores)
 
 
-def _run(
-    trainer: Trainer, out: Path, options: Options, about: dict, progress: Progress | None, minutes: float, scores: bool
-) -> dict:
-    fabric, writes = trainer.fabric, trainer.fabric.is_global_zero
+def _run(trainer: Trainer, run: Run, options: Options, progress: Progress | None, minutes: float, scores: bool) -> dict:
+    fabric, writes, out = trainer.fabric, run.writes, run.out
     total = math.ceil(options.images / options.batch)
     with Log(out, trainer.steps_done, writes) as log:
-        saved = time.monotonic()
 
         def watch(trainer: Trainer, measured: dict[str, float]) -> None:
-            nonlocal saved
             done = trainer.steps_done
             log(done, measured)
             if progress is not None and writes:
                 progress(done * options.batch, total * options.batch, measured, done * options.batch / trainer.seconds)
-            if writes and done < total and time.monotonic() - saved > 60 * minutes:
-                _keep(trainer, out, about, log)
-                saved = time.monotonic()
+            if writes and done < total and run.due(60 * minutes):
+                _keep(trainer, run, log)
 
         try:
             trainer.train(total, watch)
         except Interrupted:
             if writes:
-                _keep(trainer, out, about, log)
+                _keep(trainer, run, log)
             raise
         if writes:  # also where no step was left: a run may have been killed after its last one
-            _keep(trainer, out, about, log)
+            _keep(trainer, run, log)
             metrics = {"images": trainer.steps_done * options.batch, "seconds": trainer.seconds, **log.means()}
             metrics["images_per_second"] = metrics["images"] / max(trainer.seconds, 1e-9)
             storage.write_json(out / "metrics.json", metrics)
@@ -198,7 +180,7 @@ def sample_sheet(textures: Tensor, columns: int = 8) -> Image.Image:
     return sheet(shown.clamp(0, 1), columns)
 
 
-def _keep(trainer: Trainer, out: Path, about: dict, log: Log) -> None:
+def _keep(trainer: Trainer, run: Run, log: Log) -> None:
     """Log, samples, generator, and last the checkpoint, each whole or not at all.
 
     In this order nothing is missed by a run that is killed in between and goes on from the checkpoint before: it makes
@@ -206,12 +188,14 @@ def _keep(trainer: Trainer, out: Path, about: dict, log: Log) -> None:
     """
     for name, value in trainer.generator.named_parameters():
         if not value.isfinite().all():
-            raise TrainingError(f"{name} of the generator is no number any more: resume the last checkpoint in {out}.")
+            raise TrainingError(
+                f"{name} of the generator is no number any more: resume the last checkpoint in {run.out}."
+            )
     latents = drawn(trainer.average.module, SAMPLES, seeds.generator(0))
     sheet = sample_sheet(trainer.sample(latents))
     log.picture(trainer.steps_done, sheet)
     log.flush()
-    with storage.replacing(out / "samples" / f"{trainer.steps_done:07d}.png") as file:
+    with storage.replacing(run.out / "samples" / f"{trainer.steps_done:07d}.png") as file:
         sheet.save(file)
-    save(trainer.average.centre(), out / "generator.safetensors")
-    save_state(out / "checkpoint.safetensors", trainer.state_dict(), about)
+    save(trainer.average.centre(), run.out / "generator.safetensors")
+    run.save(trainer.state_dict())

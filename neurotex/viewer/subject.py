@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from torch import Tensor, nn
 
 from .. import assets, generators
 from ..core import storage
+from ..core.checkpoint import load_state
 from ..errors import FileError, NeurotexError
 from ..generators.protocol import StyledPrior
 from ..scene import Scene, Views
@@ -104,4 +104,4 @@ def _options(checkpoint: Path) -> dict[str, Any]:
     """What a fit was asked for; nothing where its checkpoint is gone."""
     if not checkpoint.exists():
         return {}
-    return storage.read_checkpoint(checkpoint, lambda _, about: json.loads(about["options"]))
+    return load_state(checkpoint)[1]

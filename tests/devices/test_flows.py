@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 import neurotex as nt
-from neurotex.fit import Options, fit_views, plan, report, search_latent
+from neurotex.fit import Options, fit_views, outputs, plan, search_latent
 from neurotex.fit.adam import Adam
 from neurotex.gan.penalties import R1
 from neurotex.gan.processes import Alone
@@ -134,7 +134,7 @@ def case(tmp_path_factory):
     [("pixels", ()), ("pixels", ("palette:4",)), ("pixels", ("jpeg:20",)), ("latents", ()), ("weights", ())],
 )
 def test_fit(case, device, tmp_path, monkeypatch, optimize, through):
-    monkeypatch.setattr(report, "turntable", partial(turntable, size=16, frames=2))
+    monkeypatch.setattr(outputs, "turntable", partial(turntable, size=16, frames=2))
     monkeypatch.setattr(plan, "search_latent", partial(search_latent, draws=4, rounds=((2, 2),)))
     options = {"mesh": str(case["mesh"]), "views": str(case["views"]), "holdout": str(case["holdout"]), "imagined": 2}
     if optimize != "pixels":

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from neurotex.fit import Options, fit_views, plan, report, search_latent
+from neurotex.fit import Options, fit_views, outputs, plan, search_latent
 from neurotex.renderers import turntable
 from tests import tiny
 
@@ -29,7 +29,7 @@ def case(drawn_case: Case, tmp_path: Path) -> Case:
 
 @pytest.fixture
 def short_turntable(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(report, "turntable", partial(turntable, size=32, frames=3))
+    monkeypatch.setattr(outputs, "turntable", partial(turntable, size=32, frames=3))
 
 
 @pytest.fixture

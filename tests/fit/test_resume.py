@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from neurotex import cli
+from neurotex.core.checkpoint import load_state
 from neurotex.fit import Interrupted
-from neurotex.fit.checkpoint import Checkpoint
 
 Case = dict[str, Path]
 
@@ -48,8 +48,8 @@ STOPS = {
 
 
 def history(out: Path) -> list[float]:
-    state = Checkpoint.load(out / "checkpoint.safetensors").state
-    return state["past"].tolist() + state["history"].tolist()
+    state, _ = load_state(out / "checkpoint.safetensors")
+    return state["past"].tolist() + state["fit"]["history"].tolist()
 
 
 @pytest.fixture(scope="module")
@@ -128,6 +128,7 @@ def test_a_finished_run_resumed_writes_what_is_missing_and_says_the_same(fit, tm
 SLOW = """
 import time
 from neurotex import cli
+from neurotex.core.checkpoint import load_state
 from neurotex.fit import Fit, stages
 stages.CHECKPOINT_SECONDS = 0.0
 step = Fit.step

@@ -11,12 +11,13 @@ import torch
 from PIL import Image
 
 import neurotex as nt
+from neurotex.core.checkpoint import load_state
 from neurotex.discrete import parse
-from neurotex.fit import Options, fit_views, plan, report, run, search_latent
+from neurotex.fit import Options, fit_views, outputs, plan, run, search_latent
 from neurotex.fit.adam import Adam
-from neurotex.fit.checkpoint import Checkpoint
 from neurotex.fit.plan import GRID, make_plan
-from neurotex.fit.rehearsal import Rehearsal, calibrate
+from neurotex.fit.starts import calibrate
+from neurotex.fit.validation import Reference
 from neurotex.renderers import turntable
 from tests import tiny
 
@@ -65,9 +66,10 @@ def test_weights_alone_leave_the_latent_where_the_search_left_it(case, fit, shor
     for optimize in ("latents", "weights"):
         fit(tmp_path / optimize, optimize=optimize, **options)
     plan = make_plan(Options(str(case["mesh"]), str(case["views"]), **options))
-    fresh = nt.Fit(plan.scene, plan.views, Adam([plan.latent.value]), 1, grid=GRID)
+    (target,) = plan.targets
+    fresh = nt.Fit(plan.scene, plan.views, Adam([target.latent.value]), 1, grid=GRID)
     plan.stages[0].prepare(fresh, lambda done, total: None)
-    start = plan.latent.value.detach()
+    start = target.latent.value.detach()
     assert torch.equal(load_file(tmp_path / "weights" / "latent.safetensors")["w"], start)
     assert not torch.equal(load_file(tmp_path / "latents" / "latent.safetensors")["w"], start)
 
@@ -116,7 +118,7 @@ def through(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], tuple[P
             plans = []
             options = Options(str(case["mesh"]), str(case["views"]), size=32, steps=8, imagined=8, through=(step,))
             with pytest.MonkeyPatch.context() as patch:
-                patch.setattr(report, "turntable", partial(turntable, size=16, frames=2))
+                patch.setattr(outputs, "turntable", partial(turntable, size=16, frames=2))
                 patch.setattr(run, "make_plan", lambda options: plans.append(make_plan(options)) or plans[0])
                 fit_views(options, folder / step.replace(":", " "))
             done[step] = folder / step.replace(":", " "), plans[0]
@@ -127,18 +129,16 @@ def through(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], tuple[P
 
 @pytest.mark.parametrize("step", THROUGH)
 def test_through_a_step_is_never_worse_than_rounding_afterwards(step, through):
-    """For judges who know the texture without the step. Both are shown in the mode that ships."""
+    """On validation views, which know the texture without the step. Both are shown in the mode that ships."""
     out, plan = through(step)
-    texture = Checkpoint.load(out / "checkpoint.safetensors").state["without steps"]
+    (texture,) = load_state(out / "checkpoint.safetensors")[0]["without steps"]
     rounding = parse(step)
-    worn = nt.ImageTexture(texture).through(rounding)
     imagined = plan.options.imagined if step.startswith("palette") else 0  # from what they show, colours are learned
-    about = (plan.scene, plan.material, worn, texture, plan.views, imagined, plan.options.seed)
-    rehearsal = Rehearsal(*about, grid=GRID)
-    calibrate(rehearsal, [rounding])
-    before = rehearsal.score()
-    rehearsal.wear(nt.Scene.load(out / "model.glb").meshes()[0].material.base_color)
-    after = rehearsal.score()
+    plain = nt.ImageTexture(texture)
+    reference = Reference(plan.wearing([plain]), plan.views, imagined, plan.options.seed, grid=GRID)
+    calibrate([rounding], texture, reference.baked)
+    found = nt.Scene.load(out / "model.glb").meshes()[0].material.base_color
+    before, after = (reference.validation.score(plan.wearing([worn]))() for worn in (plain.through(rounding), found))
     slack = 1.01 if step.startswith("jpeg") else 1 + 1e-5  # another decoder's rounding
     assert after <= before * slack
     if step in ("levels:2", "levels:3", "palette:4", "blocks:bc1"):
@@ -150,11 +150,9 @@ def test_what_ships_is_what_the_loop_saw(step, through):
     """In training mode: what was optimised by straight-through, to the bit. A JPEG to one step of 8 bits."""
     out, plan = through(step)
     shipped = nt.Scene.load(out / "model.glb", None, plan.views.cameras, plan.views.lights)
-    worn, loop = shipped.meshes()[0].material.base_color, plan.stages[-1].texture.train()
-    images = []
+    worn, loop = shipped.meshes()[0].material.base_color, plan.stages[-1].textures[0].train()
     with torch.no_grad():
-        for plan.material.base_color in (loop, worn):
-            images.append(nt.render(plan.scene, plan.views.size, grid=GRID))
+        images = [nt.render(plan.wearing([texture]), plan.views.size, grid=GRID) for texture in (loop, worn)]
         # a GLB counts v from the other end and has normals: its own render is the same up to rounding of these
         torch.testing.assert_close(nt.render(shipped, plan.views.size, grid=GRID), images[1], atol=1e-4, rtol=1e-3)
         assert float((worn() - loop()).abs().max()) <= (1.01 / 255 if step.startswith("jpeg") else 0)
@@ -171,7 +169,7 @@ def test_what_ships_is_in_the_format_of_its_step(step, through):
     with Image.open(file) as image:
         assert image.mode == mode
         pixels = torch.from_numpy(np.asarray(image.convert("RGB")).copy()).movedim(-1, 0)
-    loop = (plan.stages[-1].texture.eval()().detach()[0] * 255).round()
+    loop = (plan.stages[-1].textures[0].eval()().detach()[0] * 255).round()
     assert float((pixels - loop).abs().max()) <= (1 if suffix == ".jpg" else 0)
     colours = len(pixels.flatten(1).unique(dim=1).T)
     if step == "palette:4":
@@ -245,7 +243,7 @@ def test_without_a_light_the_photographs_are_taken_as_they_are(case):
 
 def test_photographs_of_spot_give_its_texture(spot, tmp_path, monkeypatch):
     """Mitsuba's photographs, a texture of 256², judged by two views that were not fitted."""
-    monkeypatch.setattr(report, "turntable", partial(turntable, size=32, frames=2))
+    monkeypatch.setattr(outputs, "turntable", partial(turntable, size=32, frames=2))
     data = json.loads((spot / "flash" / "transforms.json").read_text())
     for frame in data["frames"]:
         frame["file_path"] = str((spot / "flash" / frame["file_path"]).resolve())

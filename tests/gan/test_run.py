@@ -17,10 +17,10 @@ from PIL import Image
 
 from neurotex import generators
 from neurotex.core import storage
+from neurotex.core.checkpoint import load_state
 from neurotex.core.storage import read_tensors
 from neurotex.errors import ArgumentError, FileError, TrainingError
 from neurotex.gan import Interrupted, Options, ProceduralMaterials, materials, picture, plan, run, train_generator
-from neurotex.gan.checkpoint import load_state
 from tests.misfits import write_misfit
 
 TINY = Options(

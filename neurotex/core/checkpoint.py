@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ..core import storage
+from . import storage
 
 
 def save_state(path: str | Path, state: dict, about: dict) -> None:
