@@ -76,17 +76,17 @@ def write_obj(path: Path, mesh: nt.Mesh) -> Path:
 
 
 @torch.no_grad()
-def photograph(folder: Path, texture: nt.Texture, places: list[nt.Camera]) -> Path:
+def photograph(folder: Path, texture: nt.Texture, places: list[nt.Camera], side: int = SIDE) -> Path:
     """Write pictures of the box wearing `texture`, and their transforms.json, to `folder`."""
     folder.mkdir()
     mesh = box()
     mesh.material = nt.Material(texture)
     frames = []
-    for k, image in enumerate(nt.render(nt.Scene(mesh, places, nt.Flash(FLASH)), SIDE)):
+    for k, image in enumerate(nt.render(nt.Scene(mesh, places, nt.Flash(FLASH)), side)):
         to_photograph(image).save(folder / f"{k}.png")
         frames.append({"file_path": f"{k}.png", "transform_matrix": places[k].transform.tolist()})
     light = {"type": "flash", "intensity": [FLASH] * 3}
-    data = {"camera_angle_x": math.radians(YFOV), "w": SIDE, "h": SIDE, "light": light, "frames": frames}
+    data = {"camera_angle_x": math.radians(YFOV), "w": side, "h": side, "light": light, "frames": frames}
     (folder / "transforms.json").write_text(json.dumps(data))
     return folder
 
