@@ -11,6 +11,7 @@ import importlib.util
 import re
 import subprocess
 import sys
+import webbrowser
 from collections.abc import Callable
 from functools import partial, partialmethod
 from pathlib import Path
@@ -22,7 +23,7 @@ import torch
 from PIL import Image
 
 import neurotex as nt
-from neurotex import cli, gan
+from neurotex import cli, gan, warm_up
 from neurotex.compat import mitsuba
 from neurotex.errors import ArgumentError, MissingError
 from neurotex.fit import plan as fit_plan
@@ -47,6 +48,8 @@ FEWER = {
 }
 # words added to a command, by its verb
 SMALL = {"channel-base": 64, "channel-max": 8, "latent-dim": 4, "batch": 4, "size": 32, "images": 4, "render-size": 16}
+# what a reader of a document has done before
+BEFORE = {"docs/viewer.md": ["neurotex fit mesh.obj photos --out fit", "neurotex train photos --out training"]}
 FEW = {"fit": {"size": 16, "steps": 1, "imagined": 1}, "train": SMALL, "render": {"size": 16}}
 # who starts eight processes; here it is one, on no GPU
 LAUNCHER = ("torchrun --nproc-per-node 8 -m neurotex.cli", "neurotex")
@@ -96,7 +99,9 @@ def yours() -> Reader:
     """The names that documents take for granted, small, and those that an absent package would bring."""
     mesh, generator = tiny.box(), tiny.generator()
     latent = nt.Latent(generator, "skin").sample(seed=0)
-    mesh.material = nt.Material(nt.ImageTexture(tiny.picture()))
+    mesh.material = nt.Material(nt.GeneratedTexture(generator, latent).maps()["base_color"])
+    scene = nt.Scene(mesh, tiny.cameras(1), nt.Flash(7.0))
+    views = nt.Views(tiny.cameras(1), torch.rand(1, 4, 16, 16), [])
     reader = Reader(
         {
             "__name__": "document",
@@ -104,7 +109,9 @@ def yours() -> Reader:
             "torch": torch,
             "generator": generator,
             "latent": latent,
-            "scene": nt.Scene(mesh, tiny.cameras(1), nt.Flash(7.0)),
+            "scene": scene,
+            "views": views,
+            "fit": nt.Fit(scene, views, torch.optim.Adam(latent.parameters(), lr=0.05), steps=2),
             "discriminator": gan.StyleGAN2Discriminator(32, 3, channel_base=64, channel_max=8),
             "any_module": network(128, 32),
             "fn": lambda params, z: (z @ params).reshape(-1, 3, 4, 4),
@@ -185,7 +192,12 @@ def short(monkeypatch):
     monkeypatch.setattr(report, "turntable", lambda scene: turntable(scene, size=16, frames=2))
     monkeypatch.setattr(fit_plan, "search_latent", partial(nt.fit.search_latent, draws=2, rounds=()))
     monkeypatch.setattr(gan_plan, "ProceduralMaterials", partial(gan.ProceduralMaterials, bank=8))
+    monkeypatch.setattr(nt.viewer.Viewer, "wait", lambda viewer: None)  # it would serve until Ctrl-C
+    monkeypatch.setattr("webbrowser.open", lambda url: True)
     monkeypatch.setattr(gan.Trainer, "evaluate", partialmethod(gan.Trainer.evaluate, 16))
+    monkeypatch.setattr(warm_up, "warm_up", lambda: None)
+    monkeypatch.setattr(webbrowser, "open", lambda url: True)
+    monkeypatch.setattr("neurotex.viewer.Viewer.wait", lambda viewer: None)
 
 
 def test_every_block_is_run_by_this_file():
@@ -209,10 +221,14 @@ def test_shell(block, tmp_path, monkeypatch, capsys, short):
     brought(tmp_path)
     monkeypatch.chdir(tmp_path)
     without = []
-    for program, *words in block.commands(block.replaced(ELSEWHERE)):
+    before = "\n".join(BEFORE.get(block.document, []))
+    for program, *words in block.commands(f"{before}\n{block.replaced(ELSEWHERE)}"):
         if program == "make":
             made = subprocess.run(["make", "--dry-run", "-C", REPOSITORY, *words], capture_output=True, text=True)
             assert made.returncode == 0, made.stderr
+            continue
+        if program == "pip":
+            assert words[0] == "install"  # what it installs: see the test of extras
             continue
         assert program == "neurotex"
         more = [str(word) for option, value in FEW.get(words[0], {}).items() for word in (f"--{option}", value)]
@@ -271,7 +287,7 @@ def test_names_of_the_package_are_there():
         ):
             held = roots[root]
             for name in path[1:].split("."):
-                if name in ("py", "png"):
+                if name in ("py", "md", "png"):
                     break
                 assert hasattr(held, name), f"{document}: {root}{path}"
                 held = getattr(held, name)
@@ -296,6 +312,8 @@ def test_commands_in_the_text_are_there():
             assert (REPOSITORY / match[1]).is_file(), where
         elif match := re.match(r"make ([\w-]+)", span):
             assert re.search(rf"^{match[1]}:", (REPOSITORY / "Makefile").read_text(), re.MULTILINE), where
+        elif match := re.match(r"pytest( .*)", span):
+            assert all((REPOSITORY / path).exists() for path in re.findall(r"(?<= )\w[\w/.]*/[\w/.]*", match[1])), where
         elif match := re.match(r"(?:neurotex (?P<verb>[a-z]+))?(?P<rest>.*--[a-z].*)", span):
             known = options[match["verb"]] if match["verb"] in options else set().union(*options.values())
             named = set(re.findall(r"(?<!\S)--[a-z][\w-]*", match["rest"]))
