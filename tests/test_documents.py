@@ -24,10 +24,11 @@ from PIL import Image
 
 import neurotex as nt
 from neurotex import cli, gan, warm_up
+from neurotex.cli.app import app
 from neurotex.compat import mitsuba
 from neurotex.errors import ArgumentError, MissingError
+from neurotex.fit import outputs
 from neurotex.fit import plan as fit_plan
-from neurotex.fit import report
 from neurotex.gan import plan as gan_plan
 from neurotex.renderers import turntable
 from tests import tiny
@@ -48,8 +49,6 @@ FEWER = {
 }
 # words added to a command, by its verb
 SMALL = {"channel-base": 64, "channel-max": 8, "latent-dim": 4, "batch": 4, "size": 32, "images": 4, "render-size": 16}
-# what a reader of a document has done before
-BEFORE = {"docs/viewer.md": ["neurotex fit mesh.obj photos --out fit", "neurotex train photos --out training"]}
 FEW = {"fit": {"size": 16, "steps": 1, "imagined": 1}, "train": SMALL, "render": {"size": 16}}
 # who starts eight processes; here it is one, on no GPU
 LAUNCHER = ("torchrun --nproc-per-node 8 -m neurotex.cli", "neurotex")
@@ -101,7 +100,6 @@ def yours() -> Reader:
     latent = nt.Latent(generator, "skin").sample(seed=0)
     mesh.material = nt.Material(nt.GeneratedTexture(generator, latent).maps()["base_color"])
     scene = nt.Scene(mesh, tiny.cameras(1), nt.Flash(7.0))
-    views = nt.Views(tiny.cameras(1), torch.rand(1, 4, 16, 16), [])
     reader = Reader(
         {
             "__name__": "document",
@@ -110,8 +108,6 @@ def yours() -> Reader:
             "generator": generator,
             "latent": latent,
             "scene": scene,
-            "views": views,
-            "fit": nt.Fit(scene, views, torch.optim.Adam(latent.parameters(), lr=0.05), steps=2),
             "discriminator": gan.StyleGAN2Discriminator(32, 3, channel_base=64, channel_max=8),
             "any_module": network(128, 32),
             "fn": lambda params, z: (z @ params).reshape(-1, 3, 4, 4),
@@ -189,15 +185,13 @@ def document(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Docume
 @pytest.fixture
 def short(monkeypatch):
     """What the command line has no option for is short, too: searches, turntables, scores, banks of materials."""
-    monkeypatch.setattr(report, "turntable", lambda scene: turntable(scene, size=16, frames=2))
+    monkeypatch.setattr(outputs, "turntable", lambda scene: turntable(scene, size=16, frames=2))
     monkeypatch.setattr(fit_plan, "search_latent", partial(nt.fit.search_latent, draws=2, rounds=()))
     monkeypatch.setattr(gan_plan, "ProceduralMaterials", partial(gan.ProceduralMaterials, bank=8))
-    monkeypatch.setattr(nt.viewer.Viewer, "wait", lambda viewer: None)  # it would serve until Ctrl-C
-    monkeypatch.setattr("webbrowser.open", lambda url: True)
     monkeypatch.setattr(gan.Trainer, "evaluate", partialmethod(gan.Trainer.evaluate, 16))
     monkeypatch.setattr(warm_up, "warm_up", lambda: None)
     monkeypatch.setattr(webbrowser, "open", lambda url: True)
-    monkeypatch.setattr("neurotex.viewer.Viewer.wait", lambda viewer: None)
+    monkeypatch.setattr(nt.viewer.Viewer, "wait", lambda viewer: None)  # it would serve until Ctrl-C
 
 
 def test_every_block_is_run_by_this_file():
@@ -221,8 +215,7 @@ def test_shell(block, tmp_path, monkeypatch, capsys, short):
     brought(tmp_path)
     monkeypatch.chdir(tmp_path)
     without = []
-    before = "\n".join(BEFORE.get(block.document, []))
-    for program, *words in block.commands(f"{before}\n{block.replaced(ELSEWHERE)}"):
+    for program, *words in block.commands(block.replaced(ELSEWHERE)):
         if program == "make":
             made = subprocess.run(["make", "--dry-run", "-C", REPOSITORY, *words], capture_output=True, text=True)
             assert made.returncode == 0, made.stderr
@@ -324,7 +317,7 @@ def _options() -> dict[str, set[str]]:
     """Of each verb, with --help."""
     from typer.main import get_command
 
-    verbs = get_command(cli.app.app).commands
+    verbs = get_command(app).commands
     named = {
         verb: {name for p in command.params for name in (*p.opts, *p.secondary_opts)} for verb, command in verbs.items()
     }

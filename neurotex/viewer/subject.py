@@ -40,7 +40,7 @@ def subject(
     path = Path(path)
     given = None if views is None else Views.load(views)
     if path.is_dir():
-        found = _fit(path) if (path / "metrics.json").exists() or (path / "model.glb").exists() else _trained(path)
+        found = _run(path)
     elif path.suffix.lower() in MESHES:
         found = Subject(Scene.load(path))
     else:  # a name or a checkpoint; generators.load says what it could be
@@ -52,11 +52,21 @@ def subject(
     return found
 
 
+def _run(folder: Path) -> Subject:
+    """What a run has left: a training run a generator alone, a fit of its weights both."""
+    if (folder / "model.glb").exists():
+        return _fit(folder)
+    if (folder / "generator.safetensors").exists():
+        return _trained(folder)
+    raise FileError(
+        f"{folder} is nothing to look at: give a mesh, a generator, or the folder of a fit or a training run that has "
+        "finished (--resume goes on with one)."
+    )
+
+
 def _fit(folder: Path) -> Subject:
     """The model that a fit has left, with its photographs if they are still there; and the latent of its generator."""
     model = folder / "model.glb"
-    if not model.exists():
-        raise FileError(f"{folder} holds no model.glb: let the fit finish, by neurotex fit --resume.")
     options = _options(folder / "checkpoint.safetensors")
     found = Subject(Scene.load(model))
     where = Path(str(options.get("views", "")))
@@ -80,13 +90,7 @@ def _fit(folder: Path) -> Subject:
 
 def _trained(folder: Path) -> Subject:
     """What a training run has made so far, worn by the teapot."""
-    file = folder / "generator.safetensors"
-    if not file.exists():
-        raise FileError(
-            f"{folder} is nothing to look at: give a mesh, a generator, or the folder of a fit or a training run that "
-            "has finished."
-        )
-    return Subject(_teapot(), _entered(generators.load(file), None))
+    return Subject(_teapot(), _entered(generators.load(folder / "generator.safetensors"), None))
 
 
 def _entered(generator: nn.Module, label: int | None, space: str = "w") -> nn.Module:
