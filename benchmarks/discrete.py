@@ -3,7 +3,7 @@
 A texture is fitted to the photographs without steps. Then each step is applied to it afterwards; and, from there,
 optimised through: with each estimator from the fit's own start, and as `neurotex fit --through` does it. Judged is the
 render of what ships. Figures are kept step by step in discrete.json; another run continues there. `--write` puts tables
-into the README and docs/, and the pictures into docs/.
+and pictures into docs/.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ from .through import DEFAULT, Bench, Outcome
 from .work import QUICK, Data, Scale
 
 REPOSITORY = Path(__file__).parents[1]
+PAGE = REPOSITORY / "docs" / "discrete.md"
 FEW = ("straight_through", "surrogate")
 SOME = ("levels:3", "palette:8", "bayer:2", "floyd_steinberg:2", "jpeg:20", "blocks:bc1")
 # of each kind: what is fitted, through what, and with which estimators (None: all that the step takes)
@@ -58,14 +59,14 @@ def main() -> None:
     parser.add_argument("--kind", choices=[*KINDS, "costs"], action="append", help="only these; may be repeated")
     parser.add_argument("--steps", help="only these discrete steps, with commas")
     parser.add_argument("--quick", action="store_true", help="tiny, to see that it runs")
-    parser.add_argument("--write", action="store_true", help="tables into README.md and docs/, pictures into docs/")
+    parser.add_argument("--write", action="store_true", help="tables and pictures into docs/")
     parser.add_argument("--out", type=Path, default=Path("bench"), help="where discrete.json goes")
     chosen = parser.parse_args()
     out = storage.make_folder(chosen.out)
     data, scale = Data.find(chosen.data), QUICK if chosen.quick else Scale()
     if chosen.write:
-        for file in (REPOSITORY / "README.md", REPOSITORY / "docs" / "discrete.md"):
-            find_markers(file, "discrete")
+        for name in ("summary", "discrete"):
+            find_markers(PAGE, name)
     only = None if chosen.steps is None else chosen.steps.split(",")
     file = out / "discrete.json"
     results: dict = json.loads(file.read_text()) if file.is_file() else {}
@@ -87,7 +88,7 @@ def main() -> None:
         _join(out)
     if chosen.write:
         results = {kind: results[kind] for kind in (*KINDS, "costs") if kind in results}
-        splice(REPOSITORY / "README.md", summary_table(results), "discrete")
+        splice(PAGE, summary_table(results), "summary")
         parts = []
         for kind, found in results.items():
             if kind == "costs":
@@ -95,7 +96,7 @@ def main() -> None:
             else:
                 head = f"**{kind}**, {data.name}, without steps {found['unconstrained']:.1f} dB."
                 parts.append(head + "\n\n" + levels_table(found))
-        splice(REPOSITORY / "docs" / "discrete.md", "\n\n".join(parts), "discrete")
+        splice(PAGE, "\n\n".join(parts), "discrete")
         if (out / "discrete.png").is_file():
             shutil.copy(out / "discrete.png", REPOSITORY / "docs" / "discrete.png")
 
@@ -181,7 +182,7 @@ def levels_table(found: dict) -> str:
 
 
 def summary_table(results: dict) -> str:
-    """For the README: afterwards and the best way through, a column a kind."""
+    """Afterwards and the best way through, a column a kind."""
     kinds = [kind for kind in results if kind != "costs"]
     lines = [("dB on unseen views, afterwards → through", *kinds), ("---", *["---:"] * len(kinds))]
     lines.append(("without steps", *[f"{results[kind]['unconstrained']:.1f}" for kind in kinds]))

@@ -3,7 +3,7 @@
 Systems that cannot be imported are left out, and named. Times are medians over turns in this process, after a first
 call that is not counted; peak memory is that of a fresh process, above one that holds the scene. The floor is the time
 in which this machine copies as many bytes as a step must move: its matrices, inputs and outputs once each. `--write`
-puts the table into the README, and the figures and two plots into docs/.
+puts the table into docs/figures.md, and the figures and two plots into docs/.
 """
 
 from __future__ import annotations
@@ -72,8 +72,8 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--only", action="append", choices=list(ROWS), help="this row alone; may be repeated")
     parser.add_argument("--data", type=Path, help="a folder with an .obj, its texture and flash/ or views/")
     parser.add_argument("--quick", action="store_true", help="tiny sizes: whether it runs, not how fast")
-    parser.add_argument("--write", action="store_true", help="the table into the README, figures and plots into docs/")
-    parser.add_argument("--readme", type=Path, default=REPOSITORY / "README.md", help="where the markers are")
+    parser.add_argument("--write", action="store_true", help="the table into docs/figures.md, plots beside it")
+    parser.add_argument("--page", type=Path, default=REPOSITORY / "docs/figures.md", help="where the markers are")
     parser.add_argument("--docs", type=Path, default=REPOSITORY / "docs", help="where JSON and plots go")
     args = parser.parse_args(arguments)
     if args.write and args.only:
@@ -82,7 +82,7 @@ def main(arguments: list[str] | None = None) -> None:
     torch.manual_seed(0)
 
     if args.write:
-        find_markers(args.readme)  # now, not after minutes
+        find_markers(args.page)  # now, not after minutes
 
     data = Data.find(args.data)
     systems, pytorch3d, mitsuba = run.find_systems()
@@ -100,7 +100,7 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit(f"failed, see above: {', '.join(failed)}; nothing is written")
     if args.write:
         sweeps.sweep(here)
-        splice(args.readme, markdown(found, notes))
+        splice(args.page, markdown(found, notes))
         folder = storage.make_folder(args.docs)
         figures = {
             "systems": systems,
@@ -111,7 +111,7 @@ def main(arguments: list[str] | None = None) -> None:
         }
         storage.write_json(folder / "benchmarks.json", figures)
         sweeps.write_plots(here, folder)
-        print(f"wrote {args.readme}, {folder / 'benchmarks.json'} and two plots beside it")
+        print(f"wrote {args.page}, {folder / 'benchmarks.json'} and two plots beside it")
 
 
 if __name__ == "__main__":

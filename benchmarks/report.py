@@ -1,4 +1,4 @@
-"""The figures as a table on the terminal, between two markers of the README, and as JSON."""
+"""The figures as a table on the terminal, between two markers of a page, and as JSON."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def print_table(rows: list[Row], notes: list[str]) -> None:
 
 
 def markdown(rows: list[Row], notes: list[str]) -> str:
-    """The same for the README."""
+    """The same for a page."""
     lines = [HEADINGS, ("---", *("---:" if k in (0, 2, 3) else "---" for k in range(len(HEADINGS) - 1)))]
     lines += [row.cells() for row in rows]
     return " ".join(notes) + "\n\n" + "\n".join("| " + " | ".join(line) + " |" for line in lines)

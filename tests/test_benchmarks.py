@@ -45,7 +45,7 @@ def alone(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_quick_run_writes_table_figures_and_plots(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     readme = tmp_path / "README.md"
     readme.write_text(f"above\n\n{BEGIN}\nstale\n{END}\n\nbelow\n")
-    where = ["--readme", str(readme), "--docs", str(tmp_path)]
+    where = ["--page", str(readme), "--docs", str(tmp_path)]
     render.main(["--quick", "--data", str(DEMO), "--write", *where])
     text = readme.read_text()
     assert text.startswith(f"above\n\n{BEGIN}\n")
