@@ -58,7 +58,9 @@ from .scene import PerspectiveCamera as PerspectiveCamera
 from .scene import PinholeCamera as PinholeCamera
 from .scene import PointLight as PointLight
 from .scene import PyramidTexture as PyramidTexture
+from .scene import RectangleLight as RectangleLight
 from .scene import Scene as Scene
+from .scene import SphereLight as SphereLight
 from .scene import Texture as Texture
 from .scene import VertexTexture as VertexTexture
 from .scene import Views as Views

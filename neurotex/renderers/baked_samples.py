@@ -98,7 +98,7 @@ class BakedSamples(BakedScene):
 
     def _illumination(self) -> list[Illumination]:
         """The lights as they are now, for each view."""
-        lights = Lighting.of(self.scene.lights, self.alpha)
+        lights = Lighting.of(self.scene.lights, self.alpha, self._grid**2)
         return [lights.at(camera) for camera in self.scene.cameras]
 
     def _diffuse_light(self, lights: list[Illumination], strips: list[Strip] | None = None) -> list[Tensor | None]:
@@ -150,7 +150,7 @@ class _Traced:
 
     @classmethod
     def of(cls, lights: list[Illumination]) -> _Traced:
-        return cls(tuple(light.points.detach() for light in lights), tuple(light.shadowing for light in lights))
+        return cls(tuple(light.everywhere() for light in lights), tuple(light.shadowing for light in lights))
 
     def same(self, other: _Traced) -> bool:
         """Whether shadows are where they were; never, where a transform hides where lights stand."""

@@ -62,7 +62,7 @@ def _bake(
     budget: int,
     progress: bool | None,
 ) -> BakedMatrix | BakedSamples:
-    stage = Stage.of(scene, geometry, maps)
+    stage = Stage.of(scene, geometry, maps, grid)
     parts, pixels, counts = [], [], []
     before = 0
     with Bar("bake", len(scene.cameras), progress) as bar:

@@ -74,7 +74,7 @@ def _render(
     geometry = scene.geometry()
     maps = SceneMaps(scene, latents, geometry.vertices)
     with uncast(geometry.vertices.device):
-        stage = Stage.of(scene, geometry, maps)
+        stage = Stage.of(scene, geometry, maps, grid)
         views = [View.of(stage, camera, size, grid) for camera in scene.cameras]
         parts = [strip for view in views for strip in strips(view, budget)]
         if not maps.linear or antialias:

@@ -39,7 +39,7 @@ class Surface(Place):
 
     `pixel` counts row-major from the first of these rows. `tangent` has (xyz, handedness) if there are normal maps,
     else no columns; `color` is the linear colour of the meshes, to be multiplied into base_color, and has no columns
-    where all are white.
+    where all are white. `group` says which points of lights with an extent a sample looks at, if there are such.
     """
 
     pixel: Int[Tensor, "n"]
@@ -48,6 +48,7 @@ class Surface(Place):
     normal: Float[Tensor, "n 3"]
     tangent: Float[Tensor, "n tangent_columns"]
     color: Float[Tensor, "n color_columns"]
+    group: Int[Tensor, "n group_columns"]
 
     def some(self, which: Int[Tensor, "m"]) -> Surface:
         """Only these samples."""
@@ -66,7 +67,7 @@ class Surface(Place):
 class GBuffer:
     """Surface samples, and where they read their maps: all that neither textures nor lights decide.
 
-    `visibility` is the share of each light that has a place which reaches each sample; None for all of it.
+    `visibility` is the share of each light that reaches each sample (see `Illumination`); None for all of it.
     """
 
     surface: Surface
@@ -87,12 +88,13 @@ class GBuffer:
     def shadowed(self, occluders: Occluders, light: Illumination) -> GBuffer:
         """The same with what gets there of these lights."""
         where = self.surface
-        return replace(self, visibility=occluders.visibility(where.position, where.normal, where.face, light))
+        place = (where.position, where.normal, where.face, where.group)
+        return replace(self, visibility=occluders.visibility(*place, light))
 
     def transport(self, light: Illumination) -> Float[Tensor, "n channels"]:
         """Where surfaces are diffuse: radiance towards the eye per unit of what their maps say."""
         where = self.surface
-        return where.tinted(light.diffuse(where.position, where.normal, self.visibility))
+        return where.tinted(light.diffuse(where.position, where.normal, self.visibility, where.group))
 
     def rows(self, maps: SceneMaps, light: Illumination, grid: int) -> PixelRows:
         """The pixels of diffuse surfaces as sums over texels of base colour; `grid` × `grid` samples make a pixel."""
@@ -207,7 +209,12 @@ class View:
             frames = face_tangents_unchecked(geometry.vertices, geometry.uvs, geometry.faces, geometry.normals)
             tangent = frames[samples.face]
         own = {"pixel": samples.pixel, "face": samples.face, "position": position, "normal": normal}
-        return Surface(**self._place(samples), **own, tangent=tangent, color=color)
+        group = samples.pixel[:, None][:, :0]
+        if self.stage.lights.groups > 1:
+            _, first, count = pixel_runs(samples.pixel)
+            number = torch.arange(len(samples.pixel), device=group.device) - torch.repeat_interleave(first[:-1], count)
+            group = number[:, None] % self.stage.lights.groups
+        return Surface(**self._place(samples), **own, tangent=tangent, color=color, group=group)
 
     def _gather(self, ids: Tensor, attributes: Tensor, top: int, grid: int) -> Samples:
         """The samples that see a face, `grid` × `grid` of them a pixel; UVs come first among the attributes."""

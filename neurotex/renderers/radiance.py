@@ -67,9 +67,9 @@ def mapped_normal(surface: Surface, value: Float[Tensor, "n 3"], eye: Float[Tens
 
 
 def _matt(values: Mapping[str, Tensor], where: Surface, visibility: Tensor | None, light: Illumination) -> Tensor:
-    return values["base_color"] * light.diffuse(where.position, where.normal, visibility)
+    return values["base_color"] * light.diffuse(where.position, where.normal, visibility, where.group)
 
 
 def _glossy(values: Mapping[str, Tensor], where: Surface, visibility: Tensor | None, light: Illumination) -> Tensor:
     maps = (values["base_color"], values["roughness"][:, 0], values["metallic"][:, 0])
-    return light.glossy(shading.MetallicRoughness(*maps), where.position, where.normal, visibility)
+    return light.glossy(shading.MetallicRoughness(*maps), where.position, where.normal, visibility, where.group)

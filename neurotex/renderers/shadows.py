@@ -73,28 +73,37 @@ class Occluders:
 
     @torch.no_grad()
     def visibility(
-        self, position: Float[Tensor, "n 3"], normal: Float[Tensor, "n 3"], face: Int[Tensor, "n"], light: Illumination
-    ) -> Float[Tensor, "n lights"] | None:
-        """The share of each placed light that reaches surface samples; None where all of them do.
+        self,
+        position: Float[Tensor, "n 3"],
+        normal: Float[Tensor, "n 3"],
+        face: Int[Tensor, "n"],
+        group: Int[Tensor, "n _"],
+        light: Illumination,
+    ) -> Float[Tensor, "n columns"] | None:
+        """The share of each light that reaches surface samples, as `Illumination` has it; None where all of them do.
 
         `normal` is the interpolated one, of any length. Light from behind counts as arriving: surfaces are dark there.
         """
         if not any(light.shadowing):
             return None
-        eye, shares = scaled(light.eye), []
-        facing = turned(normal, towards(eye, position))
-        for point, casts in zip(scaled(light.points), light.shadowing, strict=True):
-            share = torch.ones_like(position[:, 0])
-            if casts:
-                way = towards(point, position)
-                if self.bumpy or transformed():  # what a map makes of the normal depends on textures
-                    share = self.passes(position, way, point, face).to(share)
-                else:
-                    lit = (dot(facing, way) > 0).nonzero()[:, 0]
-                    some = self.passes(position[lit], way[lit], point, face[lit])
-                    share = share.index_copy(0, lit, some.to(share))
-            shares.append(share)
-        return torch.stack(shares, 1)
+        facing = turned(normal, towards(scaled(light.eye), position))
+
+        def shares(k: int, *samples: Tensor) -> Tensor:
+            pairs = zip(scaled(light.sources(k)), light.shadowing, strict=True)
+            return torch.stack([self._share(point, casts, *samples) for point, casts in pairs], 1)
+
+        return light.by_group(group, shares, position, facing, face)
+
+    def _share(self, point: Tensor, casts: bool, position: Tensor, facing: Tensor, face: Tensor) -> Tensor:
+        share = torch.ones_like(position[:, 0])
+        if not casts:
+            return share
+        way = towards(point, position)
+        if self.bumpy or transformed():  # what a map makes of the normal depends on textures
+            return self.passes(position, way, point, face).to(share)
+        lit = (dot(facing, way) > 0).nonzero()[:, 0]
+        some = self.passes(position[lit], way[lit], point, face[lit])
+        return share.index_copy(0, lit, some.to(share))
 
     def passes(
         self, origin: Float[Tensor, "n 3"], way: Float[Tensor, "n 3"], point: Float[Tensor, "4"], face: Int[Tensor, "n"]

@@ -20,6 +20,10 @@ class Stage:
     occluders: Occluders
 
     @classmethod
-    def of(cls, scene: Scene, geometry: Geometry, maps: SceneMaps) -> Stage:
-        """That of a scene whose geometry and maps are known, with its lights as they are now."""
-        return cls(geometry, maps, Lighting.of(scene.lights, geometry.vertices), Occluders.of(geometry, maps))
+    def of(cls, scene: Scene, geometry: Geometry, maps: SceneMaps, grid: int) -> Stage:
+        """That of a scene whose geometry and maps are known, with its lights as they are now.
+
+        `grid` × `grid` samples make a pixel.
+        """
+        lights = Lighting.of(scene.lights, geometry.vertices, grid**2)
+        return cls(geometry, maps, lights, Occluders.of(geometry, maps))

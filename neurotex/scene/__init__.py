@@ -1,6 +1,7 @@
 """The nodes of a scene, and its files."""
 
 from ..images.write import to_image, to_photograph
+from .area_light import AreaLight, RectangleLight, SphereLight
 from .camera import Camera, OrthographicCamera, PerspectiveCamera, PinholeCamera, look_at, orbit
 from .channels import ChannelTexture, NormalsFromXY
 from .counts import resolution
@@ -26,6 +27,7 @@ from .views import Views
 
 __all__ = [
     "AmbientLight",
+    "AreaLight",
     "Camera",
     "ChannelTexture",
     "ConstantTexture",
@@ -52,7 +54,9 @@ __all__ = [
     "PlacedLight",
     "PointLight",
     "PyramidTexture",
+    "RectangleLight",
     "Scene",
+    "SphereLight",
     "SteppedTexture",
     "Texture",
     "VertexTexture",

@@ -1,16 +1,19 @@
 """Lights as nodes. `intensity` is a number (grey) or three: red, green, blue, linear.
 
-There are three kinds: a `PlacedLight` is a homogeneous point and a colour, an `AmbientLight` a colour, and an
-`EnvironmentLight` an image, which renderers ask for the maps that `neurotex.shading.environment` shades with.
+There are four kinds: a `PlacedLight` is a homogeneous point and a colour, an `AreaLight` many (see `area_light`), an
+`AmbientLight` a colour, and an `EnvironmentLight` an image, which renderers ask for the maps that
+`neurotex.shading.environment` shades with.
 
-Lights that have a place cast shadows unless `cast_shadows` is False. What stands in the way are the meshes whose own
-`cast_shadows` is True, from both sides, but for what their materials cut out.
+Lights that have a place cast shadows unless `cast_shadows` is False; those from everywhere if it is True. What stands
+in the way are the meshes whose own `cast_shadows` is True, from both sides, but for what their materials cut out.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -24,9 +27,22 @@ from ..errors import ArgumentError, SceneError
 from ..geometry import transform
 from ..images.read import read_radiance
 from .camera import Camera
+from .counts import is_count
 from .kept import Kept, is_known
 
 Color = float | Sequence[float]
+
+
+class LightPoints(NamedTuple):
+    """Points that stand for a light: homogeneous `points` (n, 4) and the `intensity` (n, 3) of each.
+
+    One on a surface that emits sends cos θ of it along an angle θ from `facing` (n, 3), a unit vector; (0, 0, 0) sends
+    it everywhere.
+    """
+
+    points: Float[Tensor, "n 4"]
+    intensity: Float[Tensor, "n 3"]
+    facing: Float[Tensor, "n 3"]
 
 
 class Light(nn.Module):
@@ -40,13 +56,14 @@ class Light(nn.Module):
     def __init__(self, intensity: Color, cast_shadows: bool = False):
         super().__init__()
         self.cast_shadows = bool(cast_shadows)
-        value = _numbers(intensity)
+        value = numbers(intensity)
         if value is None or len(value) not in (1, 3) or not bool((value >= 0).all()):
             raise ArgumentError(f"a light's intensity is one number or three, none negative; this is {intensity}.")
         self.register_buffer("intensity", value.expand(3).clone())
 
     def extra_repr(self) -> str:
-        shadows = ", no shadows" if isinstance(self, PlacedLight) and not self.cast_shadows else ""
+        everywhere = isinstance(self, AmbientLight | EnvironmentLight)
+        shadows = "" if self.cast_shadows or everywhere else ", no shadows"
         return f"intensity={[round(v, 4) for v in self.intensity.tolist()]}{shadows}"
 
 
@@ -76,7 +93,7 @@ class Flash(PlacedLight):
 
     def __init__(self, intensity: Color, offset: Sequence[float] = (0.0, 0.0, 0.0), cast_shadows: bool = True):
         super().__init__(intensity, cast_shadows)
-        aside = _numbers(offset)
+        aside = numbers(offset)
         if aside is None or len(aside) != 3:
             raise ArgumentError(f"a flash's offset from the camera is three finite numbers; this is {offset}.")
         self.register_buffer("offset", aside if bool(aside.any()) else None)
@@ -106,7 +123,7 @@ class PointLight(PlacedLight):
 
     def __init__(self, position: Sequence[float], intensity: Color, cast_shadows: bool = True):
         super().__init__(intensity, cast_shadows)
-        place = _numbers(position)
+        place = numbers(position)
         if place is None or len(place) != 3:
             raise ArgumentError(f"a point light's position is three finite numbers; this is {position}.")
         self.register_buffer("position", place)
@@ -125,7 +142,7 @@ class DirectionalLight(PlacedLight):
 
     def __init__(self, direction: Sequence[float], intensity: Color, cast_shadows: bool = True):
         super().__init__(intensity, cast_shadows)
-        way = _numbers(direction)
+        way = numbers(direction)
         if way is None or len(way) != 3 or not float(way.norm()) > 0:
             raise ArgumentError(f"a light's direction is three finite numbers, not all 0; this is {direction}.")
         self.register_buffer("direction", way)
@@ -135,21 +152,47 @@ class DirectionalLight(PlacedLight):
 
 
 class AmbientLight(Light):
-    """The same radiance from every direction: a white surface looks exactly that bright."""
+    """The same radiance from every direction: a white surface looks exactly that bright.
+
+    With `cast_shadows` it does so where nothing is in the way, else less: ambient occlusion, by `samples` rays from
+    each sample of a surface. That takes its time, so it is not done by default. ArgumentError for fewer than one.
+    """
+
+    def __init__(self, intensity: Color, cast_shadows: bool = False, samples: int = 16):
+        super().__init__(intensity, cast_shadows)
+        self.samples = check_samples(samples)
+
+    def sample(self, where: Float[Tensor, "n 2"]) -> LightPoints:
+        """Directions that stand for it, for `where` (n, 2) evenly over the unit square."""
+        way = shading.on_sphere(where.to(self.intensity))
+        strength = torch.ones_like(way) * self.intensity * (4 * math.pi / len(where))
+        return LightPoints(pad(way, (0, 1)), strength, torch.zeros_like(way))
 
 
 class EnvironmentLight(Light):
-    """Light from an image of the environment, infinitely far away; `intensity` multiplies it. No shadows.
+    """Light from an image of the environment, infinitely far away; `intensity` multiplies it.
 
     `image` is (3, H, W) or (H, W, 3), linear radiance, or a file (see `read_radiance`). It is equirectangular: the top
     row looks up (+Y), the middle along −Z, and +X lies to the right of it, at u = 3/4. If `trainable`, it is a
     parameter. ArgumentError for an image of another shape, or with values that are negative or not finite.
+
+    With `cast_shadows` each sample of a surface looks along `samples` directions, more of them where the image is
+    bright, and sees whether something is in the way; diffuse surfaces then get the light of just these. That takes its
+    time, so it is not done by default.
     """
 
     image: Float[Tensor, "3 h w"]
 
-    def __init__(self, image: Tensor | np.ndarray | str | Path, intensity: Color = 1.0, trainable: bool = False):
-        super().__init__(intensity)
+    def __init__(
+        self,
+        image: Tensor | np.ndarray | str | Path,
+        intensity: Color = 1.0,
+        trainable: bool = False,
+        cast_shadows: bool = False,
+        samples: int = 16,
+    ):
+        super().__init__(intensity, cast_shadows)
+        self.samples = check_samples(samples)
         if isinstance(image, str | Path):
             image = read_radiance(image)
         elif isinstance(image, np.ndarray) and image.dtype.kind == "f":
@@ -171,6 +214,12 @@ class EnvironmentLight(Light):
         else:
             self.register_buffer("image", image)
         self._maps = Kept()
+
+    def sample(self, where: Float[Tensor, "n 2"]) -> LightPoints:
+        """Directions that stand for it, for `where` (n, 2) evenly over the unit square."""
+        image = widened(self.image)
+        way, strength = shading.environment_samples(image, where.to(image))
+        return LightPoints(pad(way, (0, 1)), strength * self.intensity, torch.zeros_like(way))
 
     def maps(self) -> tuple[Float[Tensor, "9 3"], Float[Tensor, "levels 3 h w"]]:
         """What `shading.environment_reflection` needs: coefficients of the irradiance, and the blurred images.
@@ -198,7 +247,14 @@ class EnvironmentLight(Light):
         return f"{self.image.shape[2]} x {self.image.shape[1]}, {super().extra_repr()}"
 
 
-def _numbers(values: object) -> Tensor | None:
+def check_samples(samples: int) -> int:
+    """How many points stand for a light; ArgumentError for fewer than one."""
+    if not is_count(samples):
+        raise ArgumentError(f"a light is looked at by at least one sample, a whole number, not {samples}.")
+    return int(samples)
+
+
+def numbers(values: object) -> Tensor | None:
     """A row of numbers; None for what is not numbers, or not finite."""
     try:
         row = torch.as_tensor(values, dtype=torch.get_default_dtype()).reshape(-1)

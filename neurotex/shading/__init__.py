@@ -10,6 +10,7 @@ from .environment import (
     prefilter,
     sh_irradiance,
 )
+from .environment_samples import environment_samples, on_sphere
 from .ggx import MetallicRoughness, metallic_roughness, metallic_roughness_brdf
 from .lights import incident
 from .normal_map import apply_normal_map, face_tangents
@@ -20,6 +21,7 @@ __all__ = [
     "diffuse",
     "environment_diffuse",
     "environment_reflection",
+    "environment_samples",
     "environment_specular",
     "face_tangents",
     "incident",
@@ -28,6 +30,7 @@ __all__ = [
     "linear_to_srgb",
     "metallic_roughness",
     "metallic_roughness_brdf",
+    "on_sphere",
     "prefilter",
     "sh_irradiance",
     "srgb_to_linear",

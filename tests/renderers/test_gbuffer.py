@@ -103,7 +103,7 @@ def test_the_budget_is_of_all_views(stage, kind, monkeypatch):
 def test_passes_of_many_rows_are_those_of_one_strip(stage, monkeypatch):
     from neurotex.renderers import passes
 
-    whole = vars(nt.render_passes(stage, SIZE))
+    whole = vars(nt.render_passes(stage, SIZE, shadows=True))
     monkeypatch.setattr(passes, "BUDGET", 1)
-    for name, image in vars(nt.render_passes(stage, SIZE)).items():
+    for name, image in vars(nt.render_passes(stage, SIZE, shadows=True)).items():
         assert torch.equal(image, whole[name]), name

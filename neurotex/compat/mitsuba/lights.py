@@ -7,9 +7,22 @@ from collections.abc import Iterable
 from typing import Any
 
 import torch
+from torch.nn.functional import pad
 
 from ...errors import SceneError
-from ...scene import AmbientLight, Camera, DirectionalLight, EnvironmentLight, Flash, Light, PlacedLight, PointLight
+from ...scene import (
+    AmbientLight,
+    AreaLight,
+    Camera,
+    DirectionalLight,
+    EnvironmentLight,
+    Flash,
+    Light,
+    PlacedLight,
+    PointLight,
+    RectangleLight,
+    SphereLight,
+)
 from .draw import at_least_two
 
 
@@ -22,16 +35,28 @@ def emitters(mi: Any, lights: Iterable[Light], camera: Camera) -> dict[str, Any]
     found = {}
     for k, light in enumerate(lights):
         color = {"type": "rgb", "value": light.intensity.tolist()}
-        if isinstance(light, PlacedLight) and not light.cast_shadows:
+        if isinstance(light, PlacedLight | AreaLight) and not light.cast_shadows:
             warnings.warn(f"light {k} casts shadows in Mitsuba, where every light does.", stacklevel=3)
         if isinstance(light, Flash | PointLight):
             place = light.point(camera)[:3].tolist()
             found[f"light_{k}"] = {"type": "point", "position": place, "intensity": color}
         elif isinstance(light, DirectionalLight):
             found[f"light_{k}"] = {"type": "directional", "direction": light.direction.tolist(), "irradiance": color}
+        elif isinstance(light, RectangleLight | SphereLight):
+            found[f"light_{k}"] = {**_shape(mi, light), "emitter": {"type": "area", "radiance": color}}
         elif not isinstance(light, AmbientLight | EnvironmentLight):
             raise SceneError(f"light {k} is a {type(light).__name__}, which Mitsuba has no counterpart for: remove it.")
     return {**found, **_environment(mi, lights)}
+
+
+def _shape(mi: Any, light: RectangleLight | SphereLight) -> dict[str, Any]:
+    if isinstance(light, SphereLight):
+        return {"type": "sphere", "center": light.position.tolist(), "radius": float(light.radius)}
+    u, v = (light.edges.double() / 2).unbind(0)  # of Mitsuba's, which is 2 x 2
+    columns = [u, v, torch.linalg.cross(u, v), light.position.double()]
+    matrix = pad(torch.stack(columns, 1), (0, 0, 0, 1))
+    matrix[3, 3] = 1
+    return {"type": "rectangle", "to_world": mi.ScalarTransform4f(matrix.tolist())}
 
 
 def moves(lights: Iterable[Light], camera: Camera) -> dict[str, list[float]]:

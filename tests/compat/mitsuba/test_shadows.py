@@ -42,3 +42,20 @@ def test_shadows_of_a_teapot_on_a_plane_are_mitsubas(mi: Any, teapot, lamp):
     assert difference(nt.render(scene, 128, grid=8), theirs) < 30
     with pytest.warns(UserWarning, match="light 0 casts shadows in Mitsuba"):
         MitsubaRenderer(scene)
+
+
+@pytest.mark.parametrize("lamp", ["rectangle", "ball", "sky", "even"])
+@torch.no_grad()
+def test_soft_shadows_and_occlusion_are_mitsubas(mi: Any, teapot, lamp):
+    """At 256 samples for each pixel, with no noise."""
+    up = torch.linspace(1, 0, 64)[:, None].expand(64, 128)
+    lights = {
+        "rectangle": nt.RectangleLight((1.2, 2.0, 0.0), (0.0, 0.0, 1.2), (-0.9, -0.9, 0.0), 6.0),
+        "ball": nt.SphereLight((1.2, 1.6, 1.0), 0.4, 12.0),
+        "sky": nt.EnvironmentLight(torch.stack([up, 0.3 + 0.5 * up, 0.5 + up]), 0.6, cast_shadows=True),
+        "even": nt.AmbientLight((0.8, 0.7, 0.6), cast_shadows=True),
+    }
+    scene = teapot.replace(cameras=teapot.cameras[:1], lights=lights[lamp])
+    ours, theirs = nt.render(scene, 64), MitsubaRenderer(scene)(64, spp=1024)
+    assert difference(ours, theirs) > 42
+    assert float(ours.mean() / theirs.mean()) == pytest.approx(1, abs=0.004)
