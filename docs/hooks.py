@@ -33,7 +33,8 @@ def public() -> dict[str, list[str]]:
         stub = folder / "__init__.pyi"
         tree = ast.parse((stub if stub.exists() else folder / "__init__.py").read_text(encoding="utf-8"))
         if stub.exists():
-            imports = [s for s in tree.body if isinstance(s, ast.ImportFrom) and s.module]
+            own = package != "neurotex"  # its packages have pages of their own
+            imports = [s for s in tree.body if isinstance(s, ast.ImportFrom) and (s.module or own)]
             names = [alias.asname or alias.name for statement in imports for alias in statement.names]
         else:
             (names,) = (

@@ -7,7 +7,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
@@ -17,9 +16,8 @@ import typer
 from PIL import Image
 
 import neurotex as nt
-from neurotex import cli, gan
+from neurotex import cli
 from neurotex.cli import app
-from neurotex.fit import Options
 from neurotex.fit import run as fit_run
 from neurotex.gan import run as gan_run
 from tests import tiny
@@ -78,7 +76,9 @@ def test_nonsense_in_an_option_is_success_or_exit_code_2(verb, option, case, run
         if code == 2:
             assert out == ""
             assert "Traceback" not in err
-            (line,) = [line for line in err.splitlines() if line.strip() and not line.startswith("warning: ")]
+            (line,) = [
+                line for line in err.splitlines() if line.strip() and not line.startswith(("warning: ", "look at "))
+            ]
             assert line.startswith("error: ")
             assert line.endswith(".")
             assert not (tmp_path / "out").exists(), value
@@ -113,18 +113,6 @@ def test_without_words_there_is_the_help(run):
     assert "Usage: neurotex" in out
     assert "error" not in err
     assert code in (0, 2)  # as click has it, before and after 8.2
-
-
-@pytest.mark.parametrize(("verb", "kind"), [("fit", Options), ("train", gan.Options)])
-def test_defaults_are_those_of_the_function(verb, kind):
-    said = {option.name: option.default for option in COMMANDS[verb].params}
-    for field in fields(kind):
-        if (field.name in ("mesh", "views", "data", "maps") and verb == "fit") or field.name == "data":
-            continue
-        default = said[field.name]
-        if field.name == "maps":
-            default = tuple(default.split(","))
-        assert (tuple(default) if isinstance(default, list) else default) == field.default, field.name
 
 
 def test_every_option_and_command_has_a_help_text():
@@ -271,7 +259,9 @@ def test_a_signal_while_torch_loads_or_a_scene_is_read_is_one_line(number, after
 LITTLE = """
 import json, resource, sys
 from pathlib import Path
-from neurotex import cli, fit, gan, renderers  # loaded before memory is short
+from neurotex import cli, renderers
+from neurotex.fit import fit_views  # loaded before memory is short
+from neurotex.gan import train_generator
 held = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (held + (1 << 28), resource.RLIM_INFINITY))
 for words in json.loads(sys.argv[1]):

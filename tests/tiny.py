@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 import neurotex as nt
-from neurotex.gan.materials import materials
+from neurotex.gan.procedural import materials
 from neurotex.scene import to_photograph
 
 FLASH, YFOV, SIDE = 40.0, 45.0, 48

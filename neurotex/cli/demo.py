@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from ..fit.options import Options
 from .console import console
 from .fit import report, run_fit
 from .options import Overwrite, Resume
@@ -19,7 +20,6 @@ def demo(
 ) -> None:
     """Fit a texture to the photographs of a teapot that ship with neurotex, in three ways."""
     from .. import assets
-    from ..fit import Options
 
     data = assets.folder() / "demo"
     common: dict[str, Any] = {

@@ -18,13 +18,14 @@ from .plan import Plan
 # what a run writes to its folder, beside its checkpoint
 FILES = (
     "metrics.json",
-    "report.html",
+    *report.FILES,
     "model.glb",
     "turntable.gif",
     "latent.safetensors",
     "generator.safetensors",
     *(f"textures/base_color.{kind}" for kind in ("png", "jpg", "dds")),
 )
+FOLDERS = ("textures", "report")
 
 
 # 7 parameters: what was planned, what was found, and what was measured of it
@@ -37,14 +38,14 @@ def write_outputs(
     history: list[float],
     metrics: dict,
 ) -> None:
-    """Write textures, model, turntable, report and what was learned of generators to `out` (with `textures` in it).
+    """Write textures, model, turntable, report and what was learned of generators to `out`, which has all `FOLDERS`.
 
     `scene` wears `textures`, which its targets have become, and is seen in `images`, (views, 4, height, width), linear.
     """
     ((target, texture),) = zip(plan.targets, textures, strict=True)
-    save_texture(texture, out / "textures" / "base_color")
+    file = save_texture(texture, out / "textures" / "base_color")
     with torch.no_grad():
-        pictures = [texture.eval()() for texture in textures]
+        pictures = {file.relative_to(out).as_posix(): texture.eval()()}
     scene.save(out / "model.glb")
     save_gif([on_background(image) for image in turntable(scene)], out / "turntable.gif")
     value = None if target.latent is None else target.latent.value
@@ -52,5 +53,4 @@ def write_outputs(
         storage.write_tensors(out / "latent.safetensors", {plan.options.space: value.detach().cpu()})
         if plan.options.optimize != "latents":
             generators.save(target.generator, out / "generator.safetensors")
-    with storage.replacing(out / "report.html") as file:
-        file.write_text(report.page(plan, images, pictures, history, metrics), encoding="utf-8")
+    report.write_report(out, plan, images, pictures, history, metrics)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cached_property
 
 import torch
 from torch import nn
 
 from .. import discrete, generators
+from ..core.options import check
 from ..errors import ArgumentError
 from ..renderers import BakedMatrix
 from ..scene import (
@@ -161,15 +162,9 @@ def stepped_group(source: ImageTexture, through: Sequence[discrete.Step]) -> dic
 
 
 def _check(options: Options) -> None:
-    for name, value in ((field.name, getattr(options, field.name)) for field in fields(options)):
-        if isinstance(value, float) and not math.isfinite(value):
-            raise ArgumentError(f"--{name} {value} is no number: give a finite one.")
+    check(options)
     if options.optimize not in ("latents", "weights", "both"):
         raise ArgumentError(f"--optimize {options.optimize} is unknown: choose latents, weights or both.")
-    if options.steps is not None and options.steps < 1:
-        raise ArgumentError(f"a fit takes at least 1 step, not {options.steps}.")
-    if options.imagined < 0:
-        raise ArgumentError(f"--imagined {options.imagined} is no number of views: give 0 or more.")
     if not all(0 < t < math.inf for t in options.temperature):
         raise ArgumentError("--temperature needs two numbers above 0, the first and the last.")
     if options.huber is not None and not options.huber > 0:

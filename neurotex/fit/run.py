@@ -15,7 +15,7 @@ from ..renderers import bake
 from . import losses
 from .finish import finish, holdout_psnr, warn_of_blind
 from .options import Options
-from .outputs import FILES, write_outputs
+from .outputs import FILES, FOLDERS, write_outputs
 from .plan import GRID, make_plan
 from .stages import Progress, run_stages
 
@@ -44,7 +44,7 @@ def fit_views(
         plan = make_plan(options)
     photographs = "{} photographs of {} x {} pixels".format(len(plan.views.cameras), *plan.views.size[::-1])
     short = memory_for(f"a fit of {texels} to {photographs}", f"{remedy}, or give fewer or smaller photographs")
-    with short, run.folder("textures"):
+    with short, run.folder(*FOLDERS):
         baking = time.perf_counter()
         baked = bake(plan.scene, plan.views.size, grid=GRID)
         baking = time.perf_counter() - baking

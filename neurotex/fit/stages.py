@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from ..core import storage
-from ..core.interrupts import Interrupted, Stop, stoppable
+from ..core.interrupts import Interrupted as Interrupted
+from ..core.interrupts import Stop, stoppable
 from ..core.run import Run
 from ..renderers import BakedScene
 from ..scene import ImageTexture

@@ -16,7 +16,7 @@ from torch import Tensor
 from .. import images
 from ..errors import ArgumentError, FileError
 from . import image_files
-from .materials import CHANNELS, check_maps, turned
+from .procedural import CHANNELS, check_maps, turned
 
 CROPS = ("random", "centre", "tile")
 NAMED = 5  # files that a warning names at most

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 from ..core.checkpoint import load_state
+from ..core.options import check
 from ..errors import ArgumentError, FileError
 from ..generators import FamilyGenerator, MaterialGenerator, StyleGAN2
 from ..generators.family import BASE
@@ -20,8 +20,9 @@ from .discriminators import PatchDiscriminator, StyleGAN2Discriminator, TextureD
 from .families import FAMILIES
 from .folder import ImageFolder
 from .losses import Hinge, LeastSquares, NonSaturating, Wasserstein
-from .materials import CHANNELS, ProceduralMaterials
+from .options import Options
 from .penalties import R1, GradientPenalty, PathLength, Smoothness
+from .procedural import CHANNELS, ProceduralMaterials
 from .processes import Processes
 from .reconstruction import Encoder, Reconstruction
 from .render_data import ViewSource, photographed
@@ -42,68 +43,12 @@ DISCRIMINATORS = ("stylegan2", "patch", "texture", "none")
 MATERIALS = "materials"  # in place of a folder: our procedural ones
 
 
-@dataclass(frozen=True)
-class Options:
-    """What to train on what.
-
-    `data`: folders of images; or "materials", our procedural ones, without end. With `through_renders`, folders of
-    photographs (`transforms.json`) of objects, whose shape `mesh` is, or scenes with textures: then the discriminator
-    sees renders of `mesh`, and textures never. `maps` of a material are learned together; a folder then has a file for
-    each, as NAME_base_color.png. `images` is how many the networks see in all.
-
-    Networks: `generator` is "stylegan2"; "material" (`generators.MaterialGenerator`, for machines without a GPU); or
-    "family" (`generators.FamilyGenerator`), which knows the families of our materials. It
-    has `channel_base` / r channels at resolution r, at most `channel_max`; latents of `latent_dim`; textures have no
-    seam if `tileable`. The discriminator has `discriminator_base` in place of the first, 0 for the same. `begin` is an
-    earlier run's folder, perhaps of half the size: what fits is taken over from it.
-
-    `rate` is that of learning; the discriminator's is `discriminator_rate`, 0 for the same. Weights of penalties, 0 for
-    none: `r1`, `path_length`, `smoothness`, `reconstruction` (see `gan.penalties`), and `teach`: a family generator
-    learns what families draw for its latents (see `gan.teaching`), with the discriminator "none" nothing else.
-
-    A step sees `batch` images, in `accumulate` parts one after another; renders have `render_size` pixels a side.
-    `loss` is one of `LOSSES`, `augment` the share of signs that an `AdaptiveAugment` aims at, 0 for none, and
-    `half_life` that of the averaged generator, in images.
-    """
-
-    data: tuple[str, ...]
-    through_renders: bool = False
-    mesh: tuple[str, ...] = ()
-    maps: tuple[str, ...] = ("base_color",)
-    size: int = 128
-    render_size: int = 64
-    images: int = 200_000
-    batch: int = 16
-    accumulate: int = 1
-    seed: int = 0
-    begin: str | None = None
-    channel_base: int = 4096
-    channel_max: int = 256
-    latent_dim: int = 128
-    tileable: bool = True
-    generator: str = "stylegan2"
-    discriminator: str = "stylegan2"
-    discriminator_base: int = 0
-    loss: str = "nonsaturating"
-    r1: float = 1.0
-    path_length: float = 0.0
-    smoothness: float = 0.0
-    reconstruction: float = 0.0
-    teach: float = 0.0
-    augment: float = 0.0
-    rate: float = 0.0025
-    discriminator_rate: float = 0.0
-    half_life: float = 10_000
-
-
 def make_trainer(options: Options, fabric: Processes | None = None) -> Trainer:
     """The networks, data and penalties that options ask for. The same seed gives the same weights to begin with.
 
     `fabric` is what `launch` gives. ArgumentError for options that cannot be used.
     """
-    for name, value in ((field.name, getattr(options, field.name)) for field in fields(options)):
-        if isinstance(value, float) and not math.isfinite(value):
-            raise ArgumentError(f"--{name.replace('_', '-')} {value} is no number: give a finite one.")
+    check(options)
     if options.loss not in LOSSES:
         raise ArgumentError(f"there is no loss '{options.loss}': choose one of {', '.join(LOSSES)}.")
     for what, known in (("generator", GENERATORS), ("discriminator", DISCRIMINATORS)):

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from ..errors import ArgumentError, MissingError
+from .options import Machine
 
 T = TypeVar("T")
 PRECISIONS = ("32", "bf16", "16")
@@ -73,7 +74,9 @@ def has_bfloat16() -> bool:
     return any(getattr(torch.cpu, name, lambda: False)() for name in asked)
 
 
-def launch(device: str = "cpu", processes: int = 1, precision: str = "32") -> Processes:
+def launch(
+    device: str = Machine.device, processes: int = Machine.processes, precision: str = Machine.precision
+) -> Processes:
     """Processes ready to train: `Alone`, or a launched `Fabric`.
 
     `precision` is "32", or "bf16" or "16" for mixed precision. `processes` are started here; under `torchrun`, which

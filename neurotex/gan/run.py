@@ -14,7 +14,7 @@ from PIL import Image
 from torch import Tensor
 
 from ..core import storage
-from ..core.interrupts import Interrupted
+from ..core.interrupts import Interrupted as Interrupted
 from ..core.memory import memory_for
 from ..core.run import Run
 from ..errors import MissingError, TrainingError
@@ -23,12 +23,12 @@ from ..generators.protocol import as_texels, drawn
 from . import seeds
 from .log import Log
 from .metrics.features import SMALLEST
+from .options import Machine, Options
 from .pictures import picture, sheet
-from .plan import Options, make_trainer
+from .plan import make_trainer
 from .processes import Alone, Processes
 from .trainer import Trainer
 
-MINUTES = 5.0  # between two checkpoints
 SAMPLES = 48
 
 # progress(images done, images in all, what the last step measured, images per second)
@@ -54,7 +54,7 @@ def train_generator(
     overwrite: bool = False,
     fabric: Processes | None = None,
     progress: Progress | None = None,
-    minutes: float = MINUTES,
+    minutes: float = Machine.minutes,
     scores: bool = True,
 ) -> dict:
     """Train, write everything to the folder `out`, and return the metrics (also in `out/metrics.json`).

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from ..core.precision import uncast
 from ..generators.family import PLACE, TAIL, FamilyGenerator
 from .dice import HALF, Dice
-from .materials import drawn
+from .procedural import drawn
 from .reconstruction import sliced_distance
 
 

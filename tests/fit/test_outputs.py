@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -12,7 +13,8 @@ import trimesh
 from PIL import Image
 
 import neurotex as nt
-from neurotex.fit import Options, fit_views
+from neurotex.fit import Options, fit_views, report
+from neurotex.fit.plan import make_plan
 from neurotex.generators import load
 from tests import tiny
 
@@ -32,6 +34,7 @@ def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_folder_holds_what_was_promised_and_no_temporary_files(out):
     names = {path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file()}
     results = {"model.glb", "turntable.gif", "report.html", "metrics.json", "textures/base_color.png"}
+    results |= {f"report/00{k}.jpg" for k in range(4)}
     assert names == results | {"checkpoint.safetensors"}
 
 
@@ -63,15 +66,40 @@ def test_the_turntable_shows_the_mesh_from_several_sides(out):
     assert all(np.abs(a - b).mean() > 1 for a, b in pairwise(frames))
 
 
-def test_the_report_is_one_file_with_a_picture_of_every_view(out):
+def test_the_report_is_one_page_with_a_thumbnail_of_every_view_and_pictures_beside_it(out):
     page = (out / "report.html").read_text(encoding="utf-8")
     sources = re.findall(r'src="([^"]*)"', page)
     assert all(source.startswith("data:image/") for source in sources)
-    assert not re.search(r"https?://|href=|url\(|<script|<link", page)
-    captions = re.findall(r"<figure><img [^>]*><figcaption>(\S+): [\d.]+ dB</figcaption></figure>", page)
-    assert captions == ["0", "1", "2", "3"]
-    assert len(sources) == len(captions) + 1  # and the texture
+    assert not re.search(r"https?://|url\(|<script|<link", page)
+    views = re.findall(r'href="([^"]*)"><img [^>]*></a><figcaption>(\S+): [\d.]+ dB</figcaption>', page)
+    assert views == [(f"report/00{k}.jpg", str(k)) for k in range(4)]
+    assert len(sources) == len(views) + 1  # and the texture
+    files = re.findall(r'href="([^"]*)"', page)
+    assert files[-1] == "textures/base_color.png"
+    assert all((out / file).is_file() for file in files)
+    with Image.open(out / files[0]) as strip:
+        assert strip.size == (3 * tiny.SIDE, tiny.SIDE)
     assert len(re.search(r'<polyline points="([^"]*)"', page)[1].split()) == 20  # the loss of every step
+
+
+@pytest.mark.parametrize(("side", "shown"), [(256, 256), (40, 40), (2 * report.LARGEST, report.LARGEST)])
+def test_a_report_of_many_views_is_small_and_names_are_words_only(case, tmp_path, side, shown):
+    count = 48 if side < 1000 else 1
+    plan = make_plan(Options(str(case["mesh"]), str(case["views"]), size=8))
+    images = torch.cat([tiny.picture(side), torch.ones(1, side, side)]).expand(count, -1, -1, -1)
+    names = ['<img src="x">', *(f"view {k}" for k in range(1, count))]
+    views = nt.Views(plan.views.cameras[:1] * count, images, plan.views.lights, names)
+    (tmp_path / "report").mkdir()
+    about = (images.flip(2), {"a & b.png": tiny.picture(8)[None]}, [0.1, 0.01], {"steps": 2})
+    report.write_report(tmp_path, replace(plan, views=views), *about)
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert len(page) < 3_000_000
+    assert "<figcaption>&lt;img src=&#34;x&#34;&gt;: " in page
+    assert 'href="a%20%26%20b.png"' in page
+    pictures = sorted((tmp_path / "report").iterdir())
+    assert len(pictures) == count
+    with Image.open(pictures[0]) as strip:
+        assert strip.size == (3 * shown, shown)
 
 
 def test_the_metrics_are_all_there(out):

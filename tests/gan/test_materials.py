@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from neurotex.errors import ArgumentError
 from neurotex.gan.families import FAMILIES
-from neurotex.gan.materials import ProceduralMaterials, materials, turned
+from neurotex.gan.procedural import ProceduralMaterials, materials, turned
 from neurotex.generators.filters import slopes
 
 MAPS = ("base_color", "normal", "roughness", "metallic")

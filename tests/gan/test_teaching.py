@@ -8,7 +8,7 @@ import torch
 from neurotex.gan import Trainer
 from neurotex.gan.dice import Dice
 from neurotex.gan.families import FAMILIES
-from neurotex.gan.materials import ProceduralMaterials, drawn
+from neurotex.gan.procedural import ProceduralMaterials, drawn
 from neurotex.gan.teaching import Taught, lesson, snapped
 from neurotex.generators import FamilyGenerator
 

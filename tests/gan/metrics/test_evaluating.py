@@ -7,7 +7,7 @@ import torch
 
 from neurotex.errors import ArgumentError, MissingError
 from neurotex.gan import metrics
-from neurotex.gan.materials import materials
+from neurotex.gan.procedural import materials
 
 pytest.importorskip("torchmetrics")
 
