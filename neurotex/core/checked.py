@@ -131,6 +131,12 @@ def image_size(what: str, size: object) -> tuple[int, int]:
     return height, width
 
 
+def gradients(what: str) -> None:
+    """Raises ArgumentError where torch records no gradients, and `what` needs them."""
+    if not torch.is_grad_enabled():
+        raise ArgumentError(f"{what} needs gradients: call it outside of torch.no_grad() and torch.inference_mode().")
+
+
 def _has_no_values(tensor: Tensor) -> bool:
     """Whether there is nothing to look at: the tensor is empty, or merely traced."""
     return torch.compiler.is_compiling() or tensor.numel() == 0 or tensor.is_meta or isinstance(tensor, FakeTensor)

@@ -17,6 +17,13 @@ def uncast(device: torch.device) -> AbstractContextManager:
     return torch.autocast(device.type, enabled=False) if torch.is_autocast_enabled(device.type) else nullcontext()
 
 
+def forget_casts() -> None:
+    """Have `torch.autocast` cast parameters again: what it keeps of them lasts for its whole context, and where that is
+    around an optimiser's steps, networks would go on with the values of the first one."""
+    if not torch.compiler.is_compiling():
+        torch.clear_autocast_cache()
+
+
 def is_half(dtype: torch.dtype) -> bool:
     """Whether a type holds floats of less than 32 bits."""
     return dtype.is_floating_point and dtype.itemsize < 4

@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from ..core import checked
 from ..core.interrupts import stoppable
 from ..core.memory import memory_for
 from ..core.progress import Bar
@@ -104,7 +105,11 @@ class Fit:
         return self.objective()
 
     def step(self) -> float:
-        """One step of the optimizer; returns the loss before it. ArgumentError where the loss is no longer finite."""
+        """One step of the optimizer; returns the loss before it.
+
+        ArgumentError where the loss is no longer finite, and where torch records no gradients.
+        """
+        checked.gradients("a fit")
         done = self.step_number
         factor = min(1.0, (done + 1) / WARM_UP) * 0.5 * (1 + math.cos(math.pi * done / self.steps))
         for group, rate in zip(self.optimizer.param_groups, self._rates, strict=True):
@@ -118,7 +123,7 @@ class Fit:
                 loss = expected_loss(self.loss, self.scene, self.draws)
             value = float(loss.detach())  # read once: a GPU is waited for
             if not math.isfinite(value):
-                raise ArgumentError(f"the loss is {value} at step {done + 1}: lower the learning rate or check inputs.")
+                raise ArgumentError(f"the loss is {value} at step {done + 1}: {self._remedy()}.")
             if loss.requires_grad:
                 loss.backward()
             if all(p.grad is None for group in self.optimizer.param_groups for p in group["params"]):
@@ -129,6 +134,12 @@ class Fit:
             self.optimizer.step()
         self.history.append(value)
         return value
+
+    def _remedy(self) -> str:
+        """What may help where the loss is no longer finite."""
+        if any(p.dtype == torch.float16 for group in self.optimizer.param_groups for p in group["params"]):
+            return "optimizers lose small gradients in float16, give them bfloat16 or float32"
+        return "lower the learning rate or check inputs"
 
     def _set_temperatures(self, first: float, last: float, progress: float) -> None:
         """Those at a share `progress` of the way: first^(1 − p) last^p."""

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from ..core import checked
 from ..core.progress import Bar
 from ..scene import Latent
 from .adam import Adam
@@ -30,8 +31,10 @@ def search_latent(
     A generator's loss over its latents has many valleys. So: the losses of `draws` samples; then in each round the best
     `n` are optimised for `steps` steps by Adam (successive halving, Jamieson and Talwalkar 2016). Deterministic in
     `seed`. Nothing but the latent is changed. `on_render(done, total)` is called before each render; where it is given,
-    `progress` (see `neurotex.core.progress`) is shown only if asked for. `rounds` are pairs (n, steps).
+    `progress` (see `neurotex.core.progress`) is shown only if asked for. `rounds` are pairs (n, steps). ArgumentError
+    where torch records no gradients.
     """
+    checked.gradients("a search for a latent")
     total = draws + sum(n * steps for n, steps in rounds)
     with fit.memory(), Bar("search", total, progress if on_render is None else bool(progress)) as bar:
 

@@ -12,7 +12,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
+from ..core import checked
 from ..core.interrupts import Stop, stoppable
+from ..core.precision import forget_casts
 from ..core.progress import Bar
 from ..errors import ArgumentError, TrainingError
 from ..generators.protocol import drawn
@@ -133,7 +135,11 @@ class Trainer:
         return stop
 
     def step(self) -> dict[str, float]:
-        """One update of each network; what there is to watch. TrainingError where a loss is no number."""
+        """One update of each network; what there is to watch. TrainingError where a loss is no number.
+
+        ArgumentError where torch records no gradients.
+        """
+        checked.gradients("training")
         began = time.perf_counter()
         measured: dict[str, Tensor] = {}
         with torch.random.fork_rng(devices=[self.fabric.device] if self.fabric.device.type == "cuda" else []):
@@ -337,6 +343,7 @@ class Trainer:
             for slope, mean in zip(slopes, flat.split([slope.numel() for slope in slopes]), strict=True):
                 slope.copy_(mean.view_as(slope))
         optimizer.step()
+        forget_casts()
         optimizer.zero_grad(set_to_none=True)
 
     def _only(self, network: nn.Module) -> None:

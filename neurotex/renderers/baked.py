@@ -29,6 +29,7 @@ from ..errors import SceneError
 from ..raster.pixels import place_pixels_unchecked
 from ..scene import Latents, Material, Scene
 from ..scene.batches import over_batches
+from ..scene.graph import check_has_gradients
 from .frozen import Guard
 from .maps import SceneMaps
 
@@ -121,6 +122,7 @@ class BakedScene(nn.Module):
 
     def _look(self) -> None:
         if not torch.compiler.is_compiling():
+            check_has_gradients(self.scene)
             self._guard.check()
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> BakedScene:

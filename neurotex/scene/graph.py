@@ -341,9 +341,21 @@ def _check_extents(given: list[tuple[str, str, Tensor]]) -> None:
 
 
 def check_is_scene(scene: object) -> None:
-    """Raise ArgumentError for what is no Scene, such as another renderer's."""
+    """Raise ArgumentError for what is no Scene, such as another renderer's; see also `check_has_gradients`."""
     if not isinstance(scene, Scene):
         raise ArgumentError(
             f"what is drawn is a neurotex Scene, not a {type(scene).__name__}: make one of meshes, cameras and lights, "
             "neurotex.Scene(mesh, camera, light)."
         )
+    check_has_gradients(scene)
+
+
+def check_has_gradients(scene: Scene) -> None:
+    """SceneError for a parameter that is to have a gradient, but was made where torch records none."""
+    if torch.is_grad_enabled():
+        lost = next((name for name, p in scene.named_parameters() if p.requires_grad and p.is_inference()), None)
+        if lost is not None:
+            raise SceneError(
+                f"{lost} was made in torch.inference_mode() and can have no gradient: make it outside, or draw in "
+                "torch.no_grad()."
+            )

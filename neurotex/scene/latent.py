@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensor
 
 from ..core.op import transformed
+from ..core.precision import forget_casts
 from ..errors import ArgumentError, SceneError
 from ..generators import protocol
 from ..images.notebook import texture_png
@@ -37,6 +38,7 @@ class Evaluation:
     """
 
     def __init__(self, latents: Latents | None = None):
+        forget_casts()
         self.latents = by_name(latents)
         self._done: dict[int, Tensor] = {}
         self._asked: set[str] = set()

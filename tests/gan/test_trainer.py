@@ -2,6 +2,7 @@
 
 import copy
 import math
+from contextlib import nullcontext
 
 import pytest
 import torch
@@ -243,3 +244,17 @@ def test_a_penalty_of_nobody_is_refused():
     penalty.of = "critic"
     with pytest.raises(ArgumentError, match="generator or the discriminator"):
         tiny(penalties=[penalty])
+
+
+def test_autocast_around_all_steps_sees_every_step_s_weights():
+    """torch keeps casts of weights for as long as its context lasts."""
+    found = []
+    for around in (True, False):
+        trainer, losses = tiny(), []
+        with torch.autocast("cpu", torch.bfloat16) if around else nullcontext():
+            for _ in range(3):
+                with nullcontext() if around else torch.autocast("cpu", torch.bfloat16):
+                    losses.append(trainer.step())
+        found.append([{name: value for name, value in loss.items() if name.startswith("loss/")} for loss in losses])
+    assert found[0] == found[1]
+    assert found[0][0] != found[0][2]

@@ -94,7 +94,10 @@ class _Slope(torch.autograd.Function):
 
 
 class _Estimate(torch.autograd.Function):
-    """`Perturbation.estimate`; under vmap one call for all, as a batch with draws of their own."""
+    """`Perturbation.estimate`; under vmap one call for all, as a batch with draws of their own.
+
+    ArgumentError where it is differentiated in turn: differences of a few draws have no slope that means anything.
+    """
 
     @staticmethod
     def forward(x: Tensor, grad: Tensor, step: Exact, estimator: Perturbation) -> Tensor:
@@ -102,11 +105,14 @@ class _Estimate(torch.autograd.Function):
 
     @staticmethod
     def setup_context(ctx, inputs: tuple, output: Tensor) -> None:
-        """Nothing to keep: random numbers have no second derivative."""
+        """Nothing to keep."""
 
     @staticmethod
     def backward(ctx, grad: Tensor) -> tuple:
-        return None, None, None, None
+        raise ArgumentError(
+            "a slope from perturbations is differentiated once: a loss on gradients needs another estimator, such as "
+            "'surrogate'."
+        )
 
     @staticmethod
     def vmap(info, in_dims: tuple, x: Tensor, grad: Tensor, step: Exact, estimator: Perturbation) -> tuple:

@@ -139,3 +139,12 @@ def test_a_fit_through_a_step_that_can_only_be_called():
 def test_nonsense_is_refused(options):
     with pytest.raises(ArgumentError):
         Perturbation(**options)
+
+
+def test_it_is_differentiated_once():
+    """A second derivative of differences is refused; it was 0."""
+    x = torch.rand(1, 1, 4, 4, dtype=torch.float64, requires_grad=True)
+    y = Blur(Perturbation())(x)
+    (slope,) = torch.autograd.grad(y.square().sum(), x, create_graph=True)
+    with pytest.raises(ArgumentError, match="a slope from perturbations is differentiated once"):
+        slope.sum().backward()
