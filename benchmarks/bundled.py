@@ -3,7 +3,7 @@
 Scores of its base colours against materials that training did not see (features need no download, so the numbers
 compare only among themselves); how closely w+ finds eight such materials again, as StyleGAN2's projection does; and,
 with `--hidden MESH VIEWS`, how closely `neurotex fit --optimize latents` finds textures of its own again, each from
-four pictures of a mesh that wears it, judged by the other views.
+four pictures of a mesh that wears it, measured on the other views.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """`python -m benchmarks.discrete`: every discrete step with every estimator, on views that no fit saw.
 
 A texture is fitted to the photographs without steps. Then each step is applied to it afterwards; and, from there,
-optimised through: with each estimator from the fit's own start, and as `neurotex fit --through` does it. Judged is the
-render of what ships. Figures are kept step by step in discrete.json; another run continues there. `--write` puts tables
-and pictures into docs/.
+optimised through: with each estimator from the fit's own start, and as `neurotex fit --through` does it. Measured is
+the render of what is exported. Figures are kept step by step in discrete.json; another run continues there. `--write`
+puts tables and pictures into docs/.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from neurotex.fit.options import Options
 from neurotex.shading import linear_to_srgb
 
 from . import step_costs, through
-from .fits import Judge, unseen_views
+from .fits import Validation, unseen_views
 from .report import find_markers, splice
 from .through import DEFAULT, Bench, Outcome
 from .work import QUICK, Data, Scale
@@ -113,8 +113,8 @@ def _measure(
     if quick:
         options = replace(options, size=64, steps=2)
     unseen, _ = unseen_views(data, None, scale)
-    judge = lru_cache(lambda side: Judge(data, unseen, side))
-    bench = Bench(data, judge, options, imagined=2 if quick else 24, steps=2 if quick else 40)
+    validation = lru_cache(lambda side: Validation(data, unseen, side))
+    bench = Bench(data, validation, options, imagined=2 if quick else 24, steps=2 if quick else 40)
     found["unconstrained"] = bench.unconstrained
     with Progress(transient=True, console=Console(stderr=True)) as bar:
         task = bar.add_task(kind, total=len(names))
@@ -140,7 +140,7 @@ def _strip(out: Path, name: str) -> Path:
 
 def _draw(bench: Bench, unseen: nt.Views, outcomes: list[Outcome], file: Path) -> None:
     """A part of an unseen view: the photograph, without steps, afterwards, through."""
-    stage = bench.judge
+    stage = bench.validation
     height, width = unseen.size
     box = (slice(None), slice(height // 5, height // 5 + height // 2), slice(width // 4, width // 4 + width // 2))
 

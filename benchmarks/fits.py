@@ -1,6 +1,6 @@
-"""How fast and how far a texture is found from photographs, judged on views that no fit saw.
+"""How fast and how far a texture is found from photographs, measured on views that no fit saw.
 
-The clock stops while a texture is judged. It starts once photographs and libraries are in memory and compiled code is
+The clock stops while a texture is measured. It starts once photographs and libraries are in memory and compiled code is
 at hand; reading the mesh, baking and building trees count.
 """
 
@@ -20,7 +20,7 @@ from neurotex.fit.adam import Adam
 from neurotex.fit.finish import finish
 from neurotex.fit.options import Options
 from neurotex.fit.plan import GRID, make_plan
-from neurotex.scene.shipping import pixels
+from neurotex.scene.export import pixels
 
 from . import with_mitsuba
 from .work import Data, Scale
@@ -46,7 +46,7 @@ class Trace:
         return max(self.levels)
 
 
-class Judge:
+class Validation:
     """Renders textures from views that were not fitted."""
 
     def __init__(self, data: Data, views: nt.Views, side: int):
@@ -62,10 +62,10 @@ class Judge:
 
 
 def unseen_views(data: Data, mi: object | None, scale: Scale) -> tuple[nt.Views, str]:
-    """Views to judge by, and who made them: Mitsuba in this run, else our own renderer; or the folder's own."""
+    """Views to measure by, and who made them: Mitsuba in this run, else our own renderer; or the folder's own."""
     if data.truth is None:
         if data.holdout is None:
-            raise nt.FileError(f"{data.folder} needs the texture as .png, or photographs in holdout/ to judge by.")
+            raise nt.FileError(f"{data.folder} needs the texture as .png, or photographs in holdout/ to measure by.")
         return _first(nt.Views.load(data.holdout), scale.views), "its own photographs"
     views = data.views
     first = views.cameras[0]
@@ -81,7 +81,7 @@ def unseen_views(data: Data, mi: object | None, scale: Scale) -> tuple[nt.Views,
     return replace(views, cameras=cameras, names=names, images=images), maker
 
 
-def ours(data: Data, scale: Scale, judge: Judge, steps: int | None = None) -> Trace:
+def ours(data: Data, scale: Scale, validation: Validation, steps: int | None = None) -> Trace:
     """`neurotex fit` of plain pixels, without its files; by default in as many steps as it takes."""
     plan = make_plan(Options(mesh=str(data.mesh), views=str(data.photographs), size=scale.texture, steps=steps))
     plan = replace(plan, views=_first(plan.views, scale.views))
@@ -98,10 +98,10 @@ def ours(data: Data, scale: Scale, judge: Judge, steps: int | None = None) -> Tr
             yield texture().detach()[0]
         yield finish(replace(plan, scene=scene), baked)[0]().detach()[0]
 
-    return _trace(textures(), judge)
+    return _trace(textures(), validation)
 
 
-def mitsubas(mi: object, data: Data, scale: Scale, judge: Judge, steps: int = with_mitsuba.STEPS) -> Trace:
+def mitsubas(mi: object, data: Data, scale: Scale, validation: Validation, steps: int = with_mitsuba.STEPS) -> Trace:
     """Mitsuba's fit of a bitmap, with one step of another stage before the clock starts: it compiles at first use."""
     views = _first(data.views, scale.views)
     grey = torch.full((3, scale.texture, scale.texture), 0.5)
@@ -111,20 +111,20 @@ def mitsubas(mi: object, data: Data, scale: Scale, judge: Judge, steps: int = wi
         yield from with_mitsuba.fit(stage, views.images, count)
 
     next(run(1))
-    return _trace(run(steps), judge)
+    return _trace(run(steps), validation)
 
 
 def _first(views: nt.Views, count: int) -> nt.Views:
     return replace(views, cameras=views.cameras[:count], images=views.images[:count], names=views.names[:count])
 
 
-def _trace(textures: Iterable[Tensor], judge: Judge) -> Trace:
+def _trace(textures: Iterable[Tensor], validation: Validation) -> Trace:
     trace, clock = Trace(), 0.0
     began = time.perf_counter()
     for texture in textures:
         clock += time.perf_counter() - began
         trace.seconds.append(clock)
-        trace.levels.append(judge(texture))
+        trace.levels.append(validation(texture))
         began = time.perf_counter()
     return trace
 

@@ -19,7 +19,7 @@ HEADINGS = ("what", "neurotex", "beside", "", "ratio", "target")
 class Row:
     """One comparison. `value` and `beside_value` share a unit: s, dB or bytes.
 
-    `bound` is the target, for the figure that `judged` names ("ratio" or "value"); `at_least` says from which side.
+    `bound` is the target, for the figure that `bounded` names ("ratio" or "value"); `at_least` says from which side.
     """
 
     row: str
@@ -31,12 +31,12 @@ class Row:
     ratio: float | None = None
     bound: float | None = None
     at_least: bool = True
-    judged: str = "ratio"
+    bounded: str = "ratio"
 
     @property
     def met(self) -> bool | None:
         """Whether the target is met; None without one, or without a figure."""
-        measured = getattr(self, self.judged)
+        measured = getattr(self, self.bounded)
         if self.bound is None or measured is None:
             return None
         return measured >= self.bound if self.at_least else measured <= self.bound
@@ -45,7 +45,7 @@ class Row:
         """As text, one cell for each heading."""
         target = ""
         if self.bound is not None:
-            bound = f"{self.bound:,g}×" if self.judged == "ratio" else show(self.bound, self.unit)
+            bound = f"{self.bound:,g}×" if self.bounded == "ratio" else show(self.bound, self.unit)
             mark = {True: " ✓", False: " ✗", None: ""}[self.met]
             target = f"{'≥' if self.at_least else '≤'} {bound}{mark}"
         ratio = "" if self.ratio is None else f"{self.ratio:,.3g}×" if self.ratio < 100 else f"{self.ratio:,.0f}×"
@@ -61,7 +61,7 @@ def faster(row: str, what: str, value: float, beside: str, beside_value: float |
 
 def limited(row: str, what: str, value: float | None, bound: float | None, unit: str = "s") -> Row:
     """A figure of ours alone, that is to stay below `bound`."""
-    return Row(row, what, value, unit, bound=bound, at_least=False, judged="value")
+    return Row(row, what, value, unit, bound=bound, at_least=False, bounded="value")
 
 
 def show(value: float | None, unit: str) -> str:

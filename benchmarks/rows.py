@@ -128,19 +128,19 @@ def fit(run: Run) -> Iterator[Row]:
     level = 45.5 if data.name == "Spot" else 43.0
     run.say("fit: unseen views")
     unseen, maker = fits.unseen_views(data, mi, scale)
-    judge = fits.Judge(data, unseen, scale.texture)
+    validation = fits.Validation(data, unseen, scale.texture)
     count = 1 if run.quick else None
     if not run.quick:
-        fits.ours(data, scale, judge, 1)  # compiled code is loaded at first use
+        fits.ours(data, scale, validation, 1)  # compiled code is loaded at first use
     traces = []
     for turn in range(1 if run.quick else 3):
         run.say("fit: neurotex")
-        traces.append(fits.ours(data, scale, judge, count))
+        traces.append(fits.ours(data, scale, validation, count))
         if turn == 0:
             other = None
             if mi is not None:
                 run.say("fit: Mitsuba")
-                other = fits.mitsubas(mi, data, scale, judge, count or with_mitsuba.STEPS)
+                other = fits.mitsubas(mi, data, scale, validation, count or with_mitsuba.STEPS)
     run.curves["fit"] = {"neurotex": asdict(traces[0]), "Mitsuba": None if other is None else asdict(other)}
     reached = [trace.until(level) for trace in traces]
     own = None if None in reached else statistics.median(reached)
@@ -159,7 +159,7 @@ def fit(run: Run) -> Iterator[Row]:
         best,
         None,
         bound,
-        judged="value",
+        bounded="value",
     )
     yield Row("fit", "… whole fit", traces[0].seconds[-1], "s", "Mitsuba", other and other.seconds[-1])
 

@@ -22,9 +22,9 @@ from neurotex.fit.plan import GRID, RATES, make_plan, stepped_group
 from neurotex.fit.stages import LOOK
 from neurotex.fit.starts import calibrate, start_codes
 from neurotex.fit.validation import Reference
-from neurotex.scene.shipping import pixels, shown_as_shipped
+from neurotex.scene.export import pixels, shown_as_exported
 
-from .fits import Judge
+from .fits import Validation
 from .work import Data
 
 STEPS = (
@@ -55,7 +55,9 @@ class Outcome:
 class Bench:
     """One kind of fit without steps, of pixels or a generator's latents or weights, and what follows from it."""
 
-    def __init__(self, data: Data, judge: Callable[[int], Judge], options: Options, imagined: int, steps: int):
+    def __init__(
+        self, data: Data, validation: Callable[[int], Validation], options: Options, imagined: int, steps: int
+    ):
         self.options, self.steps = options, steps
         plan = make_plan(options)
         (stage,) = plan.stages
@@ -69,8 +71,8 @@ class Bench:
         with torch.no_grad():
             made = leaf.eval()()
             self.texture = finish(plan, baked)[0]() if self.pixels else made
-        self.judge = judge(self.texture.shape[-1])
-        self.unconstrained = self.judge(self.texture[0])
+        self.validation = validation(self.texture.shape[-1])
+        self.unconstrained = self.validation(self.texture[0])
         self.source = nt.ImageTexture(self.texture, trainable=True) if self.pixels else leaf.train()
         self.start = {name: value.clone() for name, value in self.source.state_dict().items()}
         plain = nt.ImageTexture(self.texture, leaf.wrap, False, *leaf.reading[1:])
@@ -111,7 +113,7 @@ class Bench:
         fit = nt.Fit(scene, views, Adam(groups), self.steps, baked=baked.of(scene), temperature=TEMPERATURE)
         fit.run(lambda fit: best.look() if fit.step_number % LOOK == 0 or fit.step_number == fit.steps else None)
         best.restore()
-        with shown_as_shipped(worn):
+        with shown_as_exported(worn):
             return self._outcome(name, estimator, worn()[0].clone())
 
     def _groups(self, step: Step) -> list[dict]:
@@ -123,7 +125,7 @@ class Bench:
         return [*groups, {"params": list(step.parameters()), "lr": rate, "betas": betas}]
 
     def _outcome(self, step: str, how: str, texture: Tensor) -> Outcome:
-        level = self.judge(texture)
+        level = self.validation(texture)
         assert math.isfinite(level)
         return Outcome(step, how, level, texture)
 

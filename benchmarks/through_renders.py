@@ -1,4 +1,4 @@
-"""`python -m benchmarks.through_renders`: a GAN learns textures through renders alone, and is judged by its textures.
+"""`python -m benchmarks.through_renders`: a GAN learns textures through renders alone, and is measured by its textures.
 
 Procedural materials are seen on a sphere and on Spot, by cameras all around. The discriminator is shown these pictures,
 and pictures of generated textures on the same meshes; a texture, never. Scores compare the textures themselves with
@@ -44,7 +44,7 @@ COLUMNS, ENLARGED, MARGIN = 10, 2, 150  # of the picture; pixels for the names o
 
 @dataclass(frozen=True)
 class Scale:
-    """How much: renders to train on, textures to judge by, materials to draw from, views of each mesh."""
+    """How much: renders to train on, textures to measure by, materials to draw from, views of each mesh."""
 
     images: int = 32_000
     samples: int = 2048
@@ -119,7 +119,7 @@ def pictured(observe: gan.Renders, textures: dict[str, Tensor]) -> Image.Image:
 
 
 def main(words: list[str] | None = None) -> None:
-    """Train, judge, print and draw."""
+    """Train, measure, print and draw."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--images", type=int, help=f"renders to train on, {Scale.images:,} by default")
     parser.add_argument("--out", type=Path, default=Path("bench/through_renders"), help="for checkpoint and picture")

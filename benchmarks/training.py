@@ -51,8 +51,8 @@ def ours(size: int, batch: int, base: int, widest: int, latent: int) -> dict[str
     steps = {}
     for name, penalties in (("plain", []), ("penalties", [R1(GAMMA, every=1), PathLength(PATH_WEIGHT, every=1)])):
         generator = StyleGAN2(size, 3, latent, w_dim=latent, mapping_kwargs=MAPPING, noise="random", **widths)
-        judge = StyleGAN2Discriminator(size, 3, **widths)
-        steps[name] = Trainer(generator, judge, Noise(size), penalties=penalties, batch=batch).step
+        discriminator = StyleGAN2Discriminator(size, 3, **widths)
+        steps[name] = Trainer(generator, discriminator, Noise(size), penalties=penalties, batch=batch).step
     return steps
 
 
@@ -70,8 +70,8 @@ def in_passes(size: int, batch: int, base: int, widest: int, latent: int) -> dic
 
     for precision, name in (("32", "float32"), ("bf16", "bfloat16")):
         generator = StyleGAN2(size, 3, latent, w_dim=latent, mapping_kwargs=MAPPING, noise="random", **widths)
-        judge = StyleGAN2Discriminator(size, 3, **widths)
-        step = Trainer(generator, judge, Noise(size), batch=batch, fabric=launch(precision=precision)).step
+        discriminator = StyleGAN2Discriminator(size, 3, **widths)
+        step = Trainer(generator, discriminator, Noise(size), batch=batch, fabric=launch(precision=precision)).step
         steps[f"{name}, tensor language"] = partial(run, step, lambda x: False)
         steps[f"{name}, few passes"] = partial(run, step, fused)
     return steps
@@ -86,12 +86,12 @@ def nvidias(checkout: Path, size: int, batch: int, base: int, widest: int, laten
 
     widths = {"channel_base": base, "channel_max": widest}
     generator = networks.Generator(latent, 0, latent, size, 3, mapping_kwargs=MAPPING, synthesis_kwargs=widths)
-    judge = networks.Discriminator(0, size, 3, **widths)
-    pair = {"G": generator, "D": judge}
+    discriminator = networks.Discriminator(0, size, 3, **widths)
+    pair = {"G": generator, "D": discriminator}
     optimizers = {name: torch.optim.Adam(net.parameters(), 0.0025, betas=(0.0, 0.99)) for name, net in pair.items()}
     # no mixing of styles, which ours does not do either: it would only cost time
     criterion = loss.StyleGAN2Loss(
-        torch.device("cpu"), generator.mapping, generator.synthesis, judge, style_mixing_prob=0, r1_gamma=GAMMA
+        torch.device("cpu"), generator.mapping, generator.synthesis, discriminator, style_mixing_prob=0, r1_gamma=GAMMA
     )
     data, none = Noise(size), torch.zeros(batch, 0)
 

@@ -29,7 +29,7 @@ class Scale:
     views: int = 12
     large_faces: int = 1_000_000
     large_image: int = 1024
-    samples: int = 256  # per pixel, where Mitsuba takes photographs to judge by
+    samples: int = 256  # per pixel, where Mitsuba takes photographs to measure by
     copied: int = 256 << 20  # bytes, several times the largest caches in use
 
 
@@ -38,7 +38,7 @@ QUICK = Scale(image=48, texture=32, view=24, views=2, large_faces=4_096, large_i
 
 @dataclass(frozen=True)
 class Data:
-    """A mesh with UVs and flash photographs of it; the texture that they show, or photographs to judge by."""
+    """A mesh with UVs and flash photographs of it; the texture that they show, or photographs to measure by."""
 
     folder: Path
     name: str

@@ -1,4 +1,4 @@
-"""Where the small things that ship with neurotex lie."""
+"""Where the small things that come with neurotex lie."""
 
 from __future__ import annotations
 

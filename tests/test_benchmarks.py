@@ -89,14 +89,14 @@ def test_fast_calls_are_repeated_within_a_turn() -> None:
     assert len(calls) > 10
 
 
-def test_targets_are_judged_from_the_side_they_mean() -> None:
+def test_targets_are_met_from_the_side_they_mean() -> None:
     assert report.faster("", "", 1.0, "other", 400.0, 400).met
     assert not report.faster("", "", 1.0, "other", 399.0, 400).met
     assert report.faster("", "", 1.0, "other", None, 400).met is None  # the other one is absent
     assert report.limited("", "", 0.4, 0.5).met
     assert not report.limited("", "", 0.6, 0.5).met
     assert report.Row("", "", 3.5, "s", "floor", 1.0, 3.5, 3.0, at_least=False).met is False
-    assert report.Row("", "", 47.0, "dB", "other", 48.0, None, 46.5, judged="value").met
+    assert report.Row("", "", 47.0, "dB", "other", 48.0, None, 46.5, bounded="value").met
 
 
 def test_figures_have_units_that_suit_them() -> None:
@@ -124,7 +124,7 @@ def test_a_trace_says_when_a_level_was_reached() -> None:
     assert trace.plateau == 46.0
 
 
-def test_views_to_judge_by_are_rendered_where_there_is_a_texture_but_no_mitsuba(tmp_path: Path) -> None:
+def test_views_to_measure_by_are_rendered_where_there_is_a_texture_but_no_mitsuba(tmp_path: Path) -> None:
     demo = work.Data.find(DEMO)
     Image.new("RGB", (4, 4), (255, 128, 0)).save(tmp_path / "truth.png")
     data = replace(demo, truth=tmp_path / "truth.png", holdout=None)

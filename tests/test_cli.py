@@ -311,7 +311,7 @@ def test_render_writes_views_of_one_name_to_folders_and_obeys_size(case, run, tm
             assert image.size == (64, 32)
 
 
-def test_photographs_with_a_background_are_judged_where_the_mesh_is(case, run, tmp_path):
+def test_photographs_with_a_background_are_measured_where_the_mesh_is(case, run, tmp_path):
     """Texture and figure are those of cut-out photographs; the figure says over what it is."""
     for path in sorted(case["views"].glob("*.png")):
         with Image.open(path) as image:
@@ -320,7 +320,7 @@ def test_photographs_with_a_background_are_judged_where_the_mesh_is(case, run, t
     code, out, _ = run(*fit_words(case, tmp_path / "out"))
     assert code == 0
     metrics = json.loads((tmp_path / "out" / "metrics.json").read_text())
-    assert metrics["judged_pixels"] == "covered"
+    assert metrics["evaluated_pixels"] == "covered"
     assert metrics["train_psnr_db"] > 20  # over all pixels it is 6
     assert "PSNR over what the mesh covers: train" in out
 

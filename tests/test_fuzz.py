@@ -27,7 +27,7 @@ def test_damaged_files_end_in_success_or_one_sentence():
 )
 def test_what_counts_as_a_failure(said, why):
     result = fuzz.Result()
-    fuzz._judge(said, result)
+    fuzz._check(said, result)
     assert why in result.failures[1]
 
 

@@ -18,7 +18,7 @@ def demo(
     resume: Resume = False,
     overwrite: Overwrite = False,
 ) -> None:
-    """Fit a texture to the photographs of a teapot that ship with neurotex, in three ways."""
+    """Fit a texture to the photographs of a teapot that come with neurotex, in three ways."""
     from .. import assets
 
     data = assets.folder() / "demo"

@@ -41,8 +41,8 @@ def run_fit(options: Options, out: Path, *, resume: bool = False, overwrite: boo
 def report(metrics: dict, out: Path) -> None:
     """What was reached, and where the results are."""
     held = metrics["holdout_psnr_db"]
-    over = "" if metrics["judged_pixels"] == "all" else " over what the mesh covers"
-    judged = "" if held is None else f", held out {held:.1f} dB"
+    over = "" if metrics["evaluated_pixels"] == "all" else " over what the mesh covers"
+    heldout = "" if held is None else f", held out {held:.1f} dB"
     spent = f"{metrics['steps']} steps, {metrics['seconds']:.1f} s"
-    print(f"PSNR{over}: train {metrics['train_psnr_db']:.1f} dB{judged}; {spent}")
+    print(f"PSNR{over}: train {metrics['train_psnr_db']:.1f} dB{heldout}; {spent}")
     print(f"pictures: {out / 'report.html'}, {out / 'turntable.gif'}, {out / 'model.glb'}")

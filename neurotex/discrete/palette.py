@@ -74,7 +74,7 @@ class Palette(Categorical):
         return self.unit**0.5
 
     def shown(self, x: Tensor) -> Float[Tensor, "k c"]:
-        """The colours as they ship, in the precision of x, with a straight-through gradient."""
+        """The colours as they are exported, in the precision of x, with a straight-through gradient."""
         if x.shape[1] != self.colors.shape[1]:
             raise ArgumentError(
                 f"this palette's colours have {self.colors.shape[1]} channels, but the texture has {x.shape[1]}."

@@ -26,8 +26,8 @@ class Step(nn.Module):
     - `dimensions`: how many x has; None for a step that does not mind.
     - `spacing`: how far neighbouring codes lie apart in x, roughly; a fit's rates count in it.
 
-    In training mode the estimator decides; in `eval()` mode the output is always the exact one that ships. It has the
-    precision of x, but float32 for half precision, and autocast does not matter.
+    In training mode the estimator decides; in `eval()` mode the output is always the exact one, which is exported. It
+    has the precision of x, but float32 for half precision, and autocast does not matter.
     """
 
     domain: tuple[float, float] | None = (0.0, 1.0)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 class Best:
     """Remembers the parameters of `module` at the lowest `score()` that `look` has seen.
 
-    The score is of what ships, not of the loss that is optimised, and costs a render: look every few steps.
+    The score is of what is exported, not of the loss that is optimised, and costs a render: look every few steps.
     """
 
     def __init__(self, module: nn.Module, score: Callable[[], float]):

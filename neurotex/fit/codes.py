@@ -115,7 +115,7 @@ class _Search:
         self.number = number.reshape(-1, len(baked.texel)).long().cpu().contiguous()
 
     def codes(self) -> Float[Tensor, "k c"]:
-        """The codes as they ship, of all channels of a group."""
+        """The codes as they are exported, of all channels of a group."""
         if isinstance(self.step, Palette):
             return self.step.shown(self.start).cpu()
         return self.step.value(torch.arange(self.step.levels, dtype=self.start.dtype))[:, None]

@@ -17,7 +17,7 @@ from ..renderers import BakedMatrix
 from ..shading import srgb_to_linear
 from . import coefficient_kernels as kernels
 from .codes import encoded_weight
-from .trials import Judge
+from .trials import TileErrors
 
 ROUNDS = 4  # of a descent: each proposes codes, and keeps the tiles that the codec confirms
 LUMA, CHROMA = 6, 4  # coefficients whose frequencies add up to less: others hardly reach a pixel that mixes texels
@@ -41,15 +41,15 @@ def search_coefficients(
     height, width = (side // step.tile * step.tile for side in x.shape[2:])
     if not height or not width:
         return x
-    judge = Judge(baked, images, step, sides(x))
-    descent = _Descent(judge, step, height, width)
-    total, shares = judge(x)
+    errors = TileErrors(baked, images, step, sides(x))
+    descent = _Descent(errors, step, height, width)
+    total, shares = errors(x)
     for _ in range(rounds):
         proposed = x.clone()
         proposed[..., :height, :width] = descent.propose(x)
-        _, tried = judge(proposed)
-        found = torch.where(judge.spread((tried <= shares).to(x)) > 0, proposed, x)
-        after, tiles = judge(found)
+        _, tried = errors(proposed)
+        found = torch.where(errors.spread((tried <= shares).to(x)) > 0, proposed, x)
+        after, tiles = errors(found)
         if after >= total:
             break
         x, total, shares = found, after, tiles
@@ -59,15 +59,15 @@ def search_coefficients(
 class _Descent:
     """Coordinate descent over the coefficients of the whole tiles of a texture, (height, width)."""
 
-    def __init__(self, judge: Judge, step: Jpeg, height: int, width: int):
-        self.judge, self.step, self.side = judge, step, (height, width)
-        number = np.full(judge.size, -1, np.int64)
-        number.flat[judge.baked.texel.cpu().numpy()] = np.arange(len(judge.baked.texel))
+    def __init__(self, errors: TileErrors, step: Jpeg, height: int, width: int):
+        self.errors, self.step, self.side = errors, step, (height, width)
+        number = np.full(errors.size, -1, np.int64)
+        number.flat[errors.baked.texel.cpu().numpy()] = np.arange(len(errors.baked.texel))
         self.column = np.ascontiguousarray(number[:height, :width])
         frequency = (torch.arange(8)[:, None] + torch.arange(8)).flatten()
         self.kept = [(frequency < limit).nonzero()[:, 0].cpu() for limit in (LUMA, CHROMA)]
         patches = (patch.cpu()[..., kept] for patch, kept in zip(self.step.patches(), self.kept, strict=True))
-        self.patches = [patch.to(judge.expected).cpu().contiguous().numpy() for patch in patches]
+        self.patches = [patch.to(errors.expected).cpu().contiguous().numpy() for patch in patches]
         self.barred: list[Tensor] = []  # per plane: what the codec has refused
 
     def propose(self, x: Float[Tensor, "1 3 h w"]) -> Float[Tensor, "1 3 height width"]:
@@ -76,12 +76,12 @@ class _Descent:
         whole = x[..., :height, :width]
         luma, chroma = self.step.codes(whole)
         present = _split(luma, chroma)
-        shown, target = self.judge.show(x)[:, :3], self.judge.target
+        shown, target = self.errors.show(x)[:, :3], self.errors.target
         weight = encoded_weight(shown, target).cpu().contiguous().numpy()
         residual = (shown - target).cpu().contiguous().numpy()
         planes = self.step.planes(luma, chroma).to(shown).cpu().contiguous().numpy()
         light = srgb_to_linear(torch.arange(256) / 255).to(shown).cpu().numpy()
-        pointers, rows, values = (t.cpu().numpy() for t in self.judge.baked.operator.transposed())
+        pointers, rows, values = (t.cpu().numpy() for t in self.errors.baked.operator.transposed())
         codes = [part.clone() for part in present]
         self.barred = self.barred or [torch.zeros(part.shape, dtype=torch.bool) for part in codes]
         for plane, part in enumerate(codes):

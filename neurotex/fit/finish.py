@@ -1,4 +1,4 @@
-"""From what was fitted to the texture that ships, and what it is worth."""
+"""From what was fitted to the texture that is exported, and what it is worth."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ NAMED = 5  # views that a warning names at most
 
 @torch.no_grad()
 def finish(plan: Plan, baked: BakedScene) -> list[Texture]:
-    """What each target ships as: a node that has what passes the steps, and these.
+    """What each target is exported as: a node that has what passes the steps, and these.
 
-    What was fitted through steps ships as it is, to the texel. Else it is rounded to 8 bits, and before that texels are
-    padded and seams closed; but not for `--optimize latents`: there the texture is what the generator makes of a
-    latent, and nothing else.
+    What was fitted through steps is exported as it is, to the texel. Else it is rounded to 8 bits, and before that
+    texels are padded and seams closed; but not for `--optimize latents`: there the texture is what the generator makes
+    of a latent, and nothing else.
     """
     finished: list[Texture] = []
     last = plan.stages[-1]
@@ -56,10 +56,10 @@ def holdout_psnr(plan: Plan, scene: Scene) -> float | None:
         return None
     images = render(scene, views.size, cameras=views.cameras, lights=views.lights or None)
     targets = views.images.to(images)
-    level = float(losses.psnr(images, targets, losses.judged(images, targets)).nanmean())
+    level = float(losses.psnr(images, targets, losses.evaluated(images, targets)).nanmean())
     if math.isfinite(level):
         return level
-    warnings.warn(f"no view of {plan.options.holdout} sees the mesh: nothing is judged by it.", stacklevel=2)
+    warnings.warn(f"no view of {plan.options.holdout} sees the mesh: nothing is measured by it.", stacklevel=2)
     return None
 
 

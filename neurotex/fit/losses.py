@@ -1,4 +1,4 @@
-"""What a fit minimises, and how its result is judged.
+"""What a fit minimises, and how its result is measured.
 
 Both look at images as a person does: sRGB-encoded, over black. Images are linear and premultiplied, as `render` gives
 them; alpha itself is not compared.
@@ -52,11 +52,11 @@ def latent_prior(latent: Float[Tensor, "n *shape"]) -> Float[Tensor, ""]:
 
 
 @torch.no_grad()
-def judged(
+def evaluated(
     image: Float[Tensor, "views 4 h w"], target: Float[Tensor, "views 4 h w"]
 ) -> Bool[Tensor, "views 1 h w"] | None:
-    """The pixels to judge by: all (None) of photographs that are cut out. Where none is, the rest is background, which
-    no texture can explain: then those that the mesh covers wholly (or in part, where that is all there is)."""
+    """The pixels to measure by: all (None) of photographs that are cut out. Where none is, the rest is background,
+    which no texture can explain: then those that the mesh covers wholly (or in part, where that is all there is)."""
     if bool((target[:, 3] < 1).any()):
         return None
     wholly = image[:, 3:] > 0.999
@@ -67,16 +67,16 @@ def judged(
 def psnr(
     image: Float[Tensor, "views channels h w"],
     target: Float[Tensor, "views target_channels h w"],
-    judged: Bool[Tensor, "views 1 h w"] | None = None,
+    evaluated: Bool[Tensor, "views 1 h w"] | None = None,
 ) -> Float[Tensor, "views"]:
     """Peak signal-to-noise ratio of each view in dB: over black, clipped to [0, 1] and sRGB-encoded.
 
-    Over all pixels, or those `judged`; NaN for a view that has none.
+    Over all pixels, or those `evaluated`; NaN for a view that has none.
     """
     a, b = (linear_to_srgb(x[:, :3].clamp(0, 1)) for x in (image, target))
     squares = (a - b).square()
-    if judged is None:
+    if evaluated is None:
         error = squares.mean((1, 2, 3))
     else:
-        error = (squares.mean(1, keepdim=True) * judged).sum((1, 2, 3)) / judged.sum((1, 2, 3))
+        error = (squares.mean(1, keepdim=True) * evaluated).sum((1, 2, 3)) / evaluated.sum((1, 2, 3))
     return -10 * error.clamp_min(1e-12).log10()

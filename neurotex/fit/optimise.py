@@ -38,7 +38,7 @@ class Fit:
 
     Of discrete steps in the scene: `temperature` (first, last) is where their estimators' temperatures go, by a
     constant factor from step to step, in units of each step (`Step.unit`); without it they stay. What estimators draw
-    at random depends on `seed` and the number of the step alone. Score-function steps are judged by `draws` renders.
+    at random depends on `seed` and the number of the step alone. Score-function steps compare `draws` renders.
 
     The bake takes `grid` × `grid` samples per pixel. ArgumentError for numbers out of these ranges, other numbers of
     cameras and views, and LBFGS; SceneError where no view sees a mesh, or nothing of what the optimizer holds.

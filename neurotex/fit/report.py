@@ -80,7 +80,7 @@ def _title(plan: Plan) -> str:
 def _views(out: Path, plan: Plan, images: Tensor) -> list[Picture]:
     """Write a strip for each view."""
     targets = plan.views.images.to(images)
-    levels = losses.psnr(images, targets, losses.judged(images, targets)).tolist()
+    levels = losses.psnr(images, targets, losses.evaluated(images, targets)).tolist()
     found = []
     for number, (name, target, image, db) in enumerate(zip(plan.views.names, targets, images, levels, strict=True)):
         a, b = (_small(linear_to_srgb(x[:3].clamp(0, 1))) for x in (target, image))

@@ -56,11 +56,11 @@ def fit_views(
         with torch.no_grad():
             images = baked.of(scene)()
         targets = plan.views.images.to(images)
-        judged = losses.judged(images, targets)
+        evaluated = losses.evaluated(images, targets)
         metrics = {
-            "train_psnr_db": float(losses.psnr(images, targets, judged).nanmean()),
+            "train_psnr_db": float(losses.psnr(images, targets, evaluated).nanmean()),
             "holdout_psnr_db": None if plan.holdout is None else holdout_psnr(plan, scene),
-            "judged_pixels": "all" if judged is None else "covered",
+            "evaluated_pixels": "all" if evaluated is None else "covered",
             "steps": len(done.losses),
             "bake_seconds": round(baking, 3),
             "fit_seconds": round(done.seconds, 3),

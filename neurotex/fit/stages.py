@@ -24,7 +24,7 @@ from .plan import GRID, Plan
 from .starts import calibrate, start_codes
 from .validation import Reference
 
-LOOK = 3  # steps from one look at what ships to the next
+LOOK = 3  # steps from one look at what is exported to the next
 CHECKPOINT_SECONDS = 10.0
 
 # progress(stage's name, steps done, steps in all, loss or None while searching)

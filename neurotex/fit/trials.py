@@ -36,24 +36,24 @@ def search_by_trial(
     For a scene with one texture and a step with a `tile`. Squared differences of encoded pixels never rise: a trial
     that would raise their sum is dropped. Trials change the colour of whole tiles and single texels in turn.
     """
-    judge = Judge(baked, images, step, sides(x))
+    errors = TileErrors(baked, images, step, sides(x))
     rng = torch.Generator().manual_seed(seed)
-    total, shares = judge(x)
+    total, shares = errors(x)
     for trial in range(trials):
         chosen = (torch.rand(shares.shape, generator=rng) < SHARE).to(x)
         width = SMALLEST * (LARGEST / SMALLEST) ** torch.rand(shares.shape, generator=rng)
         size = tuple(shares.shape[2:]) if trial % 2 == 0 else tuple(x.shape[2:])
         noise = torch.randn(1, 3, *size, generator=rng) + torch.randn(1, 1, *size, generator=rng)
-        change = judge.spread(noise.to(x)) * judge.spread(width.to(x) * chosen)
-        _, tried = judge(x + change)
-        found = x + change * judge.spread((tried < shares).to(x) * chosen)
-        after, tiles = judge(found)
+        change = errors.spread(noise.to(x)) * errors.spread(width.to(x) * chosen)
+        _, tried = errors(x + change)
+        found = x + change * errors.spread((tried < shares).to(x) * chosen)
+        after, tiles = errors(found)
         if after < total:
             x, total, shares = found, after, tiles
     return x
 
 
-class Judge:
+class TileErrors:
     """The sum of squared differences of encoded pixels, and what share of it each tile has, (1, 1, rows, columns)."""
 
     def __init__(self, baked: BakedMatrix, images: Tensor, step: Step, size: tuple[int, int]):
@@ -63,7 +63,7 @@ class Judge:
         self.expected = linear_to_srgb(self.target)
 
     def show(self, x: Tensor) -> Tensor:
-        """The pixels, linear, as `x` ships."""
+        """The pixels, linear, as `x` is exported."""
         texels = self.step.hard(x).flatten(2)[0].T[self.baked.texel]
         return self.baked.operator(srgb_to_linear(texels.contiguous()))
 

@@ -9,7 +9,7 @@ from torch import nn
 
 from ..renderers import bake
 from ..scene import Scene, Views
-from ..scene.shipping import shown_as_shipped
+from ..scene.export import shown_as_exported
 from ..shading import linear_to_srgb
 from . import losses
 from .imagined import imagine, join
@@ -37,7 +37,7 @@ class Validation:
         worn = nn.ModuleList([texture for material in scene.materials() for texture in material.maps().values()])
 
         def score() -> float:
-            with shown_as_shipped(worn), torch.no_grad():
+            with shown_as_exported(worn), torch.no_grad():
                 rows = linear_to_srgb(baked.padded_pixels())[:, :3]
                 return float(losses.squared(rows, self.expected))
 

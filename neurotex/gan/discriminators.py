@@ -280,7 +280,7 @@ class TextureDiscriminator(nn.Module):
 
     Small, for textures that wrap around: strided convolutions that wrap, the standard deviation over the batch as one
     more channel (Karras et al. 2018, arXiv:1710.10196), which gives a batch without variety away, and a last look
-    at the neighbourhood. Each logit judges a patch (Isola et al. 2017): many judgements of a texture, for one pass.
+    at the neighbourhood. Each logit classifies a patch (Isola et al. 2017): many decisions about a texture in one pass.
     """
 
     def __init__(self, img_channels: int = 3, widths: Sequence[int] = (24, 48, 96, 128)) -> None:
@@ -300,7 +300,7 @@ class TextureDiscriminator(nn.Module):
 
 
 class PatchDiscriminator(nn.Module):
-    """Image (N, img_channels, H, W) in [-1, 1] → logits (N, h, w), each of which judges a patch.
+    """Image (N, img_channels, H, W) in [-1, 1] → logits (N, h, w), each of which classifies a patch.
 
     pix2pix's (Isola et al. 2017, arXiv:1611.07004): `layers` 4 × 4 convolutions that halve the size, from `width`
     channels to twice as many each time, and two that do not; patches are 70 pixels wide with three layers. There is no

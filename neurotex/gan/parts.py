@@ -29,7 +29,7 @@ class Loss(Protocol):
 
 @runtime_checkable
 class Penalty(Protocol):
-    """Charged `weight` times, every `every` steps (then that many times as much), to the network that it is `of`.
+    """Added `weight` times to the loss of the network it is `of`, every `every` steps (then that many times as much).
 
     Those of the discriminator are called with (discriminator, real, fake), those of the generator with (generator,
     latents). One that is an `nn.Module` has its buffers kept and averaged over processes, its parameters learned along.

@@ -1,6 +1,6 @@
-"""What is charged beside the adversarial loss, for slopes that are too steep.
+"""What is added to the adversarial loss: penalties of slopes that are too steep.
 
-A penalty has a `weight`, is charged `every` so many steps, times weight · every (lazy regularisation, Karras et al.
+A penalty has a `weight` and is added in every `every`-th step, times weight · every (lazy regularisation, Karras et al.
 2020, arXiv:1912.04958, section 3.1; the trainer multiplies), and is `of` one of the two networks:
 
 - "discriminator": penalty(discriminator, real, fake) → scalar, from images as the discriminator sees them;
@@ -28,7 +28,7 @@ from ..generators.protocol import Styled, drawn, layers
 class R1:
     """½ E|∇D(x)|² over real images x (Mescheder et al. 2018, arXiv:1801.04406, equation 9).
 
-    Charged `weight` times, 0 or more, every `every` steps.
+    Added `weight` times, 0 or more, every `every` steps.
     """
 
     weight: float = 10.0
@@ -49,7 +49,7 @@ class R1:
 
 @dataclass(frozen=True)
 class R2:
-    """½ E|∇D(x)|² over fakes x (Mescheder et al. 2018). Charged `weight` times, 0 or more, every `every` steps."""
+    """½ E|∇D(x)|² over fakes x (Mescheder et al. 2018). Added `weight` times, 0 or more, every `every` steps."""
 
     weight: float = 10.0
     every: int = 16
@@ -71,7 +71,7 @@ class R2:
 class GradientPenalty:
     """E(|∇D(x)| − target)², x somewhere between a real image and a fake (Gulrajani et al. 2017, arXiv:1704.00028).
 
-    As many real images as fakes; each pair draws its place between them evenly. Charged `weight` times, 0 or more,
+    As many real images as fakes; each pair draws its place between them evenly. Added `weight` times, 0 or more,
     every `every` steps.
     """
 
@@ -104,7 +104,7 @@ class PathLength(nn.Module):
     Karras et al. 2020, arXiv:1912.04958, section 3.2. J is the Jacobian of `generator.synthesis` at the style w, y
     white noise of variance 1 / pixels, and a, the buffer `mean`, the moving average of the lengths: it keeps 1 − decay
     of itself each time. Where `generator.synthesis` takes a style per layer (it says how many, `num_ws`), a length is
-    the root of the mean square over layers. One latent in `shrink` is enough, which saves time. Charged `weight` times,
+    the root of the mean square over layers. One latent in `shrink` is enough, which saves time. Added `weight` times,
     0 or more, every `every` steps. ArgumentError for a `decay` outside of (0, 1] and other numbers out of range.
     """
 
@@ -146,7 +146,7 @@ class Smoothness:
     """Squared change per pixel over a small step in latent space, divided by that step squared.
 
     What `PathLength` does, by a finite difference: for every generator with `sample_latents`. The step is finite on
-    purpose: it charges for how far the edges of a pattern move, and lets them be as sharp as they like. Charged
+    purpose: it penalises how far the edges of a pattern move, and lets them be as sharp as they like. Added
     `weight` times, 0 or more, every `every` steps; `step` is above 0.
     """
 
@@ -180,6 +180,6 @@ def _check(penalty) -> None:
     """ArgumentError for a weight or a number of steps that cannot be meant."""
     if penalty.weight < 0 or penalty.every < 1:
         raise ArgumentError(
-            f"{type(penalty).__name__} takes a weight of 0 or more, charged every 1 step or more, "
+            f"{type(penalty).__name__} takes a weight of 0 or more, added every 1 step or more, "
             f"not {penalty.weight} every {penalty.every}."
         )

@@ -21,7 +21,7 @@ class Reconstruction(nn.Module):
     With the discriminator's loss this is a VAE-GAN (Larsen et al. 2016, arXiv:1512.09300): a useful gradient from the
     first step, and no mode of the data left out, which a GAN alone needs far longer for. The encoder learns along with
     the generator and is thrown away after training. `data` (a source) gives `n` textures for a batch; their latents are
-    mixed with noise from the prior, of standard deviation `blur`. Charged `weight` times, 0 or more, every `every`
+    mixed with noise from the prior, of standard deviation `blur`. Added `weight` times, 0 or more, every `every`
     steps.
     """
 

@@ -160,7 +160,7 @@ def _check_like(found: object, own: Tensor, what: str) -> None:
 
 
 def _scores(trainer: Trainer) -> dict[str, float]:
-    """What the averaged generator is judged to be; nothing, and a warning, where that cannot be said."""
+    """The scores of the averaged generator; nothing, and a warning, where that cannot be said."""
     if trainer.data.size < SMALLEST:
         warnings.warn(f"scores are of images of {SMALLEST} pixels or more: there are none of these.", stacklevel=2)
         return {}

@@ -19,7 +19,7 @@ PREFERRED = ("g_ema", "g")  # the average of weights over training makes the bet
 
 
 def bundled() -> list[str]:
-    """Names of the generators that ship with neurotex."""
+    """Names of the generators that come with neurotex."""
     return sorted(path.stem for path in assets.folder().glob("*.safetensors"))
 
 

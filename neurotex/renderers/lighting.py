@@ -223,7 +223,7 @@ class Illumination:
     ) -> Float[Tensor, "n 3"]:
         """Metallic-roughness surfaces: radiance towards the eye.
 
-        What the surroundings send is dimmed as a whole, by the share of their light that arrives.
+        What the environment sends is dimmed as a whole, by the share of their light that arrives.
         """
         where = position.new_empty((len(position), 0), dtype=torch.int64) if group is None else group
         return self.by_group(where, self._glossy, *material, position, normal, visibility)

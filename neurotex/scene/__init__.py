@@ -5,6 +5,7 @@ from .area_light import AreaLight, RectangleLight, SphereLight
 from .camera import Camera, OrthographicCamera, PerspectiveCamera, PinholeCamera, look_at, orbit
 from .channels import ChannelTexture, NormalsFromXY
 from .counts import resolution
+from .export import encode_texture, load_texture, save_texture
 from .generated import GeneratedTexture
 from .graph import Geometry, Scene
 from .latent import Evaluation, Latent, Latents
@@ -13,7 +14,6 @@ from .material import Material
 from .mesh import Mesh, vertex_normals
 from .mixture import LogitTexture, MixedTexture, mixed_material
 from .node import Node
-from .shipping import encode_texture, load_texture, save_texture
 from .textures import (
     ConstantTexture,
     FaceTexture,

@@ -1,4 +1,4 @@
-"""Directions that stand for an image of the surroundings, more of them where it is bright."""
+"""Directions that stand for an environment's image, more of them where it is bright."""
 
 from __future__ import annotations
 

@@ -17,9 +17,9 @@ from ..generators import LatentSpace
 from ..generators.protocol import StyledPrior
 from ..renderers import render
 from ..scene import AmbientLight, Camera, Flash, GeneratedTexture, Latent, Light, Material, Scene
+from ..scene.export import shown_as_exported
 from ..scene.gltf import to_bytes
 from ..scene.latent import Evaluation
-from ..scene.shipping import shown_as_shipped as shown_as_exported
 from ..scene.textures import SteppedTexture, Texture
 
 

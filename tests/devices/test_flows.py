@@ -17,7 +17,7 @@ from neurotex.gan.processes import Alone
 from neurotex.gan.trainer import Trainer
 from neurotex.renderers import turntable
 from tests import pretend, tiny
-from tests.gan.test_trainer import Judged, Made, Points
+from tests.gan.test_trainer import Critic, Made, Points
 
 
 def texture(channels: int = 3, filter: str = "bilinear") -> nt.ImageTexture:
@@ -178,7 +178,7 @@ def test_a_render_waits_twice_a_view(torus, device):
 
 def test_training(device):
     """Updates of both sides, penalties, the average, and samples."""
-    trainer = Trainer(Made(), Judged(), Points(), batch=8, penalties=[R1(0.1, every=2)], fabric=Alone(device))
+    trainer = Trainer(Made(), Critic(), Points(), batch=8, penalties=[R1(0.1, every=2)], fabric=Alone(device))
     trainer.train(3)
     assert trainer.steps_done == 3
     sampled = trainer.sample(trainer.average.module.sample_latents(4, torch.Generator().manual_seed(0)))

@@ -143,7 +143,7 @@ def test_a_box_that_reshapes_has_a_gradient():
 
 
 def _fit(log: Path) -> tuple[list[float], Tensor]:
-    """A texture of one grey value fitted through a real process, 4 steps; the losses, and what ships."""
+    """A texture of one grey value fitted through a real process, 4 steps; the losses, and what is exported."""
     argv = [sys.executable, "-I", "-c", PROGRAM, "{input}", "{output}", str(log)]
     step = BlackBox.command(argv, estimator=Perturbation(0.25, pairs=1))
     value = torch.full((1, 1, 1, 1), 0.1, requires_grad=True)
@@ -158,10 +158,10 @@ def _fit(log: Path) -> tuple[list[float], Tensor]:
 
 
 def test_a_real_process_in_a_fit(tmp_path):
-    losses, shipped = _fit(tmp_path / "first.log")
+    losses, exported = _fit(tmp_path / "first.log")
     assert losses[0] == 1
     assert losses[-1] < 0.01
-    assert bool((shipped == 1).all())
+    assert bool((exported == 1).all())
     assert (tmp_path / "first.log").read_text().count("called") == 4 * (1 + 2) + 1
     torch.rand(7)  # whatever the global generator does
     assert _fit(tmp_path / "second.log")[0] == losses

@@ -44,10 +44,10 @@ def test_the_output_is_what_the_file_holds(x, quality, subsampling):
     out = step.hard(x)
     assert out.shape == x.shape
     assert out.dtype == x.dtype
-    for image, shipped in zip(x, out, strict=True):
+    for image, exported in zip(x, out, strict=True):
         file, suffix = step.encode(image[None])
         assert suffix == ".jpg"
-        assert torch.equal(_read(file)[0].to(x) / 255, shipped)
+        assert torch.equal(_read(file)[0].to(x) / 255, exported)
 
 
 @given(TEXTURES, st.integers(1, 100), st.sampled_from([1e-6, 0.1, 3.0, 1e6]))

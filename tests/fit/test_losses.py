@@ -5,7 +5,7 @@ import pytest
 import torch
 from kornia.metrics import ssim
 
-from neurotex.fit.losses import judged, latent_prior, photometric, psnr, squared
+from neurotex.fit.losses import evaluated, latent_prior, photometric, psnr, squared
 
 
 def encode(linear: np.ndarray) -> np.ndarray:
@@ -34,16 +34,16 @@ def test_psnr_of_photographs_without_alpha_is_over_what_the_mesh_covers(pair):
     image[:, 3] = 0.5
     image[0, 3, 3:9, 4:7] = 1
     image[2, 3, 5, 6] = 1
-    assert judged(image, target) is None  # of cut-out photographs all pixels count
+    assert evaluated(image, target) is None  # of cut-out photographs all pixels count
     target[:, 3] = 1
-    where = judged(image, target)
+    where = evaluated(image, target)
     assert where.sum((1, 2, 3)).tolist() == [18, 0, 1]
     first, second, third = psnr(image, target, where).tolist()
     assert first == pytest.approx(float(psnr(image[:1, :, 3:9, 4:7], target[:1, :, 3:9, 4:7])), rel=1e-5)
     assert third == pytest.approx(float(psnr(image[2:, :, 5:6, 6:7], target[2:, :, 5:6, 6:7])), rel=1e-5)
     assert np.isnan(second)
     image[:, 3] = 0.5
-    assert bool(judged(image, target).all())  # covered in part is better than nothing
+    assert bool(evaluated(image, target).all())  # covered in part is better than nothing
 
 
 def test_photometric_is_the_mean_square_of_encoded_rgb_without_alpha(pair):

@@ -234,7 +234,7 @@ def test_a_continued_fit_through_steps_is_bitwise_the_uninterrupted_one(views, e
 
 @pytest.mark.parametrize("make", [lambda: Levels(2, "score_function"), lambda: Palette(5, "score_function")])
 def test_the_score_function_fits_without_any_gradient_of_what_follows(make):
-    """A palette's colours still get theirs; here they are fixed. Few texels: each is judged by what all others did."""
+    """A palette's colours still get theirs; here they are fixed. Few texels: each is weighed by what all others did."""
     with torch.no_grad():
         hidden = make().hard(tiny.picture(64)[:, 16::32, 10::21][None])  # a texel a side
     small = views_of(nt.ImageTexture(hidden))
@@ -249,7 +249,7 @@ def test_the_score_function_fits_without_any_gradient_of_what_follows(make):
 
 
 @pytest.mark.parametrize("draws", [0, 1])
-def test_a_draw_is_judged_by_others(views, draws):
+def test_a_draw_is_compared_with_others(views, draws):
     with pytest.raises(ArgumentError, match="give at least 2"):
         stepped_fit(views, Levels(3, "score_function"), draws=draws).step()
 

@@ -18,7 +18,7 @@ from neurotex.fit.plan import make_plan
 from neurotex.generators import load
 from tests import tiny
 
-KEYS = {"train_psnr_db", "holdout_psnr_db", "judged_pixels", "steps", "bake_seconds", "fit_seconds", "seconds"}
+KEYS = {"train_psnr_db", "holdout_psnr_db", "evaluated_pixels", "steps", "bake_seconds", "fit_seconds", "seconds"}
 
 
 @pytest.fixture(scope="module")
@@ -110,13 +110,13 @@ def test_the_metrics_are_all_there(out):
     assert metrics["train_psnr_db"] > 30
 
 
-def test_the_learned_latent_makes_the_texture_that_ships(case, fit, short_search, tmp_path):
+def test_the_learned_latent_makes_the_texture_that_is_exported(case, fit, short_search, tmp_path):
     fit(tmp_path, texture=str(case["generator"]), steps=5)
     assert not (tmp_path / "generator.safetensors").exists()  # it is as it was
     assert torch.equal(texture_of(tmp_path, case["generator"]), png_of(tmp_path))
 
 
-def test_the_learned_generator_makes_the_texture_that_ships_but_for_its_seams(case, fit, short_search, tmp_path):
+def test_the_learned_generator_makes_the_texture_that_is_exported_but_for_its_seams(case, fit, short_search, tmp_path):
     fit(tmp_path, texture=str(case["generator"]), optimize="both", steps=20)
     learned = (texture_of(tmp_path, tmp_path / "generator.safetensors") - png_of(tmp_path)).abs().mean()
     original = (texture_of(tmp_path, case["generator"]) - png_of(tmp_path)).abs().mean()

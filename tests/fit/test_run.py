@@ -1,4 +1,4 @@
-"""Whole runs: they find what is hidden, respect their discrete steps, and what ships is what was measured."""
+"""Whole runs: they find what is hidden, respect their discrete steps, and what is exported is what was measured."""
 
 import json
 from collections.abc import Callable
@@ -45,9 +45,9 @@ def test_held_out_views_that_see_nothing_are_said(case, fit, tmp_path):
     for frame in tree["frames"]:
         frame["transform_matrix"][0][3] += 100
         picture = case["holdout"] / frame["file_path"]
-        Image.open(picture).convert("RGB").save(picture)  # opaque: what the mesh covers is judged
+        Image.open(picture).convert("RGB").save(picture)  # opaque: what the mesh covers is measured
     file.write_text(json.dumps(tree))
-    with pytest.warns(UserWarning, match=r"no view of .*holdout sees the mesh: nothing is judged by it"):
+    with pytest.warns(UserWarning, match=r"no view of .*holdout sees the mesh: nothing is measured by it"):
         assert fit(tmp_path / "out", steps=1)["holdout_psnr_db"] is None
 
 
@@ -88,11 +88,11 @@ def test_through_levels_every_channel_has_that_many_values(fit, tmp_path):
 
 
 @pytest.mark.parametrize("through", [(), ("palette:4",)])
-def test_what_ships_is_what_was_measured(case, fit, tmp_path, through):
+def test_what_is_exported_is_what_was_measured(case, fit, tmp_path, through):
     metrics = fit(tmp_path, through=through, steps=20)
     views = nt.Views.load(case["holdout"])
-    shipped = nt.render(nt.Scene.load(tmp_path / "model.glb", None, views.cameras, views.lights), views.size)
-    assert float(nt.losses.psnr(shipped, views.images).mean()) == pytest.approx(metrics["holdout_psnr_db"], abs=0.1)
+    exported = nt.render(nt.Scene.load(tmp_path / "model.glb", None, views.cameras, views.lights), views.size)
+    assert float(nt.losses.psnr(exported, views.images).mean()) == pytest.approx(metrics["holdout_psnr_db"], abs=0.1)
 
 
 # steps, and what their file is: its ending, and the mode that Pillow opens it in
@@ -129,7 +129,7 @@ def through(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], tuple[P
 
 @pytest.mark.parametrize("step", THROUGH)
 def test_through_a_step_is_never_worse_than_rounding_afterwards(step, through):
-    """On validation views, which know the texture without the step. Both are shown in the mode that ships."""
+    """On validation views, which know the texture without the step. Both are shown in the mode of exports."""
     out, plan = through(step)
     (texture,) = load_state(out / "checkpoint.safetensors")[0]["without steps"]
     rounding = parse(step)
@@ -146,22 +146,22 @@ def test_through_a_step_is_never_worse_than_rounding_afterwards(step, through):
 
 
 @pytest.mark.parametrize("step", THROUGH)
-def test_what_ships_is_what_the_loop_saw(step, through):
+def test_what_is_exported_is_what_the_loop_saw(step, through):
     """In training mode: what was optimised by straight-through, to the bit. A JPEG to one step of 8 bits."""
     out, plan = through(step)
-    shipped = nt.Scene.load(out / "model.glb", None, plan.views.cameras, plan.views.lights)
-    worn, loop = shipped.meshes()[0].material.base_color, plan.stages[-1].textures[0].train()
+    exported = nt.Scene.load(out / "model.glb", None, plan.views.cameras, plan.views.lights)
+    worn, loop = exported.meshes()[0].material.base_color, plan.stages[-1].textures[0].train()
     with torch.no_grad():
         images = [nt.render(plan.wearing([texture]), plan.views.size, grid=GRID) for texture in (loop, worn)]
         # a GLB counts v from the other end and has normals: its own render is the same up to rounding of these
-        torch.testing.assert_close(nt.render(shipped, plan.views.size, grid=GRID), images[1], atol=1e-4, rtol=1e-3)
+        torch.testing.assert_close(nt.render(exported, plan.views.size, grid=GRID), images[1], atol=1e-4, rtol=1e-3)
         assert float((worn() - loop()).abs().max()) <= (1.01 / 255 if step.startswith("jpeg") else 0)
     assert torch.equal(*images) or step.startswith("jpeg")
     assert float(images[0][:, :3].max()) > 0.1
 
 
 @pytest.mark.parametrize("step", THROUGH)
-def test_what_ships_is_in_the_format_of_its_step(step, through):
+def test_what_is_exported_is_in_the_format_of_its_step(step, through):
     out, plan = through(step)
     suffix, mode = THROUGH[step]
     (file,) = (out / "textures").iterdir()
@@ -242,7 +242,7 @@ def test_without_a_light_the_photographs_are_taken_as_they_are(case):
 
 
 def test_photographs_of_spot_give_its_texture(spot, tmp_path, monkeypatch):
-    """Mitsuba's photographs, a texture of 256², judged by two views that were not fitted."""
+    """Mitsuba's photographs, a texture of 256², measured on two views that were not fitted."""
     monkeypatch.setattr(outputs, "turntable", partial(turntable, size=32, frames=2))
     data = json.loads((spot / "flash" / "transforms.json").read_text())
     for frame in data["frames"]:

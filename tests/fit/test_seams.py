@@ -1,4 +1,4 @@
-"""What a fitted texture goes through before it ships: unknown texels are filled, and both sides of a seam agree."""
+"""What is done to a fitted texture before it is exported: unknown texels are filled, and both sides of a seam agree."""
 
 import math
 

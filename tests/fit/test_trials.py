@@ -6,7 +6,7 @@ from torch import Tensor
 
 import neurotex as nt
 from neurotex.discrete import BlockCompress, Jpeg
-from neurotex.fit.trials import Judge, search_by_trial
+from neurotex.fit.trials import TileErrors, search_by_trial
 from neurotex.shading import linear_to_srgb
 from tests import tiny
 
@@ -61,13 +61,13 @@ def test_the_same_seed_finds_the_same_and_another_something_else():
 
 def test_tiles_share_the_error_among_them():
     baked, images, texture = bake(30)
-    judge = Judge(baked, images, BlockCompress("bc1"), (30, 30))
-    total, shares = judge(texture)
+    errors = TileErrors(baked, images, BlockCompress("bc1"), (30, 30))
+    total, shares = errors(texture)
     assert shares.shape == (1, 1, 8, 8)
     assert total == pytest.approx(loss(baked, images, BlockCompress("bc1").hard(texture)), rel=1e-4)
-    assert judge.spread(shares).shape == (1, 1, 30, 30)
+    assert errors.spread(shares).shape == (1, 1, 30, 30)
     # a change in one tile alone is felt in that tile most
     changed = texture.clone()
     changed[:, :, 12:16, 20:24] += 0.3
-    _, after = judge(changed)
+    _, after = errors(changed)
     assert int((after - shares).argmax()) == 3 * 8 + 5

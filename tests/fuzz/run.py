@@ -60,7 +60,7 @@ def _child(kind: str, n: int, seed: int, first: int, folder: Path, result: Resul
                 if "begins" in said:
                     number, began = said["begins"], _processor_seconds(child.pid)
                     continue
-                _judge(said, result)
+                _check(said, result)
                 if said["number"] in result.failures:
                     _keep(kind, seed, said["number"], folder, keep)
                 number = None
@@ -91,7 +91,7 @@ def _processor_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def _judge(said: dict, result: Result) -> None:
+def _check(said: dict, result: Result) -> None:
     number, refused = said["number"], said.get("refused")
     if "failed" in said:
         result.failures[number] = said["failed"]

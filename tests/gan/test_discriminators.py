@@ -102,7 +102,7 @@ def test_deviations_are_of_every_so_manieth_image(n, groups):
             torch.testing.assert_close(y[i, 6 + k], expected.expand(3, 2))
 
 
-def test_without_deviations_images_are_judged_alone():
+def test_without_deviations_images_are_classified_alone():
     discriminator, images = tiny(mbstd_num_channels=0), torch.randn(5, 3, 16, 16, dtype=torch.double)
     torch.testing.assert_close(discriminator(images)[2:3], discriminator(images[2:3]))
     discriminator = tiny()
@@ -203,15 +203,15 @@ def test_what_does_not_fit_is_refused(make, message):
 # --- TextureDiscriminator ---------------------------------------------------------------------------------------------
 
 
-def test_a_texture_without_seam_is_judged_the_same_wherever_it_is_cut():
-    judge = TextureDiscriminator(6, (4, 6)).double()
+def test_a_texture_without_seam_is_classified_the_same_wherever_it_is_cut():
+    discriminator = TextureDiscriminator(6, (4, 6)).double()
     images = torch.randn(3, 6, 16, 16, dtype=torch.double)
-    logits = judge(images)
+    logits = discriminator(images)
     assert logits.shape == (3, 4, 4)
-    torch.testing.assert_close(judge(images.roll((4, 8), (2, 3))), logits.roll((1, 2), (1, 2)))
+    torch.testing.assert_close(discriminator(images.roll((4, 8), (2, 3))), logits.roll((1, 2), (1, 2)))
 
 
 def test_it_sees_a_lack_of_variety():
-    judge = TextureDiscriminator(3, (4, 6))
+    discriminator = TextureDiscriminator(3, (4, 6))
     images = torch.randn(2, 3, 16, 16)
-    assert not torch.allclose(judge(images)[:1], judge(images[:1].repeat(2, 1, 1, 1))[:1])
+    assert not torch.allclose(discriminator(images)[:1], discriminator(images[:1].repeat(2, 1, 1, 1))[:1])

@@ -59,11 +59,11 @@ def test_a_linear_discriminator_in_closed_form():
     weight = torch.randn(32, dtype=torch.double, requires_grad=True)
     linear = lambda x: x.flatten(1) @ weight  # noqa: E731
     for penalty in (R1(), R2()):
-        charged = penalty(linear, images(), images())
-        torch.testing.assert_close(charged, weight.square().sum() / 2)
-        torch.testing.assert_close(torch.autograd.grad(charged, weight)[0], weight)
-    charged = GradientPenalty()(linear, images(), images())
-    torch.testing.assert_close(charged, (weight.norm() - 1) ** 2)
+        added = penalty(linear, images(), images())
+        torch.testing.assert_close(added, weight.square().sum() / 2)
+        torch.testing.assert_close(torch.autograd.grad(added, weight)[0], weight)
+    added = GradientPenalty()(linear, images(), images())
+    torch.testing.assert_close(added, (weight.norm() - 1) ** 2)
     flat = GradientPenalty()(lambda x: 0 * linear(x), images(), images())
     torch.testing.assert_close(flat, torch.ones_like(flat))
     assert torch.autograd.grad(flat, weight)[0].isfinite().all()
@@ -74,12 +74,12 @@ def test_slopes_of_penalties_reach_the_weights_alone(penalty):
     """Against finite differences along a random direction in weight space."""
     net, real, fake = Net(), images().requires_grad_(), images().requires_grad_()
 
-    def charged() -> torch.Tensor:
+    def added() -> torch.Tensor:
         torch.manual_seed(3)
         return penalty(net, real, fake)
 
     weights = [net.first.weight, net.first.bias, net.second.weight]
-    slopes = torch.autograd.grad(charged(), [*weights, real, fake], allow_unused=True)
+    slopes = torch.autograd.grad(added(), [*weights, real, fake], allow_unused=True)
     assert slopes[-1] is None
     assert slopes[-2] is None
     for weight, slope in zip(weights, slopes, strict=False):
@@ -87,7 +87,7 @@ def test_slopes_of_penalties_reach_the_weights_alone(penalty):
         for h in (1e-5, -2e-5):
             with torch.no_grad():
                 weight.add_(h * direction)
-            values.append(charged().item())
+            values.append(added().item())
         with torch.no_grad():
             weight.add_(1e-5 * direction)
         assert slope.abs().sum() > 0
@@ -112,16 +112,16 @@ def test_path_lengths_of_a_linear_generator_in_closed_form(num_ws):
     generator, penalty, mean = Linear(num_ws), PathLength(decay=0.25, shrink=2).double(), 0.0
     for call in range(3):
         torch.manual_seed(call)
-        charged = penalty(generator, torch.randn(7, 3, dtype=torch.double))
+        added = penalty(generator, torch.randn(7, 3, dtype=torch.double))
         torch.manual_seed(call)
         torch.randn(7, 3, dtype=torch.double)
         noise = torch.randn(3, 2, 3, 5, dtype=torch.double).flatten(1) / math.sqrt(15)
         lengths = (noise @ generator.synthesis.weight).norm(dim=1)
         mean = 0.75 * mean + 0.25 * lengths.mean()
-        torch.testing.assert_close(charged, (lengths - mean).square().mean())
+        torch.testing.assert_close(added, (lengths - mean).square().mean())
         mean = mean.detach()
         torch.testing.assert_close(penalty.mean, mean)
-    (slope,) = torch.autograd.grad(charged, generator.synthesis.weight)
+    (slope,) = torch.autograd.grad(added, generator.synthesis.weight)
     assert slope.abs().sum() > 0
     again = PathLength().double()
     again.load_state_dict(penalty.state_dict())
@@ -136,9 +136,9 @@ def stylegan2() -> StyleGAN2:
 @pytest.mark.parametrize("penalty", [PathLength(), Smoothness()])
 def test_generators_are_charged_through_both_parts(make, penalty):
     generator, penalty = make(), copy.deepcopy(penalty)
-    charged = penalty(generator, generator.sample_latents(4))
-    charged.backward()
-    assert charged.item() > 0
+    added = penalty(generator, generator.sample_latents(4))
+    added.backward()
+    assert added.item() > 0
     for part in (generator.mapping, generator.synthesis):
         reached = [p.grad.abs().sum().item() for p in part.parameters() if p.grad is not None]
         assert all(map(math.isfinite, reached))
@@ -156,10 +156,10 @@ def test_smoothness_is_a_difference_quotient(tiny_generator):
     tiny_generator.sample_latents = lambda n: torch.randn(n, 4)
     z = torch.randn(6, 4)
     torch.manual_seed(1)
-    charged = Smoothness(step=0.5)(tiny_generator, z)
+    added = Smoothness(step=0.5)(tiny_generator, z)
     torch.manual_seed(1)
     moved = z + 0.5 * torch.randn(6, 4)
-    torch.testing.assert_close(charged, 4 * (tiny_generator(moved) - tiny_generator(z)).square().mean())
+    torch.testing.assert_close(added, 4 * (tiny_generator(moved) - tiny_generator(z)).square().mean())
 
 
 def test_attributes_say_when_and_whom_to_charge():
@@ -170,7 +170,7 @@ def test_attributes_say_when_and_whom_to_charge():
 
 
 @pytest.mark.parametrize(
-    ("charge", "message"),
+    ("penalty", "message"),
     [
         (lambda: PathLength()(nn.Linear(2, 3), torch.randn(2, 2)), "mapping and synthesis, which a Linear has not"),
         (lambda: GradientPenalty()(Net(), images(2), images(3)), r"\(2, 2, 4, 4\) and \(3, 2, 4, 4\): give as many"),
@@ -182,6 +182,6 @@ def test_attributes_say_when_and_whom_to_charge():
         (lambda: Smoothness(step=0.0), "step above 0"),
     ],
 )
-def test_what_cannot_be_charged_is_refused(charge, message):
+def test_what_cannot_be_added_is_refused(penalty, message):
     with pytest.raises(ArgumentError, match=message):
-        charge()
+        penalty()

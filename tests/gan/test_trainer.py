@@ -40,7 +40,7 @@ class Made(nn.Module):
         return torch.tanh(self.layers(z)).view(-1, 2, 2, 2)
 
 
-class Judged(nn.Sequential):
+class Critic(nn.Sequential):
     def __init__(self, norm=False):
         norm = nn.BatchNorm1d(16) if norm else nn.Identity()
         super().__init__(nn.Flatten(), nn.Linear(8, 16), norm, nn.LeakyReLU(0.2), nn.Linear(16, 1))
@@ -49,7 +49,7 @@ class Judged(nn.Sequential):
 def tiny(norm=False, **options):
     torch.manual_seed(0)
     options = {"batch": 8, "penalties": [R1(0.1, every=2)], **options}
-    return Trainer(Made(norm), Judged(norm), Points(), **options)
+    return Trainer(Made(norm), Critic(norm), Points(), **options)
 
 
 def snapshot(module):
@@ -79,14 +79,14 @@ def test_each_update_touches_its_own_side(norm):
 
 def test_what_was_frozen_stays_frozen():
     torch.manual_seed(0)
-    judge = Judged()
-    judge[1].requires_grad_(False)
-    trainer = Trainer(Made(), judge, Points(), batch=4)
-    before = snapshot(judge[1])
+    critic = Critic()
+    critic[1].requires_grad_(False)
+    trainer = Trainer(Made(), critic, Points(), batch=4)
+    before = snapshot(critic[1])
     trainer.train(2)
-    assert same(judge[1], before)
-    assert not judge[1].weight.requires_grad
-    assert judge[4].weight.requires_grad
+    assert same(critic[1], before)
+    assert not critic[1].weight.requires_grad
+    assert critic[4].weight.requires_grad
 
 
 def test_batch_norm_learns_in_training_and_is_fixed_in_what_is_kept():
@@ -148,12 +148,12 @@ def test_learning_rates_follow_the_schedule():
 
 
 def test_lazy_penalties_slow_down_adam():
-    generator, judge = Made(), Judged()
-    makes, judges = adam_pair(generator, judge, (1.0, 1.0), (0.5, 0.9), [R1(1.0, every=16)])
+    generator, critic = Made(), Critic()
+    makes, learns = adam_pair(generator, critic, (1.0, 1.0), (0.5, 0.9), [R1(1.0, every=16)])
     assert makes.defaults["lr"] == 1.0
     c = 16 / 17
-    assert judges.defaults["lr"] == c
-    assert judges.defaults["betas"] == (0.5**c, 0.9**c)
+    assert learns.defaults["lr"] == c
+    assert learns.defaults["betas"] == (0.5**c, 0.9**c)
 
 
 class Learning(nn.Module):
@@ -174,7 +174,7 @@ class Learning(nn.Module):
 def test_penalties_learn_along_and_keep_their_state():
     torch.manual_seed(0)
     penalty = Learning()
-    trainer = Trainer(Made(), Judged(), Points(), batch=4, penalties=[penalty])
+    trainer = Trainer(Made(), Critic(), Points(), batch=4, penalties=[penalty])
     trainer.train(2)
     assert penalty.factor != 3
     assert trainer.state_dict()["penalty 0"]["calls"] == 2
@@ -190,8 +190,8 @@ def test_path_lengths_of_a_style_based_generator():
         def __call__(self, numbers):
             return super().__call__(numbers).repeat(1, 1, 4, 4)
 
-    judge = nn.Sequential(nn.Flatten(), nn.Linear(128, 1))
-    trainer = Trainer(generator, judge, Eight(), batch=4, penalties=[PathLength(2.0, every=2)], loss=Hinge())
+    critic = nn.Sequential(nn.Flatten(), nn.Linear(128, 1))
+    trainer = Trainer(generator, critic, Eight(), batch=4, penalties=[PathLength(2.0, every=2)], loss=Hinge())
     measured = trainer.train(3)
     assert measured["penalty/PathLength"] > 0
 
@@ -205,14 +205,14 @@ class Doubling(nn.Module):
 def test_the_discriminator_sees_what_is_observed_and_augmented():
     seen = []
 
-    class Watching(Judged):
+    class Watching(Critic):
         def forward(self, images):
             seen.append(images.detach())
             return super().forward(images)
 
     torch.manual_seed(0)
     generator = Made()
-    latents = next(iter(Trainer(generator, Judged(), Points(), batch=4)._draw()))[1]
+    latents = next(iter(Trainer(generator, Critic(), Points(), batch=4)._draw()))[1]
     expected = 2 * generator(latents).detach() + 1
     trainer = Trainer(
         generator, Watching(), Points(), batch=4, observe=Doubling(), augment=lambda images, numbers: images + 1

@@ -1,4 +1,4 @@
-"""Lights with an extent, surroundings and what they leave dark, against what can be integrated by hand."""
+"""Lights with an extent, environments and what they leave dark, against what can be integrated by hand."""
 
 import math
 

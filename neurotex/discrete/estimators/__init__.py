@@ -24,7 +24,7 @@ is small.
 
 The first two rows and the last mean another gradient: that of the exact step at x, not of codes drawn around it; and
 the surrogate's is that of the mean code's loss. A loss that adds up many texels makes the score function and, without a
-reach, perturbation noisier: each texel is judged by what all others did.
+reach, perturbation noisier: the loss that weighs a texel's draw is that of all others, too.
 """
 
 from .by_name import ESTIMATORS, find_estimator, make_estimator

@@ -1,4 +1,4 @@
-"""Codes drawn at random, judged by the loss alone: nothing after the step need be differentiable."""
+"""Codes drawn at random, weighed by the loss alone: nothing after the step need be differentiable."""
 
 from __future__ import annotations
 
@@ -98,4 +98,4 @@ def expected_loss(loss: Callable[[], Tensor], module: torch.nn.Module, draws: in
 
 def _check_draws(count: int) -> None:
     if count < 2:
-        raise ArgumentError(f"a draw is judged by others: {count} of them is not enough, give at least 2.")
+        raise ArgumentError(f"a draw is compared with others: {count} of them is not enough, give at least 2.")

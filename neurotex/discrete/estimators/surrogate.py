@@ -14,7 +14,7 @@ class Surrogate:
     """The step's smooth relative in its place, forward and backward. Exact in the limit `temperature` → 0.
 
     The temperature is in units of the step's own decision variable (said by each step) and may be changed at any
-    time. The picture in the loop is then not the one that ships; `module.eval()` shows that one.
+    time. The picture in the loop is then not the one that is exported; `module.eval()` shows that one.
     """
 
     def __init__(self, temperature: float = 0.1):

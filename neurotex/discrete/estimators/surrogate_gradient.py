@@ -13,8 +13,8 @@ class SurrogateGradient(Surrogate):
     """The exact step forward, its smooth relative's gradient backward (Neftci, Mostafa and Zenke 2019,
     arXiv:1901.09948).
 
-    What is optimised is the picture that ships, and what the gradient says is as biased as `temperature` is high. The
-    step's own parameters get the smooth relative's gradient, too. For steps whose identity means nothing, such as
+    What is optimised is the picture that is exported, and what the gradient says is as biased as `temperature` is high.
+    The step's own parameters get the smooth relative's gradient, too. For steps whose identity means nothing, such as
     `Visibility`, this takes the place of "straight_through".
     """
 

@@ -14,10 +14,10 @@ from ...errors import ArgumentError, SceneError
 from ...geometry import unit
 from ...shading import face_tangents
 from ...shading.normal_map import perpendicular
+from ..export import shown_as_exported
 from ..latent import Evaluation
 from ..mesh import Mesh
 from ..origin import NOWHERE, Origin
-from ..shipping import shown_as_shipped
 from .glb import Glb
 from .write_materials import MaterialWriter, uv_base
 
@@ -44,7 +44,7 @@ def save(scene: Scene, path: str | Path) -> None:
 
 def to_bytes(scene: Scene) -> bytes:
     """What `save` writes."""
-    with shown_as_shipped(scene):
+    with shown_as_exported(scene):
         return bytes(_written(scene))
 
 

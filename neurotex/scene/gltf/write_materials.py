@@ -15,10 +15,10 @@ from ...images import srgb_to_linear
 from ...images.png import png
 from ...raster.sampler import ON_MESH, Sampler
 from ..corners import distinct
+from ..export import texture_file
 from ..latent import Evaluation
 from ..material import Material
 from ..mesh import Mesh
-from ..shipping import texture_file
 from ..textures import ConstantTexture, Texture
 from .glb import Glb
 from .textures import FLIP, words

@@ -63,8 +63,8 @@ class Problem:
         x = self.x.expand(count, -1, -1, -1).clone().requires_grad_()
         return grad(self.loss(self.make(estimator)(x)).sum(), x)[0]
 
-    def judged_draws(self, estimator: object, group: int, baseline: bool = True, count: int = 100_000) -> Tensor:
-        """Likewise by the score function: means of groups, that judge each other or (no `baseline`) do not."""
+    def compared_draws(self, estimator: object, group: int, baseline: bool = True, count: int = 100_000) -> Tensor:
+        """Likewise by the score function: means of groups, compared with each other or (no `baseline`) not."""
         x = self.x.expand(count, -1, -1, -1).clone().requires_grad_()
         with log_probabilities() as drawn:
             losses = self.loss(self.make(estimator)(x))

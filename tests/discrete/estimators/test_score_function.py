@@ -12,15 +12,15 @@ from neurotex.errors import ArgumentError
 
 def test_it_is_unbiased_whatever_the_loss(problem, any_loss, unbiased):
     case = problem(any_loss)
-    unbiased(case.judged_draws(ScoreFunction(case.temperature), 4), case.exact())
+    unbiased(case.compared_draws(ScoreFunction(case.temperature), 4), case.exact())
 
 
 def test_without_other_draws_it_is_as_right_but_noisier(problem, unbiased):
     case = problem("exponential")
     estimator = ScoreFunction(case.temperature)
-    plain, judged = (case.judged_draws(estimator, 4, baseline) for baseline in (False, True))
+    plain, compared = (case.compared_draws(estimator, 4, baseline) for baseline in (False, True))
     unbiased(plain, case.exact())
-    assert float(plain.var(0).sum() / judged.var(0).sum()) > 8  # measured: 10 (levels) and 16 (colours)
+    assert float(plain.var(0).sum() / compared.var(0).sum()) > 8  # measured: 10 (levels) and 16 (colours)
 
 
 def test_the_log_probability_is_that_of_the_draw(codes):
@@ -121,7 +121,7 @@ def test_it_learns_where_nothing_after_it_has_a_gradient():
 
 
 @pytest.mark.parametrize("draws", [0, 1])
-def test_one_draw_cannot_be_judged(draws):
+def test_one_draw_cannot_be_compared(draws):
     step = Levels(2, "score_function")
     with pytest.raises(ArgumentError, match="at least 2"):
         expected_loss(lambda: step(torch.rand(1, 1, 2, 2)).sum(), step, draws)

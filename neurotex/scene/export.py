@@ -1,4 +1,4 @@
-"""What ships of a texture: its file, in the format of the last step that it passed; and such files as textures."""
+"""A texture's file as it is exported, in the format of the last step that it passed; and such files as textures."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def encode_texture(texture: Texture, latents: Latents | None = None) -> tuple[by
     It is what the last step that the texture passed writes: a PNG of few levels or of a palette, a JPEG, a DDS of
     blocks. Without such a step it is a PNG of 8 bits, of 1 to 4 channels.
     """
-    with shown_as_shipped(texture), Evaluation(latents) as evaluation:
+    with shown_as_exported(texture), Evaluation(latents) as evaluation:
         return texture_file(texture, evaluation)
 
 
@@ -64,7 +64,7 @@ def pixels(image: Image.Image, mode: str) -> Float[Tensor, "c h w"]:
 
 
 def texture_file(texture: Texture, evaluation: Evaluation) -> tuple[bytes, str]:
-    """`encode_texture` in a pass over textures that are shown as they ship; warns where 8 bits lose what a step left.
+    """`encode_texture` in a pass over textures shown as they are exported; warns where 8 bits lose what a step left.
 
     The texture is evaluated first: what it has to say about its inputs is said there.
     """
@@ -80,7 +80,7 @@ def texture_file(texture: Texture, evaluation: Evaluation) -> tuple[bytes, str]:
 
 
 @contextmanager
-def shown_as_shipped(module: nn.Module) -> Iterator[None]:
+def shown_as_exported(module: nn.Module) -> Iterator[None]:
     """In eval mode and without gradients; afterwards each part is in the mode that it was in."""
     training = {part: part.training for part in module.modules()}
     module.eval()

@@ -1,4 +1,4 @@
-"""What was optimised is what ships: files of textures, alone and inside a GLB, hold the texels of the loop."""
+"""What was optimised is what is exported: files of textures, alone and inside a GLB, hold the texels of the loop."""
 
 import io
 import json
@@ -21,7 +21,7 @@ MAGIC = {"image/png": b"\x89PNG", "image/jpeg": b"\xff\xd8\xff", "image/vnd-ms.d
 COLORS = torch.tensor([[0.1, 0.2, 0.3, 1.0], [0.9, 0.5, 0.1, 0.0], [0.4, 0.8, 0.6, 0.6]])
 
 # step, channels of the texture, alpha_cutoff of the material, format of the embedded file
-SHIPPED: dict[str, tuple[Callable[[], Step], int, float | None, str]] = {
+EXPORTED: dict[str, tuple[Callable[[], Step], int, float | None, str]] = {
     "2 levels": (lambda: Levels(2), 3, None, "PNG"),
     "3 levels": (lambda: Levels(3), 3, None, "PNG"),
     "16 levels": (lambda: Levels(16), 3, None, "PNG"),
@@ -93,9 +93,9 @@ def _texels(content: bytes, mode: str) -> Tensor:
 
 
 @pytest.mark.filterwarnings("error:Palette images")
-@pytest.mark.parametrize("name", SHIPPED)
+@pytest.mark.parametrize("name", EXPORTED)
 def test_a_loaded_glb_renders_as_the_loop_did(plate, tmp_path, name):
-    make, channels, cutoff, format = SHIPPED[name]
+    make, channels, cutoff, format = EXPORTED[name]
     step = make()
     source = nt.ImageTexture(_pixels(channels), trainable=True)
     scene = _scene(plate, nt.Material(source.through(step), alpha_cutoff=cutoff))
@@ -138,7 +138,7 @@ def test_a_png_has_the_bits_and_the_colours_of_its_step(step, channels, kind):
     assert struct.unpack_from("BB", content, 24) == kind  # bits; colour type: 0 grey, 2 RGB, 3 palette, 4 and 6 + alpha
 
 
-FILES = [(make, channels) for make, channels, *_ in SHIPPED.values()] + [
+FILES = [(make, channels) for make, channels, *_ in EXPORTED.values()] + [
     (lambda: BlockCompress("bc4"), 1),
     (lambda: BlockCompress("bc5"), 2),
     (lambda: Levels(1000), 1),
